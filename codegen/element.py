@@ -1,4 +1,6 @@
-"""Element types as LLVM sees them: how one value, or a vector of `lanes` values, is written in registers and in memory."""
+"""Element types as LLVM sees them: how one value, or a vector of `lanes` values, is written in registers
+and in memory.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,16 @@ import struct
 from dataclasses import dataclass, replace
 
 import numpy as np
-
 from graphc.codegen.target import Target
 
 
 @dataclass(frozen=True)
 class Element:
-    """`lanes` values of one dtype. One lane is a plain scalar: the same text generator then writes scalar code.
+    """`lanes` values of one dtype. One lane is a plain scalar: the same text generator then writes scalar
+    code.
 
-    `dtype` is one of f32, f64, i8..i64, u8..u64 and bool. A bool is an `i1` in registers (so it is a mask) and a byte in memory.
+    `dtype` is one of f32, f64, i8..i64, u8..u64 and bool. A bool is an `i1` in registers (so it is a mask)
+    and a byte in memory.
 
     >>> t = Element("f32", 8)
     >>> t.vec, t.memory, t.suffix, t.mask
@@ -98,7 +101,8 @@ def register(dtype: str, target: Target) -> Element:
 
 
 def const(t: Element, x: float) -> str:
-    """A constant of the element type, exact: floats as the hexadecimal bits of the double with the same value.
+    """A constant of the element type, exact: floats as the hexadecimal bits of the double with the same
+    value.
 
     >>> const(Element("f32", 8), 0.1), const(Element("u8", 1), 255), const(Element("bool", 1), True)
     ('0x3FB99999A0000000', '-1', 'true')

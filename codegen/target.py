@@ -1,7 +1,7 @@
 """The CPU that code is made for: its LLVM name and features, and the vector registers that kernels may use.
 
-Everything in codegen takes a `Target` as an argument; `host()` is the only place that looks at the machine and at `GRAPHC_CPU`.
-llvmlite is imported on first use, since `import graphc` must not pay for it.
+Everything in codegen takes a `Target` as an argument; `host()` is the only place that looks at the machine
+and at `GRAPHC_CPU`. llvmlite is imported on first use, since `import graphc` must not pay for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 
 from graphc.codegen.errors import TargetError
 
-# Emission is not re-entrant (one LLVMContext, one machine per target): whoever parses, optimises or emits holds this lock.
+# Emission is not re-entrant (one LLVMContext, one machine per target): whoever parses, optimises or emits
+# holds this lock.
 LLVM_LOCK = threading.RLock()
 
 _AVX512 = ("avx512f", "avx512vl", "avx512bw", "avx512dq")
@@ -25,8 +26,8 @@ _AVX2 = ("avx2", "fma")
 class Target:
     """One CPU as LLVM names it, with the width and the number of the vector registers that kernels use.
 
-    `register_bytes` is 64 (AVX-512), 32 (AVX2 with FMA) or 16 (everything else); `fused` says that the CPU multiplies and adds
-    in one rounding.
+    `register_bytes` is 64 (AVX-512), 32 (AVX2 with FMA) or 16 (everything else); `fused` says that the CPU
+    multiplies and adds in one rounding.
 
     >>> Target("haswell", "", "x86_64-unknown-linux-gnu", 32, 16, True).lanes("f32")
     8
@@ -45,15 +46,21 @@ class Target:
         return self.register_bytes * 8 // bits
 
     def masks(self, size: int) -> bool:
-        """Whether masked loads and stores of elements of `size` bytes are single instructions; else prefer scalar tails."""
+        """Whether masked loads and stores of elements of `size` bytes are single instructions; else prefer
+        scalar tails.
+        """
         return self.register_bytes == 64 or (self.register_bytes == 32 and size >= 4)
 
     def key(self) -> tuple[str, ...]:
-        """What distinguishes objects made for this target from those of another, for the key of the object cache."""
+        """What distinguishes objects made for this target from those of another, for the key of the object
+        cache.
+        """
         return (self.cpu, self.features, self.triple, str(self.register_bytes), str(self.registers))
 
     def machine(self, jit: bool = False) -> Any:
-        """A new LLVM target machine. "small" and "pic" make constants RIP-relative operands, where a JIT's default needs a movabs each."""
+        """A new LLVM target machine. "small" and "pic" make constants RIP-relative operands, where a JIT's
+        default needs a movabs each.
+        """
         import llvmlite.binding as llvm
 
         start_llvm()
@@ -74,8 +81,8 @@ def start_llvm() -> None:
 def host() -> Target:
     """The target of this process: the CPU it runs on, or what the environment variable `GRAPHC_CPU` asks for.
 
-    `native` (or unset) uses all that the CPU has, `baseline` what every CPU of the architecture has, any other value is LLVM's
-    name of a CPU (`haswell`, `skylake-avx512`, `znver3`).
+    `native` (or unset) uses all that the CPU has, `baseline` what every CPU of the architecture has, any
+    other value is LLVM's name of a CPU (`haswell`, `skylake-avx512`, `znver3`).
 
     Raises
     ------
@@ -109,7 +116,9 @@ def _native() -> Target:
     cpu, flat = llvm.get_host_cpu_name(), features.flatten()
     if wide:
         return Target(cpu, flat, triple, 64, 32, True)
-    return Target(cpu, flat, triple, 32 if middle else 16, _narrow_registers(triple), middle or _is_arm(triple))
+    return Target(
+        cpu, flat, triple, 32 if middle else 16, _narrow_registers(triple), middle or _is_arm(triple)
+    )
 
 
 def _baseline() -> Target:
@@ -129,8 +138,8 @@ def _narrow_registers(triple: str) -> int:
 
 
 _PROBE = """
-define <16 x float> @probe(<16 x float> %x, <16 x float> %y, <64 x i8> %a, <64 x i8> %b) "min-legal-vector-width"="512"
-"prefer-vector-width"="512" {
+define <16 x float> @probe(<16 x float> %x, <16 x float> %y)
+"min-legal-vector-width"="512" "prefer-vector-width"="512" {
   %z = call <16 x float> @llvm.fma.v16f32(<16 x float> %x, <16 x float> %y, <16 x float> %y)
   ret <16 x float> %z
 }
@@ -138,7 +147,8 @@ define <16 x float> @probe(<16 x float> %x, <16 x float> %y, <64 x i8> %a, <64 x
 
 
 def named(cpu: str) -> Target:
-    """The target for LLVM's CPU name on this machine's architecture, found by looking at what LLVM makes of a wide multiply-add.
+    """The target for LLVM's CPU name on this machine's architecture, found by looking at what LLVM makes of
+    a wide multiply-add.
 
     Raises
     ------
@@ -162,16 +172,18 @@ def named(cpu: str) -> Target:
     return Target(cpu, "", triple, 64, 32, True) if "zmm" in text else Target(cpu, "", triple, 32, 16, True)
 
 
-# LLVM prints a warning for an unknown name and goes on; the names that it knows are listed by no function of llvmlite.
-_X86_NAMES = frozenset(
-    "alderlake amdfam10 arrowlake arrowlake-s athlon64 atom barcelona bdver1 bdver2 bdver3 bdver4 broadwell btver1 btver2 cannonlake "
-    "cascadelake clearwaterforest cooperlake core-avx-i core-avx2 core2 corei7 corei7-avx diamondrapids emeraldrapids goldmont "
-    "goldmont-plus gracemont graniterapids graniterapids-d grandridge haswell icelake-client icelake-server ivybridge k8 k8-sse3 knl "
-    "knm lunarlake meteorlake nehalem nocona opteron opteron-sse3 pantherlake penryn raptorlake rocketlake sandybridge sapphirerapids "
-    "sierraforest silvermont skx skylake skylake-avx512 slm tigerlake tremont westmere x86-64 x86-64-v2 x86-64-v3 x86-64-v4 "
-    "znver1 znver2 znver3 znver4 znver5".split()
-)
+# LLVM prints a warning for an unknown name and goes on; the names that it knows are listed by no function
+# of llvmlite.
+_X86_NAMES = """
+alderlake amdfam10 arrowlake arrowlake-s athlon64 atom barcelona bdver1 bdver2 bdver3 bdver4
+broadwell btver1 btver2 cannonlake cascadelake clearwaterforest cooperlake core-avx-i core-avx2
+core2 corei7 corei7-avx diamondrapids emeraldrapids goldmont goldmont-plus gracemont graniterapids
+graniterapids-d grandridge haswell icelake-client icelake-server ivybridge k8 k8-sse3 knl knm
+lunarlake meteorlake nehalem nocona opteron opteron-sse3 pantherlake penryn raptorlake rocketlake
+sandybridge sapphirerapids sierraforest silvermont skx skylake skylake-avx512 slm tigerlake tremont
+westmere x86-64 x86-64-v2 x86-64-v3 x86-64-v4 znver1 znver2 znver3 znver4 znver5
+"""
 
 
 def _known(cpu: str, triple: str) -> bool:
-    return not triple.startswith("x86_64") or cpu in _X86_NAMES
+    return not triple.startswith("x86_64") or cpu in _X86_NAMES.split()

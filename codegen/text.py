@@ -6,9 +6,10 @@
         f.store("float", f(f"fmul float {f.load('float', p)}, 2.0"), p)
     text = f.text()
 
-`f(...)` writes an instruction and gives the name of its result; `f.do(...)` writes one without a result. Operands are text: a name
-("%n") or a literal ("4"); integers are taken as well. Loops are written in rotated form (guard, body, test at the bottom), which is
-what the back end wants, so that nothing here needs an IR pass. Everything works for one lane as for many (`Element`).
+`f(...)` writes an instruction and gives the name of its result; `f.do(...)` writes one without a result.
+Operands are text: a name ("%n") or a literal ("4"); integers are taken as well. Loops are written in
+rotated form (guard, body, test at the bottom), which is what the back end wants, so that nothing here needs
+an IR pass. Everything works for one lane as for many (`Element`).
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class Loop:
     def __enter__(self) -> Loop:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.function._close_loop(self)
 
@@ -64,7 +67,9 @@ class When:
     def __enter__(self) -> When:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.function._close_when(self)
 
@@ -95,7 +100,7 @@ class Function:
         self.block = "entry"
         self.count = 0
 
-    # -- instructions --------------------------------------------------------------------------------------------------
+    # -- instructions ----------------------------------------------------------------------------------------
     def name(self) -> str:
         """A fresh name of a value."""
         self.count += 1
@@ -125,7 +130,7 @@ class Function:
         """The whole function, which returns `ret` (type and value)."""
         return "\n".join([self.head, *self.lines, f"  ret {ret}", "}"])
 
-    # -- addresses and memory: `tag` is metadata such as ", !alias.scope !1" ----------------------------------------------
+    # -- addresses and memory: `tag` is metadata such as ", !alias.scope !1" ---------------------------------
     def at(self, ty: str, base: str, index: Operand) -> str:
         """The address of element `index` of an array of `ty` at `base`."""
         return base if literal(index) == 0 else self(f"getelementptr inbounds {ty}, ptr {base}, i64 {index}")
@@ -138,26 +143,31 @@ class Function:
         """Store one value of an LLVM type."""
         self.do(f"store {ty} {v}, ptr {p}" + (f", align {align}" if align else "") + tag)
 
-    def vload(self, t: Element, p: str, mask: str | None = None, tag: str = "", fill: str | None = None) -> str:
-        """Load `t.lanes` neighbours; lanes that the mask leaves out are not read, and are `fill` (default zeros) in the result."""
+    def vload(
+        self, t: Element, p: str, mask: str | None = None, tag: str = "", fill: str | None = None
+    ) -> str:
+        """Load `t.lanes` neighbours; lanes that the mask leaves out are not read, and are `fill` (default
+        zeros) in the result.
+        """
         if mask is None:
             return self.from_memory(t, self(f"load {t.memory}, ptr {p}, align {t.size}{tag}"))
         s = self._memory_element(t)
         rest = "zeroinitializer" if fill is None else self.to_memory(t, fill)
         vec, mask, rest = self._widen(s, mask, rest)
-        call = f"call {vec} @llvm.masked.load.{_vector_suffix(s)}.p0(ptr align {t.size} {p}, <{t.lanes} x i1> {mask}, {vec} {rest}){tag}"
+        where = f"ptr align {t.size} {p}, <{t.lanes} x i1> {mask}"
+        call = f"call {vec} @llvm.masked.load.{_vector_suffix(s)}.p0({where}, {vec} {rest}){tag}"
         return self.from_memory(t, self._narrow(s, self(call)))
 
     def vstore(self, t: Element, v: str, p: str, mask: str | None = None, tag: str = "") -> None:
         """Store `t.lanes` neighbours; nothing is written where the mask is false."""
         v = self.to_memory(t, v)
         if mask is None:
-            return self.do(f"store {t.memory} {v}, ptr {p}, align {t.size}{tag}")
+            self.do(f"store {t.memory} {v}, ptr {p}, align {t.size}{tag}")
+            return
         s = self._memory_element(t)
         vec, mask, v = self._widen(s, mask, v)
-        return self.do(
-            f"call void @llvm.masked.store.{_vector_suffix(s)}.p0({vec} {v}, ptr align {t.size} {p}, <{t.lanes} x i1> {mask}){tag}"
-        )
+        where = f"ptr align {t.size} {p}, <{t.lanes} x i1> {mask}"
+        self.do(f"call void @llvm.masked.store.{_vector_suffix(s)}.p0({vec} {v}, {where}){tag}")
 
     def gather(self, t: Element, base: str, indices: str, mask: str | None = None, tag: str = "") -> str:
         """Load base[indices] for i64 indices, one per lane; masked lanes are not read and give zero."""
@@ -165,8 +175,9 @@ class Function:
             return self.vload(t, self.at(t.stored, base, indices), mask, tag)
         pointers = self(f"getelementptr inbounds {t.stored}, ptr {base}, {t.of('i64')} {indices}")
         s, every = self._memory_element(t), "<" + ", ".join(["i1 true"] * t.lanes) + ">"
-        call = f"call {s.vec} @llvm.masked.gather.{s.suffix}.v{t.lanes}p0({t.of('ptr')} align {t.size} {pointers}, "
-        return self.from_memory(t, self(f"{call}{t.mask} {mask or every}, {s.vec} zeroinitializer){tag}"))
+        where = f"{t.of('ptr')} align {t.size} {pointers}, {t.mask} {mask or every}"
+        name = f"@llvm.masked.gather.{s.suffix}.v{t.lanes}p0"
+        return self.from_memory(t, self(f"call {s.vec} {name}({where}, {s.vec} zeroinitializer){tag}"))
 
     def from_memory(self, t: Element, v: str) -> str:
         """What a loaded value is in registers: the byte of a bool becomes a truth value."""
@@ -186,7 +197,11 @@ class Function:
             return t.vec, mask, v
         vec = f"<1 x {t.name}>"
         mask = self(f"insertelement <1 x i1> poison, i1 {mask}, i64 0")
-        return vec, mask, v if v == "zeroinitializer" else self(f"insertelement {vec} poison, {t.name} {v}, i64 0")
+        return (
+            vec,
+            mask,
+            v if v == "zeroinitializer" else self(f"insertelement {vec} poison, {t.name} {v}, i64 0"),
+        )
 
     def _narrow(self, t: Element, v: str) -> str:
         return v if t.lanes > 1 else self(f"extractelement <1 x {t.name}> {v}, i64 0")
@@ -195,7 +210,7 @@ class Function:
         """Fetch the cache line at `p` for reading; locality 3 is every level of cache, 2 is L2 and beyond."""
         self.do(f"call void @llvm.prefetch.p0(ptr {p}, i32 0, i32 {locality}, i32 1)")
 
-    # -- vectors -------------------------------------------------------------------------------------------------------
+    # -- vectors ---------------------------------------------------------------------------------------------
     def broadcast(self, t: Element, x: str) -> str:
         """One value in every lane."""
         if t.lanes == 1:
@@ -209,10 +224,14 @@ class Function:
         if t.lanes == 1:
             return str(start)
         ids = "<" + ", ".join(f"i64 {i}" for i in range(t.lanes)) + ">"
-        return ids if literal(start) == 0 else self(f"add {index.vec} {self.broadcast(index, str(start))}, {ids}")
+        return (
+            ids
+            if literal(start) == 0
+            else self(f"add {index.vec} {self.broadcast(index, str(start))}, {ids}")
+        )
 
     def lanes_below(self, t: Element, n: Operand) -> str:
-        """The mask of the lanes whose number is below the i64 n, which may be negative or exceed the lanes."""
+        """The mask of the lanes whose number is below the i64 n, which may be negative or large."""
         if t.lanes == 1:
             return self(f"icmp sgt i64 {n}, 0")
         i = Element("i64" if t.size == 8 else "i32", t.lanes)
@@ -222,7 +241,9 @@ class Function:
         return self(f"icmp sgt {i.vec} {self.broadcast(i, low)}, {ids}")
 
     def fma(self, t: Element, a: str, b: str, c: str) -> str:
-        """a * b + c: one rounding where the CPU can, else two. For graphc's own formulas, never for a user's arithmetic."""
+        """a * b + c: one rounding where the CPU can, else two. For graphc's own formulas, never for a
+        user's arithmetic.
+        """
         return self(f"call {t.vec} @llvm.fmuladd.{t.suffix}({t.vec} {a}, {t.vec} {b}, {t.vec} {c})")
 
     def shuffle(self, t: Element, a: str, b: str, picks: Sequence[int]) -> str:
@@ -230,7 +251,7 @@ class Function:
         numbers = ", ".join(f"i32 {i}" for i in picks)
         return self(f"shufflevector {t.vec} {a}, {t.vec} {b}, <{len(picks)} x i32> <{numbers}>")
 
-    # -- integers (i64) ------------------------------------------------------------------------------------------------
+    # -- integers (i64) --------------------------------------------------------------------------------------
     def add(self, a: Operand, b: Operand) -> str:
         x, y = literal(a), literal(b)
         if x is not None and y is not None:
@@ -278,9 +299,10 @@ class Function:
     def select(self, ty: str, c: str, a: Operand, b: Operand) -> str:
         return self(f"select i1 {c}, {ty} {a}, {ty} {b}")
 
-    # -- control -------------------------------------------------------------------------------------------------------
+    # -- control ---------------------------------------------------------------------------------------------
     def loop(self, start: Operand, stop: Operand, step: Operand, carry: Carried = ()) -> Loop:
-        """`with f.loop(0, "%n", 16, [(type, initial), ...]) as l:` with `l.i` and `l.values`; set `l.next`; afterwards `l.results`.
+        """`with f.loop(0, "%n", 16, [(type, initial), ...]) as l:` with `l.i` and `l.values`; set `l.next`;
+        afterwards `l.results`.
 
         The body runs while i < stop (signed), possibly never.
         """
@@ -304,7 +326,9 @@ class Function:
         loop.results = [self(f"phi {ty} {edges}") for ty, edges in ends]
 
     def when(self, condition: str, carry: Carried = ()) -> When:
-        """`with f.when(cond, [(type, otherwise), ...]) as w:` runs the body if the i1 holds; set `w.next`; afterwards `w.results`."""
+        """`with f.when(cond, [(type, otherwise), ...]) as w:` runs the body if the i1 holds; set `w.next`;
+        afterwards `w.results`.
+        """
         then, done, before = self.label("then"), self.label("done"), self.block
         self.do(f"br i1 {condition}, label %{then}, label %{done}")
         self.begin(then)
@@ -316,7 +340,10 @@ class Function:
         last = self.block
         self.do(f"br label %{when.done}")
         self.begin(when.done)
-        when.results = [self(f"phi {ty} [{x}, %{last}], [{v}, %{when.before}]") for (ty, v), x in zip(when.carry, when.next)]
+        when.results = [
+            self(f"phi {ty} [{x}, %{last}], [{v}, %{when.before}]")
+            for (ty, v), x in zip(when.carry, when.next)
+        ]
 
     def give_up(self, condition: str, ret: str) -> None:
         """Return `ret` (type and value) at once if the i1 holds."""
@@ -333,31 +360,34 @@ class Function:
         body: Callable[[str, int, str | None, list[str]], list[str]],
         masked: bool,
         carry: Carried = (),
-        scalar_carry: Callable[[str, list[str]], list[tuple[str, str]]] | None = None,
+        tail_carry: Callable[[list[str]], Carried] | None = None,
     ) -> list[str]:
-        """A loop over 0..n in steps of `lanes`, whose tail is peeled off: one masked turn, or single elements.
+        """A loop over 0..n in steps of `lanes` whose tail is peeled off, as one masked turn or as single
+        elements.
 
-        `body(i, lanes, mask, values)` writes one turn and returns the next carried values. `mask` is None for full turns. With
-        `masked` the tail is one turn with a mask (a reduction must put its neutral element into masked lanes); without, `body` is
-        called with one lane, and `scalar_carry("open" | "close", values)` turns vector accumulators to scalar ones (type and value)
-        before the tail; carried values of a loop without it keep their type. The final values are returned.
+        `body(i, lanes, mask, values)` writes one turn and returns the next carried values; `mask` is None
+        for full turns. With `masked` the tail is one turn with a mask (a reduction must put its neutral
+        element into masked lanes). Without, `body` is called with one lane, and `tail_carry` turns the
+        vector accumulators of the main loop to the scalar ones of the tail. Returns the final carried
+        values.
         """
-        main = self(f"and i64 {n}, {-lanes}") if lanes & (lanes - 1) == 0 else self.sub(n, self.urem(n, lanes))
+        main = (
+            self(f"and i64 {n}, {-lanes}") if lanes & (lanes - 1) == 0 else self.sub(n, self.urem(n, lanes))
+        )
         with self.loop(0, main, lanes, carry) as l:
             l.next = body(l.i, lanes, None, l.values)
-        values = [(ty, v) for (ty, _), v in zip(carry, l.results)]
-        if masked and lanes > 1:
+        values: Carried = [(ty, v) for (ty, _), v in zip(carry, l.results)]
+        if lanes == 1:
+            return l.results
+        if masked:
             with self.when(self.less(main, n), values) as w:
-                mask = self.lanes_below(Element("i32" if lanes > 8 else "i64", lanes), self.sub(n, main))
+                mask = self.lanes_below(Element("i32", lanes), self.sub(n, main))
                 w.next = body(main, lanes, mask, [v for _, v in values])
             return w.results
-        if scalar_carry is not None:
-            values = scalar_carry("open", [v for _, v in values])
-        if lanes > 1:
-            with self.loop(main, n, 1, values) as l:
-                l.next = body(l.i, 1, None, l.values)
-            return l.results
-        return [v for _, v in values]
+        values = tail_carry(l.results) if tail_carry else values
+        with self.loop(main, n, 1, values) as rest:
+            rest.next = body(rest.i, 1, None, rest.values)
+        return rest.results
 
 
 def _vector_suffix(t: Element) -> str:
@@ -370,5 +400,7 @@ def module(*functions: str, target: Target, top: str = "") -> str:
     Without the two width attributes a CPU that is tuned for 256-bit vectors splits ours in halves.
     """
     width = 8 * target.register_bytes
-    attributes = f'attributes #0 = {{ nounwind "min-legal-vector-width"="{width}" "prefer-vector-width"="{width}" }}'
+    attributes = (
+        f'attributes #0 = {{ nounwind "min-legal-vector-width"="{width}" "prefer-vector-width"="{width}" }}'
+    )
     return "\n\n".join([top, *functions, attributes]).lstrip() + "\n"
