@@ -1,0 +1,362 @@
+"""The loop-nest form: what a kernel does to its buffers, as plain data that both emitters take and that
+prints as text.
+
+A `Kernel` is a sequence of parts: a `Nest` (loops around scalar instructions) or a `Product` (a matrix
+product with what happens to its finished tiles). Every buffer is row-major and flat; an `Offset` says which
+element is meant, in elements. `interpret` in `graphc.codegen.interpret` gives the meaning, and is what
+emitters are tested against.
+
+    kernel @softmax(%x: f32[B*10], out %y: f32[B*10])
+      nest r < B, lane = j
+        stage j < 10
+          %x : f32 = load %x[10*r + j]
+          %top : f32 = fold max %x
+        ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from graphc.ir import DType
+from graphc.ir.dims import Dim
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A loop that counts from 0 to `extent`, which is not counted."""
+
+    name: str
+    extent: Dim
+
+    def __str__(self) -> str:
+        return f"{self.name} < {self.extent}"
+
+
+@dataclass(frozen=True)
+class Offset:
+    """An element of a buffer: the sum of stride * variable, plus a constant. Variables are axes or i64
+    scalars; no variable stands twice.
+    """
+
+    terms: tuple[tuple[str, Dim], ...] = ()
+    constant: Dim = 0
+
+    def __str__(self) -> str:
+        parts = [name if stride == 1 else f"{_grouped(stride)}*{name}" for name, stride in self.terms]
+        if self.constant != 0 or not parts:
+            parts.append(_grouped(self.constant) if parts else str(self.constant))
+        return " + ".join(parts)
+
+    def stride(self, name: str) -> Dim:
+        """By how many elements the offset moves when the variable grows by one."""
+        return next((stride for variable, stride in self.terms if variable == name), 0)
+
+
+# -- instructions: scalar SSA; every result is a name that stands once in its nest -------------------------
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number, or a size (a `Dim`, known when the kernel runs) cast to `dtype`."""
+
+    result: str
+    dtype: DType
+    value: float | int | bool | Dim
+
+
+@dataclass(frozen=True)
+class Index:
+    """The count of an axis, as i64."""
+
+    result: str
+    axis: str
+
+
+@dataclass(frozen=True)
+class Load:
+    """An element of a buffer. Where the bool scalar `when` is false, memory is not read and the result is the
+    scalar `fill`.
+    """
+
+    result: str
+    dtype: DType
+    buffer: str
+    offset: Offset
+    when: str | None = None
+    fill: str | None = None
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A primitive elementwise op of scalars, by the op's name.
+
+    Beside the primitive ops of the IR: `index_divide` and `index_remainder`, quotient and rest of i64 scalars
+    that are not negative (and a divisor that is positive), which index arithmetic needs and which are cheaper
+    than NumPy's rules for signs.
+    """
+
+    result: str
+    dtype: DType
+    op: str
+    args: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Fold a value over all loops of the stage. The result is there in the stage's `finish` and in later
+    stages, not in its body.
+
+    `kind`: sum prod max min any all argmax argmin; the last two give the first position (row-major over the
+    stage's axes) as i64. max and min give NaN if there is one, and so do argmax and argmin its position. No
+    turns: 0, 1, the type's lowest or highest value, false, true, 0.
+    """
+
+    result: str
+    dtype: DType
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """The fold of a value over the turns of the stage's loops so far, this one included unless `exclusive`.
+    Loops run in order.
+    """
+
+    result: str
+    dtype: DType
+    kind: str
+    value: str
+    exclusive: bool = False
+
+
+@dataclass(frozen=True)
+class Store:
+    """Write a scalar to a buffer; where the bool scalar `when` is false, nothing is written."""
+
+    buffer: str
+    offset: Offset
+    value: str
+    when: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """If the bool scalar is false for any turn, the kernel returns the status `code` (positive) at once, or
+    soon after.
+    """
+
+    condition: str
+    code: int
+
+
+Instruction = Constant | Index | Load | Compute | Fold | Running | Store | Check
+
+
+# -- parts of a kernel -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Loops inside one turn of the nest's outer axes, and what runs once after them."""
+
+    axes: tuple[Axis, ...]
+    body: tuple[Instruction, ...]
+    finish: tuple[Instruction, ...] = ()
+
+
+@dataclass(frozen=True)
+class Temporary:
+    """Memory for one turn of the outer axes (or for a whole product): `extent` elements. Nests whose lane is an
+    outer axis have none.
+    """
+
+    name: str
+    dtype: DType
+    extent: Dim
+
+
+@dataclass(frozen=True)
+class Nest:
+    """Stages, one after the other, inside shared outer loops.
+
+    `start` holds instructions that do not depend on any axis. `lane` is the axis to vectorise: the last outer
+    axis (then folds are vectors of lanes) or the last axis of every stage that has axes (then folds are
+    folded across lanes at the end); None: scalar code. `ordered`: turns of the outer axes must run one after
+    the other (a scatter); else they are independent and may be shared out.
+    """
+
+    outer: tuple[Axis, ...]
+    stages: tuple[Stage, ...]
+    lane: str | None = None
+    temporaries: tuple[Temporary, ...] = ()
+    start: tuple[Instruction, ...] = ()
+    ordered: bool = False
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix inside a buffer: where its first element is (may depend on the product's batch axes), and its
+    strides in elements.
+    """
+
+    buffer: str
+    offset: Offset
+    row: Dim
+    column: Dim
+
+
+@dataclass(frozen=True)
+class Product:
+    """For each turn of the batch axes: c = max(init + alpha * a @ b, floor); then `tile`, for every element
+    of c, in any order of tiles.
+
+    a is m x k, b is k x n, c is m x n with column stride 1. `init` None is zeros; a bias is a matrix of row
+    stride 0; it may be c. `start` holds instructions that depend on batch axes only; `alpha` (None: 1) names
+    one of their results. `floor` None: no limit; NaN stays. `tile` has outer axes (row < m, column < n), lane
+    = column, and one stage without axes; its instructions may use the batch axes and the results of `start`,
+    and read and write c at (row, column). `accumulator`: c is a temporary of the size m * n.
+    """
+
+    dtype: DType
+    a: Matrix
+    b: Matrix
+    c: Matrix
+    m: Dim
+    n: Dim
+    k: Dim
+    batch: tuple[Axis, ...] = ()
+    init: Matrix | None = None
+    alpha: str | None = None
+    floor: float | None = None
+    start: tuple[Instruction, ...] = ()
+    tile: Nest | None = None
+    accumulator: Temporary | None = None
+
+
+Part = Nest | Product
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A kernel's array: `size` elements; `output` if the kernel writes it. Several names may be the same
+    memory (in-place updates).
+    """
+
+    name: str
+    dtype: DType
+    size: Dim
+    output: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a status means to the caller: which error class (`index`, `value`, ...) with which message."""
+
+    error: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A whole kernel. Its status is 0, or i + 1 for `failures[i]`."""
+
+    name: str
+    buffers: tuple[Buffer, ...]
+    parts: tuple[Part, ...]
+    failures: tuple[Failure, ...] = field(default=())
+
+    def __str__(self) -> str:
+        return "\n".join(_kernel_lines(self))
+
+    def buffer(self, name: str) -> Buffer:
+        """The buffer of that name."""
+        return next(b for b in self.buffers if b.name == name)
+
+    @property
+    def temporaries(self) -> tuple[Temporary, ...]:
+        """Every temporary of every part; names are unique in a kernel."""
+        found: list[Temporary] = []
+        for part in self.parts:
+            if isinstance(part, Nest):
+                found += part.temporaries
+            elif part.accumulator is not None:
+                found.append(part.accumulator)
+        return tuple(found)
+
+
+# -- text --------------------------------------------------------------------------------------------------
+
+
+def _grouped(size: Dim) -> str:
+    text = str(size)
+    return text if text.isalnum() else f"({text})"
+
+
+def _kernel_lines(kernel: Kernel) -> Iterator[str]:
+    buffers = ", ".join(f"{'out ' if b.output else ''}%{b.name}: {b.dtype}[{b.size}]" for b in kernel.buffers)
+    yield f"kernel @{kernel.name}({buffers})"
+    for i, failure in enumerate(kernel.failures):
+        yield f"  status {i + 1}: {failure.error} {failure.message!r}"
+    for part in kernel.parts:
+        lines = _nest_lines(part, "nest") if isinstance(part, Nest) else _product_lines(part)
+        yield from ("  " + line for line in lines)
+
+
+def _nest_lines(nest: Nest, word: str) -> Iterator[str]:
+    head = [word, ", ".join(map(str, nest.outer))] if nest.outer else [word]
+    marks = ([f"lane = {nest.lane}"] if nest.lane else []) + (["ordered"] if nest.ordered else [])
+    yield " ".join(head) + (" : " + ", ".join(marks) if marks else "")
+    for t in nest.temporaries:
+        yield f"  temporary %{t.name}: {t.dtype}[{t.extent}]"
+    yield from (f"  {print_instruction(i)}" for i in nest.start)
+    for stage in nest.stages:
+        yield "  stage" + (" " + ", ".join(map(str, stage.axes)) if stage.axes else "")
+        yield from (f"    {print_instruction(i)}" for i in stage.body)
+        if stage.finish:
+            yield "  finish"
+            yield from (f"    {print_instruction(i)}" for i in stage.finish)
+
+
+def _product_lines(p: Product) -> Iterator[str]:
+    batch = "".join(f" {axis}," for axis in p.batch).rstrip(",")
+    yield f"product {p.dtype}{batch} : m = {p.m}, n = {p.n}, k = {p.k}"
+    if p.accumulator is not None:
+        yield f"  temporary %{p.accumulator.name}: {p.dtype}[{p.accumulator.extent}]"
+    yield from (f"  {print_instruction(i)}" for i in p.start)
+    term = f"{_matrix(p.a)} @ {_matrix(p.b)}"
+    term = term if p.alpha is None else f"%{p.alpha} * ({term})"
+    term = term if p.init is None else f"{_matrix(p.init)} + {term}"
+    yield f"  {_matrix(p.c)} = " + (term if p.floor is None else f"max({term}, {p.floor})")
+    if p.tile is not None:
+        yield from ("  " + line for line in _nest_lines(p.tile, "tile"))
+
+
+def _matrix(m: Matrix) -> str:
+    return f"%{m.buffer}[{m.offset} : {m.row}, {m.column}]"
+
+
+def print_instruction(i: Instruction) -> str:
+    """One instruction as a line of text."""
+    match i:
+        case Constant():
+            return f"%{i.result} : {i.dtype} = {i.value}"
+        case Index():
+            return f"%{i.result} : i64 = index {i.axis}"
+        case Load():
+            guard = f" when %{i.when} else %{i.fill}" if i.when else ""
+            return f"%{i.result} : {i.dtype} = load %{i.buffer}[{i.offset}]{guard}"
+        case Compute():
+            return f"%{i.result} : {i.dtype} = {i.op} {', '.join('%' + a for a in i.args)}"
+        case Fold():
+            return f"%{i.result} : {i.dtype} = fold {i.kind} %{i.value}"
+        case Running():
+            return f"%{i.result} : {i.dtype} = running {i.kind} %{i.value}" + (
+                " exclusive" if i.exclusive else ""
+            )
+        case Store():
+            return f"store %{i.value} -> %{i.buffer}[{i.offset}]" + (f" when %{i.when}" if i.when else "")
+        case Check():
+            return f"check %{i.condition} else status {i.code}"
