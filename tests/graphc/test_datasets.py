@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
-from graphc.ir.errors import FileFormatError, GraphcError
 
 from graphc.datasets import files, mnist, mnist_5k
+from graphc.ir.errors import FileFormatError, GraphcError
 
 
 @pytest.fixture
