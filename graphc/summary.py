@@ -50,8 +50,8 @@ class Summary:
         rows: its layers.
         trainable_params: how many numbers its trainable weights have.
         non_trainable_params: the same for its other weights.
-        branched: whether some layer has several inputs, several calls, or stands beside another: the table then
-            has a column "Connected to".
+        branched: whether some layer has several inputs, several calls, or stands beside another: the table
+            then has a column "Connected to".
     """
 
     name: str

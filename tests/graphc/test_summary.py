@@ -22,7 +22,7 @@ CUT_CLASSES = {
 
 
 def parse(text):
-    """The summary that a recorded table shows; class names that the table cuts off come from `CUT_CLASSES`."""
+    """The summary that a recorded table shows; class names cut off there come from `CUT_CLASSES`."""
     lines = text.splitlines()
     branched = "Connected to" in lines[2]
     rows = []
@@ -94,11 +94,11 @@ Layer (type)       Output Shape  Param  Connected to        Trainable~~
 input_1 (InputLaye [(None, 4)]   0                          Y~~~~~~~~~~
 _______________________________________________________________________
 inner (Functional) (None, 2)     10     input_1[0][0]       Y~~~~~~~~~~
-|¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯|
+|¯|
 | input_2 (InputLa [(None, 4)]   0                          Y         |
 |_____________________________________________________________________|
 | dense (Dense)    (None, 2)     10     input_2[0][0]       N         |
-|¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯|
+|¯|
 _______________________________________________________________________
 add (Add)          (None, 2)     0      inner[0][0]         Y~~~~~~~~~~
                                         inner[1][0]~~~~~~~~~~~~~~~~~~~~
@@ -107,12 +107,12 @@ Total params: 12,345
 Trainable params: 0
 Non-trainable params: 12,345
 _______________________________________________________________________
-"""  # a tilde is a trailing blank
+"""  # a tilde is a trailing blank, and the overline is as wide as the table
 
 
 def test_nested_rows_and_trainable_column():
     lines = render_classic(NET, line_length=60, expand_nested=True, show_trainable=True)
-    assert lines == NESTED.replace("~", " ").splitlines()
+    assert lines == NESTED.replace("~", " ").replace("¯", "¯" * 69).splitlines()
     assert "|" not in "".join(render_classic(NET))
 
 
