@@ -5,8 +5,8 @@
     >>> literal_text(np.ones((1, 2), np.float32))
     'array(f32[1, 2], 1.0, 1.0)'
 
-`ir/parser` reads them. A float is the shortest text that gives the same number back; arrays of more than 256 elements
-are written as their bytes in base 64.
+`ir/parser` reads them. A float is the shortest text that gives the same number back; arrays of more than 256
+elements are written as their bytes in base 64.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SHORT = 256
 
 
 def literal_text(value: Any, dtype: DType | None = None) -> str:
-    """The literal that reads as `value`; a float of the element type `dtype` needs only that type's digits."""
+    """The literal that reads as `value`; a float of the type `dtype` needs only that type's digits."""
     if value is None:
         return "none"
     if isinstance(value, (bool, np.bool_)):

@@ -12,7 +12,8 @@
       return %relu
     }
 
-Attributes that have their op's default value are left out. Names that are not plain words are quoted: `%"a/b"`.
+Attributes that have their op's default value are left out. Names that are not plain words are quoted:
+`%"a/b"`.
 """
 
 from __future__ import annotations
@@ -147,10 +148,13 @@ def _defined(results: tuple[Value, ...], names: int, types: int) -> str:
     if not results:
         return ""
     if len(results) > 1:
-        return ", ".join(_typed(r).replace(": ", " : ", 1) for r in results) + " = "
-    (value,) = results
-    typed = f" : {str(value.declared):<{types}}" if value.declared is not None else ""
-    return f"{reference(value):<{names}}{typed} = "
+        return ", ".join(_result(r, 0, 0) for r in results) + " = "
+    return f"{_result(results[0], names, types)} = "
+
+
+def _result(value: Value, names: int, types: int) -> str:
+    typed = f" : {value.declared!s:<{types}}" if value.declared is not None else ""
+    return f"{reference(value):<{names}}{typed}"
 
 
 def _shown_attributes(node: Node) -> Mapping[str, str]:
