@@ -6,6 +6,7 @@ and at `GRAPHC_CPU`. llvmlite is imported on first use, since `import graphc` mu
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -71,11 +72,17 @@ class Target:
 
 @functools.cache
 def start_llvm() -> None:
-    """Initialise LLVM's native code generator, once per process."""
+    """Initialise LLVM's native code generator, and make the C library's functions visible to it; once per
+    process.
+    """
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    with contextlib.suppress(
+        RuntimeError
+    ):  # elsewhere than on glibc these functions are part of the C library itself
+        llvm.load_library_permanently("libm.so.6")
 
 
 def host() -> Target:

@@ -14,6 +14,7 @@ an IR pass. Everything works for one lane as for many (`Element`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -395,7 +396,8 @@ def _vector_suffix(t: Element) -> str:
 
 
 def module(*functions: str, target: Target, top: str = "") -> str:
-    """Join functions to a module; `top` holds globals and declarations.
+    """Join functions to a module; `top` holds globals. Functions that are called and not defined are
+    declared.
 
     Without the two width attributes a CPU that is tuned for 256-bit vectors splits ours in halves.
     """
@@ -403,4 +405,28 @@ def module(*functions: str, target: Target, top: str = "") -> str:
     attributes = (
         f'attributes #0 = {{ nounwind "min-legal-vector-width"="{width}" "prefer-vector-width"="{width}" }}'
     )
-    return "\n\n".join([top, *functions, attributes]).lstrip() + "\n"
+    body = "\n\n".join([top, *functions]).lstrip()
+    return "\n\n".join([body, *_declarations(body), attributes]) + "\n"
+
+
+_CALL = re.compile(r"\bcall (<[^>]*>|\S+) @([\w.]+)\(([^)]*)\)")
+_NAMED = re.compile(r"^(?:define|declare)\b[^@]*@([\w.]+)", re.MULTILINE)
+_TYPE = re.compile(r"(<[^>]*>|\S+) ?")
+
+
+def _declarations(body: str) -> list[str]:
+    """A declaration for each function that the text calls without defining it; LLVM knows its own
+    intrinsics.
+    """
+    known = set(_NAMED.findall(body))
+    found = {}
+    for result, name, arguments in _CALL.findall(body):
+        if name not in known and not name.startswith("llvm."):
+            types = [match.group(1) for part in _split(arguments) if (match := _TYPE.match(part))]
+            found[name] = f"declare {result} @{name}({', '.join(types)})"
+    return [found[name] for name in sorted(found)]
+
+
+def _split(arguments: str) -> list[str]:
+    """Operands of a call; the commas of constant vectors do not count."""
+    return re.split(r", (?![^<]*>)", arguments) if arguments else []
