@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from graphc.backend import epsilon
 from graphc.lookup import Configured, Lookup
-
-EPSILON = 1e-7
 
 
 class Constraint(Configured):
@@ -33,7 +32,7 @@ class MaxNorm(Constraint):
         from graphc import ops
 
         norms = _norms(w, self.axis)
-        return w * (ops.clip(norms, 0.0, self.max_value) / (EPSILON + norms))
+        return w * (ops.clip(norms, 0.0, self.max_value) / (epsilon() + norms))
 
     def get_config(self) -> dict[str, Any]:
         return {"max_value": self.max_value, "axis": self.axis}
@@ -55,7 +54,7 @@ class UnitNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:
-        return w / (EPSILON + _norms(w, self.axis))
+        return w / (epsilon() + _norms(w, self.axis))
 
     def get_config(self) -> dict[str, Any]:
         return {"axis": self.axis}
@@ -85,7 +84,7 @@ class MinMaxNorm(Constraint):
 
         norms = _norms(w, self.axis)
         wanted = self.rate * ops.clip(norms, self.min_value, self.max_value) + (1.0 - self.rate) * norms
-        return w * (wanted / (EPSILON + norms))
+        return w * (wanted / (epsilon() + norms))
 
     def get_config(self) -> dict[str, Any]:
         names = ("min_value", "max_value", "rate", "axis")

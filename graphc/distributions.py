@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphc.backend import floatx
 from graphc.ir.errors import DTypeError
 from graphc.seeds import generator
 
@@ -19,7 +20,7 @@ TRUNCATED_STDDEV = 0.87962566103423978
 
 def floating(dtype: npt.DTypeLike) -> np.dtype:
     """The dtype of the result; random numbers are floating point."""
-    target = np.dtype(dtype or np.float32)
+    target = np.dtype(dtype or floatx())
     if target.kind != "f":
         raise DTypeError(f"random initial values are floating point, not {target}")
     return target

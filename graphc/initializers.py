@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphc import distributions
+from graphc.backend import floatx
 from graphc.ir.errors import ArgumentError, ShapeError
 from graphc.lookup import Configured, Lookup
 from graphc.seeds import generator
@@ -25,7 +26,7 @@ class Initializer(Configured):
     """Makes the first values of a weight; subclass it and define `__call__(shape, dtype)`."""
 
     def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
-        """A new array of that shape and dtype (float32 when None)."""
+        """A new array of that shape and dtype (`backend.floatx()` when None)."""
         raise TypeError(f"{type(self).__name__} does not define __call__(shape, dtype)")
 
     def clone(self) -> Any:
@@ -47,7 +48,7 @@ class Constant(Initializer):
         given = np.shape(self.value)
         if given and given != tuple(shape):
             raise ShapeError(f"the initial value has shape {given}, but the weight {tuple(shape)}")
-        return np.full(tuple(shape), self.value, dtype or np.float32)
+        return np.full(tuple(shape), self.value, dtype or floatx())
 
     def get_config(self) -> dict[str, Any]:
         value = np.asarray(self.value)
@@ -68,14 +69,14 @@ class Zeros(Initializer):
     """Every element is 0."""
 
     def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
-        return np.zeros(tuple(shape), dtype or np.float32)
+        return np.zeros(tuple(shape), dtype or floatx())
 
 
 class Ones(Initializer):
     """Every element is 1."""
 
     def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
-        return np.ones(tuple(shape), dtype or np.float32)
+        return np.ones(tuple(shape), dtype or floatx())
 
 
 class Identity(Initializer):
@@ -91,7 +92,7 @@ class Identity(Initializer):
     def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
         if len(shape) != 2:
             raise ShapeError(f"Identity makes a matrix, but the weight has shape {tuple(shape)}")
-        matrix = np.eye(*shape, dtype=dtype or np.float32)
+        matrix = np.eye(*shape, dtype=dtype or floatx())
         matrix *= np.asarray(self.gain, matrix.dtype)
         return matrix
 
