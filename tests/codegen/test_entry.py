@@ -1,0 +1,144 @@
+import gc
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from graphc.codegen import entry
+from graphc.codegen.loader import Code, compile_object
+from graphc.codegen.target import host
+from graphc.codegen.text import Function, module
+
+ARGUMENTS = [("f32", 2), ("i64", 1), ("f64", 0)]
+
+
+def step_text():
+    """status = count of elements of x0 that the frame tells, plus the first label; x2 gets the status."""
+    f = Function("step", "ptr %frame", ret="i64")
+    rows, columns = (f.load("i64", f.at("i64", "%frame", 10 + i)) for i in range(2))
+    labels, out = (f.load("ptr", f.at("ptr", "%frame", i)) for i in (1, 2))
+    status = f.add(f.mul(rows, columns), f.load("i64", labels))
+    f.store("double", f(f"sitofp i64 {status} to double"), out)
+    return f.text(f"i64 {status}")
+
+
+def object_bytes(release_gil):
+    text = entry.entry_text("call", "step", ARGUMENTS, release_gil, dims_slot=10)
+    return compile_object(module(step_text(), text, target=host(), top=entry.entry_globals()), host())
+
+
+@pytest.fixture(params=[False, True], ids=["gil held", "gil released"])
+def fn(request):
+    return entry.python_callable(Code([object_bytes(request.param)], host(), entry.symbols()), "call")
+
+
+def frame():
+    table = np.zeros(14, "i8")
+    table[10:] = [2, 3, 5, 0]
+    return table
+
+
+def arguments():
+    return [np.zeros((2, 3), "f4"), np.full(5, 7), np.zeros(())]
+
+
+def test_layout_of_this_numpy_is_known():
+    assert entry.layout_is_known()
+
+
+def test_status_comes_back_and_pointers_go_to_the_frame(fn):
+    table, xs = frame(), arguments()
+    gc.collect()
+    assert fn(table, *xs) == 13
+    assert table[:3].tolist() == [x.ctypes.data for x in xs]
+    assert xs[2] == 13
+    assert fn(table.view("u8"), *xs) == 13
+
+
+def test_negative_and_large_statuses(fn):
+    table, xs = frame(), arguments()
+    for label in (-100, 1 << 40):
+        xs[1][0] = label
+        assert fn(table, *xs) == label + 6
+
+
+class Sub(np.ndarray):
+    pass
+
+
+UNEXPECTED = {
+    "dtype": (0, lambda x: x.astype("f8")),
+    "byte order": (0, lambda x: x.astype(">f4")),
+    "rank": (0, lambda x: x.ravel()),
+    "size": (0, lambda x: np.zeros((2, 4), "f4")),
+    "strides": (0, lambda x: np.zeros((3, 2), "f4").T),
+    "alignment": (0, lambda x: np.zeros(25, "u1")[1:].view("f4").reshape(2, 3)),
+    "subclass": (0, lambda x: x.view(Sub)),
+    "list": (0, lambda x: x.tolist()),
+    "none": (0, lambda x: None),
+    "empty": (1, lambda x: x[:0]),
+    "scalar": (2, lambda x: np.float64(1)),
+    "number": (2, lambda x: 1.0),
+}
+
+
+@pytest.mark.parametrize("what", UNEXPECTED)
+def test_anything_unexpected_is_left_to_python(fn, what):
+    i, change = UNEXPECTED[what]
+    xs = arguments()
+    xs[i] = change(xs[i])
+    before = sys.getrefcount(NotImplemented)
+    assert all(fn(frame(), *xs) is NotImplemented for _ in range(100))
+    assert sys.getrefcount(NotImplemented) - before < 50
+    assert arguments()[2] == 0
+
+
+def test_wrong_count_or_frame(fn):
+    xs = arguments()
+    read_only = frame()
+    read_only.flags.writeable = False
+    assert fn() is NotImplemented
+    assert fn(frame(), *xs[:2]) is NotImplemented
+    assert fn(frame(), *xs, xs[0]) is NotImplemented
+    for bad in (
+        frame()[:12],
+        np.zeros(28, "i8")[::2],
+        frame().astype("f8"),
+        frame().reshape(2, 7),
+        None,
+        read_only,
+    ):
+        assert fn(bad, *xs) is NotImplemented
+
+
+def test_read_only_arguments_are_fine(fn):
+    xs = arguments()
+    xs[0].flags.writeable = False
+    assert fn(frame(), *xs) == 13
+
+
+def test_threads_with_frames_of_their_own(fn):
+    wrong = []
+
+    def work(label):
+        table, xs = frame(), arguments()
+        xs[1][0] = label
+        wrong.extend(1 for _ in range(2000) if fn(table, *xs) != label + 6 or xs[2] != label + 6)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_the_object_is_the_same_in_another_process():
+    text = "import sys; sys.path.insert(0, sys.argv[1]); import test_entry, hashlib;"
+    text += "print(hashlib.sha256(test_entry.object_bytes(True)).hexdigest())"
+    folder = __file__.rsplit("/", 1)[0]
+    command = [sys.executable, "-c", text, folder]
+    digests = {subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    assert len(digests) == 1
