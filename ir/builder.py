@@ -1,19 +1,19 @@
 """The Builder makes graphs. It infers types as it goes, gives each value a name and each node a location.
 
-    >>> from graphc.ir import Builder, tensor
-    >>> b = Builder("f")
-    >>> x = b.input("x", tensor("f32", "B", 3))
-    >>> b.output(b.relu(x * 2 + 1))
-    >>> print(b.build())
-    graph @f(%x: f32[B, 3])
-    {
-      %constant   : f32[]     = constant {value = 2.0, dtype = f32}
-      %multiply   : f32[B, 3] = multiply %x, %constant
-      %constant.1 : f32[]     = constant {value = 1.0, dtype = f32}
-      %add        : f32[B, 3] = add %multiply, %constant.1
-      %relu       : f32[B, 3] = relu %add
-      return %relu
-    }
+>>> from graphc.ir import Builder, tensor
+>>> b = Builder("f")
+>>> x = b.input("x", tensor("f32", "B", 3))
+>>> b.output(b.relu(x * 2 + 1))
+>>> print(b.build())
+graph @f(%x: f32[B, 3])
+{
+  %constant   : f32[]     = constant {value = 2.0, dtype = f32}
+  %multiply   : f32[B, 3] = multiply %x, %constant
+  %constant.1 : f32[]     = constant {value = 1.0, dtype = f32}
+  %add        : f32[B, 3] = add %multiply, %constant.1
+  %relu       : f32[B, 3] = relu %add
+  return %relu
+}
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, Union
 
 import numpy as np
 
-from graphc.ir.dims import Dim, Shape
+from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.errors import ArgumentError, DTypeError, GraphcError
 from graphc.ir.graph import Graph, Node, Requirement, Update, Value, Weight
 from graphc.ir.locations import NOWHERE, Location
@@ -32,7 +32,7 @@ from graphc.ir.opdef import OpDef, get_op
 from graphc.ir.relations import collect_requirements
 from graphc.ir.types import BOOL, DType, TensorType, dtype_of
 
-Operand = Union["Expr", Value, float, int, bool, np.generic, np.ndarray]
+Operand = Union["Expr", Value, float, int, bool, Size, np.generic, np.ndarray]
 
 
 class Expr:
@@ -187,7 +187,9 @@ class Builder:
         return self.constant(x, dtype).value
 
     def constant(self, value: Any, dtype: DType | str | None = None) -> Expr:
-        """A constant. A Python number takes `dtype`, or f32/i64/bool by its own kind."""
+        """A constant. A Python number takes `dtype`, or f32/i64/bool by its own kind; a symbolic size `dtype`, or i64."""
+        if isinstance(value, Size):
+            return self.op("constant", value=value, dtype=dtype_of(dtype or "i64"))
         if dtype is None:
             weak = {bool: BOOL, int: dtype_of("i64"), float: dtype_of("f32")}
             dtype = weak.get(type(value)) or dtype_of(np.asarray(value).dtype)
@@ -216,12 +218,12 @@ class Builder:
         name: str = "",
     ) -> Node:
         """Append a node in full detail. `types` overrules inference (for a parser that met a written type, checked by the verifier)."""
-        strong = next((x.type.dtype for x in operands if isinstance(x, (Expr, Value))), None)
+        strong = _strong_dtype(operands)
         values = tuple(self.value(x, _weak_dtype(x, strong)) for x in operands)
         attrs = {k: attrs[k] for k in (*op.attributes, *attrs) if k in attrs} | {
             k: v for k, v in op.defaults.items() if k not in attrs and k != "regions"
         }
-        attrs = {k: attrs[k] for k in sorted(attrs, key=_attribute_order(op))}
+        attrs = {k: _canonical(k, attrs[k]) for k in sorted(attrs, key=_attribute_order(op))}
         place = self.location if location is None else location
         if types is None:
             with collect_requirements(self.require):
@@ -229,8 +231,8 @@ class Builder:
                 try:
                     inferred = op.infer(*(v.type for v in values), **attrs, **extra)
                 except GraphcError as e:
-                    if place and not getattr(e, "located", False):
-                        e.args = (f"{e}\n  at {place}",)
+                    if not getattr(e, "located", False):
+                        e.args = (f"{op.name}: {e}" + (f"\n  at {place}" if place else ""),)
                         e.located = True  # type: ignore[attr-defined]
                     raise
             types = inferred if isinstance(inferred, tuple) else (inferred,)
@@ -249,9 +251,16 @@ class Builder:
         return lambda *operands, **attrs: self.op(definition, *operands, **attrs)
 
 
+def _strong_dtype(operands: Sequence[Operand]) -> DType | None:
+    """The element type that numbers take: the first operand's that is not bool (the condition of a select is), else bool."""
+    values = [x.value if isinstance(x, Expr) else x for x in operands if isinstance(x, (Expr, Value))]
+    found = [v.declared.dtype for v in values if v.declared is not None]
+    return next((d for d in found if d != BOOL), found[0] if found else None)
+
+
 def _weak_dtype(x: Operand, strong: DType | None) -> DType | None:
-    """Python numbers take the other operands' element type; NumPy scalars and arrays keep their own."""
-    if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic):
+    """Python numbers and sizes take the other operands' element type; NumPy scalars and arrays keep their own."""
+    if isinstance(x, (bool, int, float, Size)) and not isinstance(x, np.generic):
         return strong
     return None
 
@@ -259,3 +268,12 @@ def _weak_dtype(x: Operand, strong: DType | None) -> DType | None:
 def _attribute_order(op: OpDef) -> Callable[[str], tuple[int, str]]:
     order = {name: i for i, name in enumerate(op.attributes)}
     return lambda name: (order.get(name, len(order)), name)
+
+
+def _canonical(name: str, value: Any) -> Any:
+    """The one form of an attribute's value: tuples for lists, Python numbers for NumPy's, `DType` for spellings of it."""
+    if name == "dtype":
+        return dtype_of(value)
+    if isinstance(value, (list, tuple)):
+        return tuple(_canonical("", v) for v in value)
+    return value.item() if isinstance(value, np.generic) else value

@@ -12,7 +12,10 @@
 
 Attributes follow as keyword arguments in every function. `scalar` (elementwise ops) and `decompose` (coarse ops) give the
 same values from simpler ops; an elementwise op without `scalar` is primitive: the emitters know it. `vjp` gives one cotangent
-per operand, None where there is no gradient; for several results `out` and `ct` are tuples (a ct may be None).
+per operand, None where there is no gradient; for several results `out` and `ct` are tuples (a ct may be None). The cotangents
+of an elementwise op may have the result's shape: `differentiate` sums them to the operand's. An op with `scalar` or
+`decompose` and without `vjp` is differentiated through that formula. Ops with regions get them as `regions=`: `infer` as
+graphs, `evaluate` as functions of arrays that give a tuple of arrays.
 """
 
 from __future__ import annotations
@@ -85,35 +88,41 @@ OPS: dict[str, OpDef] = {}
 _PARTS = ("infer", "evaluate", "scalar", "decompose", "vjp")
 
 
-def op(
+def define(
     name: str,
     kind: Kind,
+    doc: str,
     *,
-    regions: int = 0,
-    can_fail: bool = False,
-    commutative: bool = False,
-) -> Callable[[type], type]:
+    infer: Callable[..., Any],
+    evaluate: Callable[..., Any],
+    **rest: Any,
+) -> OpDef:
+    """Register an operator; `rest` are further fields of `OpDef`. ArgumentError if the name is taken."""
+    if name in OPS:
+        raise ArgumentError(f"there is an op {name!r} already")
+    parameters = inspect.signature(infer).parameters.values()
+    keywords = [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    OPS[name] = OpDef(
+        name,
+        kind,
+        inspect.cleandoc(doc),
+        infer,
+        evaluate,
+        attributes=tuple(p.name for p in keywords if p.name != "regions"),
+        defaults={p.name: p.default for p in keywords if p.default is not inspect.Parameter.empty},
+        **rest,
+    )
+    return OPS[name]
+
+
+def op(name: str, kind: Kind, **rest: Any) -> Callable[[type], type]:
     """Class decorator that registers an operator; the class is a plain table of functions and stays as it is."""
 
     def register(table: type) -> type:
-        if name in OPS:
-            raise ArgumentError(f"there is an op {name!r} already")
         parts = {p: table.__dict__[p] for p in _PARTS if p in table.__dict__}
         parts = {p: getattr(f, "__func__", f) for p, f in parts.items()}
-        signature = inspect.signature(parts["infer"])
-        keywords = [p for p in signature.parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
-        OPS[name] = OpDef(
-            name=name,
-            kind=kind,
-            doc=inspect.cleandoc(table.__doc__ or ""),
-            samples=tuple(table.__dict__.get("samples", ())),
-            regions=regions,
-            can_fail=can_fail,
-            commutative=commutative,
-            attributes=tuple(p.name for p in keywords if p.name != "regions"),
-            defaults={p.name: p.default for p in keywords if p.default is not inspect.Parameter.empty},
-            **parts,
-        )
+        samples = tuple(table.__dict__.get("samples", ()))
+        define(name, kind, table.__doc__ or "", samples=samples, **parts, **rest)
         return table
 
     return register
