@@ -1,0 +1,73 @@
+"""The base class for data sets that make one batch at a time: Keras 2's `Sequence`, Keras 3's `PyDataset`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+
+class PyDataset:
+    """Batches by number; subclass it and define `__len__` and `__getitem__`.
+
+    Args:
+        workers: with more than one, batches are read ahead by that many threads.
+        use_multiprocessing: accepted for Keras's sake; threads read ahead all the same, as they need not copy
+            batches between processes, and NumPy lets them run side by side.
+        max_queue_size: how many batches are read ahead at most.
+
+    >>> import numpy as np
+    >>> class Squares(PyDataset):
+    ...     def __len__(self):
+    ...         return 3
+    ...     def __getitem__(self, index):
+    ...         return np.full((2, 1), index), np.full((2, 1), index**2)
+    >>> [y.tolist() for x, y in Squares().read([0, 2])]
+    [[[0], [0]], [[4], [4]]]
+    """
+
+    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10) -> None:
+        self.workers, self.max_queue_size = workers, max_queue_size
+        self.use_multiprocessing = use_multiprocessing
+
+    def __getitem__(self, index: int) -> Any:
+        """Batch `index`: `(x, y)` or `(x, y, sample_weight)`."""
+        raise TypeError(f"{type(self).__name__} does not define __getitem__")
+
+    def __len__(self) -> int:
+        """The number of batches."""
+        raise TypeError(f"{type(self).__name__} does not define __len__")
+
+    @property
+    def num_batches(self) -> int:
+        """The number of batches of an epoch."""
+        return len(self)
+
+    def on_epoch_begin(self) -> None:
+        """Called before each epoch."""
+
+    def on_epoch_end(self) -> None:
+        """Called after each epoch."""
+
+    def read(self, order: Iterable[int]) -> Iterator[Any]:
+        """The batches of these numbers, in this order."""
+        # A subclass need not have called __init__, as in Keras 2.
+        workers = getattr(self, "workers", 1)
+        if workers < 2:
+            yield from (self[index] for index in order)
+            return
+        pending: deque[Future[Any]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for index in order:
+                    pending.append(pool.submit(self.__getitem__, index))
+                    if len(pending) >= max(workers, self.max_queue_size):
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+Sequence = PyDataset
