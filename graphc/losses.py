@@ -16,11 +16,9 @@ from collections.abc import Callable
 from typing import Any
 
 from graphc import ops
+from graphc.backend import epsilon
 from graphc.ir.errors import ArgumentError
 from graphc.lookup import Configured, Lookup, snake_case
-
-EPSILON = 1e-7
-"""Keras's `epsilon()`: probabilities are clipped to [EPSILON, 1 - EPSILON] before a logarithm."""
 
 LossFunction = Callable[..., Any]
 REDUCTIONS = ("sum", "sum_over_batch_size", "mean", "mean_with_sample_weight", "none", None)
@@ -58,14 +56,14 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     """100 * mean(|(y_true - y_pred) / max(|y_true|, epsilon)|) over the last axis."""
     y_true, y_pred = _pair(y_true, y_pred)
-    relative = ops.abs((y_true - y_pred) / ops.maximum(ops.abs(y_true), EPSILON))
+    relative = ops.abs((y_true - y_pred) / ops.maximum(ops.abs(y_true), epsilon()))
     return 100.0 * ops.mean(relative, axis=-1)
 
 
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     """mean((log(y_true + 1) - log(y_pred + 1))^2), both clipped to at least epsilon."""
     y_true, y_pred = _pair(y_true, y_pred)
-    logs = [ops.log(ops.maximum(y, EPSILON) + 1.0) for y in (y_pred, y_true)]
+    logs = [ops.log(ops.maximum(y, epsilon()) + 1.0) for y in (y_pred, y_true)]
     return ops.mean(ops.square(logs[0] - logs[1]), axis=-1)
 
 
@@ -113,13 +111,13 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
 def poisson(y_true: Any, y_pred: Any) -> Any:
     """mean(y_pred - y_true * log(y_pred + epsilon))."""
     y_true, y_pred = _pair(y_true, y_pred)
-    return ops.mean(y_pred - y_true * ops.log(y_pred + EPSILON), axis=-1)
+    return ops.mean(y_pred - y_true * ops.log(y_pred + epsilon()), axis=-1)
 
 
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     """sum(y_true * log(y_true / y_pred)), both clipped to [epsilon, 1]."""
     y_true, y_pred = _pair(y_true, y_pred)
-    y_true, y_pred = ops.clip(y_true, EPSILON, 1.0), ops.clip(y_pred, EPSILON, 1.0)
+    y_true, y_pred = ops.clip(y_true, epsilon(), 1.0), ops.clip(y_pred, epsilon(), 1.0)
     return ops.sum(y_true * ops.log(y_true / y_pred), axis=-1)
 
 

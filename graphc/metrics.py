@@ -34,7 +34,7 @@ class Metric(Configured):
     def add_variable(self, shape: Sequence[int] = (), name: str = "state", dtype: str | None = None) -> Variable:
         """State of the metric, zero at the start and after `reset_state`."""
         value = np.zeros(tuple(shape), dtype or self.dtype)
-        variable = Variable(value, name=name, path=f"{self.name}/{name}", trainable=False)
+        variable = Variable(value, trainable=False, name=name)
         self.variables.append(variable)
         return variable
 
@@ -51,7 +51,7 @@ class Metric(Configured):
     def reset_state(self) -> None:
         """Start again from nothing."""
         for variable in self.variables:
-            variable.array[...] = 0
+            variable.assign(np.zeros(variable.shape, variable.dtype))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.update_state(*args, **kwargs)

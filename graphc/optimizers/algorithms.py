@@ -1,0 +1,144 @@
+"""The optimizers: each names its rule (an op of `ir/ops/train`), its hyperparameters and its slots.
+
+    >>> from graphc.optimizers import Adam
+    >>> Adam(0.01).get_config()["beta_1"]
+    0.9
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc.ir.errors import ArgumentError
+from graphc.optimizers.optimizer import Optimizer
+from graphc.variable import Variable
+
+
+class SGD(Optimizer):
+    """w -= rate * g, with momentum v = momentum * v - rate * g and w += v (Sutskever et al. 2013 for `nesterov`)."""
+
+    rule, hyperparameters = "sgd", ("momentum", "nesterov")
+
+    def __init__(
+        self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **shared: Any
+    ) -> None:
+        if not 0.0 <= momentum <= 1.0:
+            raise ArgumentError(f"momentum must lie in [0, 1], got {momentum}")
+        super().__init__(learning_rate, momentum=float(momentum), nesterov=bool(nesterov), **shared)
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("momentum",) if self.momentum else ()
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015) in Keras's form: rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)."""
+
+    rule, hyperparameters = "adam", ("beta_1", "beta_2", "epsilon", "amsgrad")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **shared: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, amsgrad=amsgrad, **shared
+        )
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("momentum", "velocity", "velocity_hat") if self.amsgrad else ("momentum", "velocity")
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+
+    def __init__(self, learning_rate: Any = 0.001, weight_decay: float = 0.004, *args: Any, **keywords: Any) -> None:
+        super().__init__(learning_rate, *args, weight_decay=weight_decay, **keywords)
+
+
+class RMSprop(Optimizer):
+    """v = rho * v + (1 - rho) * g^2; w -= rate * g / sqrt(v + epsilon) (Hinton 2012, lecture 6e)."""
+
+    rule, hyperparameters = "rmsprop", ("rho", "momentum", "epsilon", "centered")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        **shared: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate, rho=rho, momentum=float(momentum), epsilon=epsilon, centered=centered, **shared
+        )
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("velocity",) + ("momentum",) * bool(self.momentum) + ("average_gradient",) * self.centered
+
+
+class Adagrad(Optimizer):
+    """a += g^2; w -= rate * g / sqrt(a + epsilon) (Duchi et al. 2011)."""
+
+    rule, hyperparameters = "adagrad", ("epsilon",)
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        **shared: Any,
+    ) -> None:
+        self.initial_accumulator_value = initial_accumulator_value
+        super().__init__(learning_rate, epsilon=epsilon, **shared)
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("accumulator",)
+
+    def initial_slot(self, name: str, weight: Variable) -> np.ndarray:
+        return np.full(weight.shape, self.initial_accumulator_value, weight.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"initial_accumulator_value": self.initial_accumulator_value}
+
+
+class Adadelta(Optimizer):
+    """Adadelta (Zeiler 2012), with a learning rate as in Keras."""
+
+    rule, hyperparameters = "adadelta", ("rho", "epsilon")
+
+    def __init__(
+        self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **shared: Any
+    ) -> None:
+        super().__init__(learning_rate, rho=rho, epsilon=epsilon, **shared)
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("accumulated_grad", "accumulated_delta_var")
+
+
+class Adamax(Optimizer):
+    """Adam with the infinity norm (Kingma & Ba 2015, section 7)."""
+
+    rule, hyperparameters = "adamax", ("beta_1", "beta_2", "epsilon")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **shared: Any,
+    ) -> None:
+        super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **shared)
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("momentum", "norm")
+
+
+CLASSES: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax)

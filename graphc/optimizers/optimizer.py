@@ -1,0 +1,194 @@
+"""`Optimizer`: its state, and what all optimizers share around one update rule.
+
+The rule itself is an op of the IR (`ir/ops/train`), so that the update is part of the compiled step and fuses with the gradient that feeds it.
+An optimizer's learning rate is a `Variable` that the step reads: setting it never recompiles anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from graphc import ops
+from graphc.ir.errors import ArgumentError, StateError
+from graphc.lookup import Configured, snake_case
+from graphc.optimizers import schedules
+from graphc.variable import Variable
+
+if TYPE_CHECKING:
+    from graphc.trace import Trace
+
+Schedule = schedules.LearningRateSchedule
+
+
+class Optimizer(Configured):
+    """Base of all optimizers: learning rate and schedule, clipping, weight decay, slots.
+
+    `learning_rate` is a number, a schedule, or a function without arguments. `clipvalue` clips each element of each gradient, `clipnorm` each
+    gradient's norm, `global_clipnorm` the norm of all together. `weight_decay` subtracts `weight_decay * learning_rate * w` from each weight first.
+    """
+
+    rule: ClassVar[str] = ""
+    """The op of the IR that computes the update."""
+    hyperparameters: ClassVar[tuple[str, ...]] = ()
+    """The constructor's arguments that are attributes of `rule`."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        *,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        name: str | None = None,
+        **hyperparameters: Any,
+    ) -> None:
+        if sum(c is not None for c in (clipnorm, clipvalue, global_clipnorm)) > 1:
+            raise ArgumentError("only one of clipnorm, clipvalue and global_clipnorm can be given")
+        self.name = name or snake_case(type(self).__name__)
+        self.weight_decay = weight_decay
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
+        for key, value in hyperparameters.items():
+            setattr(self, key, value)
+        if isinstance(learning_rate, dict):
+            learning_rate = schedules.deserialize(learning_rate)
+        self.schedule = learning_rate if callable(learning_rate) else None
+        self._rate = Variable(np.float32(self._scheduled(0) if self.schedule else learning_rate), trainable=False, name="learning_rate")
+        self.iterations = Variable(np.int64(0), trainable=False, name="iteration")
+        self.slots: dict[int, list[Variable]] = {}
+        self.trained: list[Variable] = []
+        self._not_decayed: list[Any] = []
+
+    # -- the learning rate --------------------------------------------------------------------------
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate in use, as a `Variable` (with a schedule: its value at the present step)."""
+        if self.schedule is not None:
+            self.follow_schedule()
+        return self._rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if callable(value):
+            self.schedule = value
+        elif self.schedule is not None:
+            raise StateError(
+                f"the learning rate of '{self.name}' follows a schedule and can't be set; give it a number in the constructor to set it later"
+            )
+        else:
+            self._rate.assign(np.float32(value))
+
+    lr = learning_rate
+
+    def _scheduled(self, step: int) -> float:
+        assert self.schedule is not None
+        return float(self.schedule(step) if isinstance(self.schedule, Schedule) else self.schedule())
+
+    def follow_schedule(self) -> None:
+        """Set the learning rate to the schedule's value at the present step; called before each step."""
+        if self.schedule is not None:
+            self._rate.array[...] = self._scheduled(int(self.iterations.array))
+
+    # -- state --------------------------------------------------------------------------------------
+    @property
+    def variables(self) -> list[Variable]:
+        """Iterations, learning rate, then the slots, each kind for all weights, as Keras stores them."""
+        kinds = zip(*(self.slots[id(v)] for v in self.trained)) if self.trained else ()
+        return [self.iterations, self._rate, *(slot for kind in kinds for slot in kind)]
+
+    def slot_names(self) -> tuple[str, ...]:
+        """The names of the slots that each weight has, in the order of the rule's operands."""
+        return ()
+
+    def initial_slot(self, name: str, weight: Variable) -> np.ndarray:
+        """The values with which a slot starts."""
+        return np.zeros(weight.shape, weight.dtype)
+
+    def build(self, variables: Sequence[Variable]) -> None:
+        """Make the slots of weights that have none yet."""
+        for v in variables:
+            if id(v) not in self.slots:
+                names = self.slot_names()
+                self.slots[id(v)] = [
+                    Variable(self.initial_slot(n, v), trainable=False, name=f"{v.path.replace('/', '_')}_{n}") for n in names
+                ]
+                self.trained.append(v)
+
+    def exclude_from_weight_decay(
+        self, var_list: Iterable[Variable] | None = None, var_names: Iterable[str] | None = None
+    ) -> None:
+        """No weight decay for these weights, or for those whose path contains one of the names."""
+        self._not_decayed += [id(v) for v in var_list or ()] + list(var_names or ())
+
+    def _decays(self, variable: Variable) -> bool:
+        return not any(key == id(variable) if isinstance(key, int) else key in variable.path for key in self._not_decayed)
+
+    # -- the update, in a trace ----------------------------------------------------------------------
+    def apply(self, trace: Trace, gradients: Sequence[Any], variables: Sequence[Variable]) -> None:
+        """Record the update of `variables` by traced `gradients`."""
+        self.build(variables)
+        rate, step = trace.read(self._rate), trace.read(self.iterations)
+        for gradient, variable in zip(self._clipped(gradients), variables, strict=True):
+            self._update(trace, gradient, variable, rate, step)
+        for variable in variables:
+            if variable.constraint is not None:
+                trace.assign(variable, variable.constraint(trace.read(variable)))
+        trace.assign(self.iterations, step + 1)
+
+    def _clipped(self, gradients: Sequence[Any]) -> list[Any]:
+        if self.clipvalue is not None:
+            return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in gradients]
+        if self.clipnorm is not None:
+            return [_clip_by_norm(g, self.clipnorm) for g in gradients]
+        if self.global_clipnorm is not None and gradients:
+            squares = [ops.sum(ops.square(g)) for g in gradients]
+            norm = ops.sqrt(sum(squares[1:], squares[0]))
+            scale = self.global_clipnorm / ops.maximum(norm, self.global_clipnorm)
+            return [g * scale for g in gradients]
+        return list(gradients)
+
+    def _update(self, trace: Trace, gradient: Any, variable: Variable, rate: Any, step: Any) -> None:
+        weight = trace.read(variable)
+        rate = ops.cast(rate, weight.dtype)
+        if self.weight_decay is not None and self._decays(variable):
+            weight = weight - weight * self.weight_decay * rate
+        slots = self.slots[id(variable)]
+        operands = (weight, gradient, *(trace.read(s) for s in slots), rate, step)
+        results = trace.op(self.rule, *operands, **self.attributes())
+        results = results if isinstance(results, tuple) else (results,)
+        for target, new in zip((variable, *slots), results, strict=True):
+            trace.assign(target, new)
+
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of the rule's op."""
+        return {name: getattr(self, name) for name in self.hyperparameters}
+
+    def get_config(self) -> dict[str, Any]:
+        rate = schedules.serialize(self.schedule) if self.schedule is not None else float(self._rate.array)
+        own = {name: getattr(self, name) for name in self.hyperparameters}
+        shared = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+        return {"name": self.name, "learning_rate": rate, **{n: getattr(self, n) for n in shared}, **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Optimizer:
+        """The optimizer of a config; entries of Keras's that change nothing here must have their default values."""
+        config = {k: v for k, v in config.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
+        return cls(**config)
+
+
+_DEFAULTS: dict[str, Any] = {
+    "use_ema": False,
+    "ema_momentum": 0.99,
+    "ema_overwrite_frequency": None,
+    "loss_scale_factor": None,
+    "gradient_accumulation_steps": None,
+}
+
+
+def _clip_by_norm(gradient: Any, most: float) -> Any:
+    """gradient * most / max(norm, most), where the norm of zeros is 0."""
+    norm = ops.sqrt(ops.sum(ops.square(gradient)))
+    return gradient * most / ops.maximum(norm, most)

@@ -1,0 +1,383 @@
+"""`compile`, `fit`, `evaluate`, `predict` and the `*_on_batch` calls of a model.
+
+The loop is Python around one native call per batch: batches come from `graphc.data`, steps from `graphc.steps`, what is shown from
+`graphc.progress`, and what happens between batches and epochs from `graphc.callbacks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphc import optimizers
+from graphc.data import Batch, Data, Slot, open_data, open_validation
+from graphc.data.batches import make_batch, with_class_weight
+from graphc.ir.errors import ArgumentError, StateError
+from graphc.objective import Objective
+from graphc.steps import Step
+
+if TYPE_CHECKING:
+    from graphc.callbacks import History
+
+
+class Trainer:
+    """The part of `Model` that trains."""
+
+    name: str
+    stop_training: bool = False
+    _objective: Objective | None = None
+    _optimizer: optimizers.Optimizer | None = None
+    _steps: dict[str, Step]
+
+    # -- compile ----------------------------------------------------------------------------------------
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+        **options: Any,
+    ) -> None:
+        """Say how the model is trained.
+
+        Args:
+            optimizer: a name or an `Optimizer`.
+            loss: a name, a function of (y_true, y_pred) or a `Loss`; a list or dict of them for several outputs.
+            metrics: names, functions or `Metric` objects; per output as a list or dict.
+            loss_weights: factors of the outputs' losses.
+            weighted_metrics: metrics that sample weights apply to.
+            run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: taken as Keras takes them; the step is always one native call.
+            options: options of `graphc.compile`, such as backend="numba" or check="nan".
+
+        Raises:
+            ArgumentError: an unknown name, or an option that there is not.
+
+        >>> from graphc import Sequential, Input
+        >>> from graphc.layers import Dense
+        >>> model = Sequential([Input((3,)), Dense(1)])
+        >>> model.compile("adam", "mse", metrics=["mae"]); model.compiled
+        True
+        """
+        from graphc.codegen.options import resolve
+
+        resolve(**options)
+        optimizer = optimizers.get(optimizer)
+        objective = Objective(loss, metrics, loss_weights, weighted_metrics)
+        _check_names_early(objective)
+        self._optimizer, self._objective = optimizer, objective
+        self._options = options
+        self._compile_arguments = {"optimizer": optimizer, **objective.given}
+        self._steps = {}
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` has been called."""
+        return self._objective is not None
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer; None before `compile`."""
+        return self._optimizer
+
+    @property
+    def objective(self) -> Objective:
+        """Losses and metrics; StateError before `compile`."""
+        if self._objective is None:
+            raise StateError(
+                f"the model '{self.name}' is not compiled: call model.compile(optimizer, loss, metrics) before training or evaluating it"
+            )
+        return self._objective
+
+    @property
+    def loss(self) -> Any:
+        """What `compile` was given as the loss."""
+        return self._objective.given["loss"] if self._objective else None
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The loss's tracker, then every metric."""
+        return list(self._objective.named().values()) if self._objective else []
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names under which they are logged."""
+        return list(self._objective.named()) if self._objective else []
+
+    def reset_metrics(self) -> None:
+        """Start the running sums of loss and metrics again."""
+        self.objective.reset()
+
+    def step(self, mode: str) -> Step:
+        """The compiled step of a mode ("train", "evaluate", "predict"), made when it is first asked for."""
+        if mode != "predict":
+            self.objective  # noqa: B018 - raises the error that says what to do
+        if not hasattr(self, "_steps"):
+            self._steps, self._options = {}, {}
+        if mode not in self._steps:
+            self._steps[mode] = Step(self, mode, self._options)  # type: ignore[arg-type]
+        return self._steps[mode]
+
+    def forget_steps(self) -> None:
+        """Trace again at the next call: layers have changed (`trainable`, `add`, `pop`)."""
+        self._steps = {}
+
+    # -- data ---------------------------------------------------------------------------------------------
+    def _slots(self) -> tuple[Sequence[Slot] | None, Sequence[Slot] | None]:
+        """Names and element types of inputs and outputs; None where the model is not built."""
+        if not getattr(self, "inputs", None):
+            return None, None
+        inputs = [Slot(n, str(t.dtype)) for n, t in zip(self.input_names, self.inputs)]  # type: ignore[attr-defined]
+        return inputs, [Slot(n) for n in self.output_names]  # type: ignore[attr-defined]
+
+    def make_batch(self, x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
+        """One batch of checked arrays, cast to the model's element types."""
+        inputs, outputs = self._slots()
+        return make_batch(x, y, sample_weight, inputs, outputs if y is not None else outputs)
+
+    def _build_on(self, data: Data) -> Data:
+        """A model that is not built yet is built for the first batch's shapes; the data are opened again by the caller if it must be."""
+        if not self.built:  # type: ignore[attr-defined]
+            arrays = getattr(data, "arrays", None)
+            if arrays is not None:
+                shapes = [(None, *a.shape[1:]) for a in arrays.x]
+                self.build(shapes[0] if len(shapes) == 1 else shapes)  # type: ignore[attr-defined]
+        return data
+
+    # -- fit ------------------------------------------------------------------------------------------------
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Iterable[int] = 1,
+    ) -> History:
+        """Train for `epochs` epochs; gives the `History` with loss and metrics per epoch.
+
+        Args are Keras's. `x` may be an array, a list or dict of arrays, a generator or other iterable of batches, or a `utils.Sequence`.
+        The logged loss is the mean over the epoch's samples; `validation_split` takes the last fraction before shuffling.
+
+        Raises:
+            ArgumentError, ShapeError, DTypeError: data that do not fit the model or each other.
+            IndexRangeError: a label that is no class; nothing has changed for that batch.
+        """
+        from graphc.callbacks import CallbackList
+        from graphc.progress import show_progress
+
+        step = self.step("train")
+        inputs, outputs = self._slots()
+        data = self._build_on(
+            open_data(
+                x,
+                y,
+                sample_weight,
+                inputs=inputs,
+                outputs=outputs,
+                batch_size=batch_size,
+                shuffle=shuffle,
+                steps=steps_per_epoch,
+                class_weight=class_weight,
+            )
+        )
+        validation: Data | None = None
+        if validation_data is not None:
+            size = validation_batch_size or batch_size
+            inputs, outputs = self._slots()
+            validation = open_validation(
+                validation_data, inputs=inputs, outputs=outputs, batch_size=size, steps=validation_steps
+            )
+        elif validation_split:
+            if not hasattr(data, "split"):
+                raise ArgumentError("validation_split needs arrays; give validation_data with generators and iterables")
+            data, validation = data.split(validation_split)
+        hooks = CallbackList(
+            callbacks,
+            model=self,
+            params={"epochs": epochs, "steps": data.steps, "verbose": verbose},
+        )
+        shown = show_progress(verbose, epochs)
+        self.stop_training = False
+        hooks.on_train_begin()
+        logs: dict[str, float] = {}
+        with shown:
+            for epoch in range(initial_epoch, epochs):
+                hooks.on_epoch_begin(epoch)
+                shown.begin_epoch(epoch, data.steps)
+                logs = self._train_epoch(step, data, hooks, shown)
+                if validation is not None and _validates(validation_freq, epoch):
+                    logs |= {f"val_{k}": v for k, v in self._evaluate_on(validation, hooks).items()}
+                shown.end_epoch(logs)
+                hooks.on_epoch_end(epoch, logs)
+                if self.stop_training or data.exhausted:
+                    break
+        hooks.on_train_end(logs)
+        return hooks.history
+
+    def _train_epoch(self, step: Step, data: Data, hooks: Any, shown: Any) -> dict[str, float]:
+        objective, run = self.objective, step.run
+        objective.reset()
+        begin, end = hooks.batch_hooks("train")
+        advance, results = shown.advance, objective.results
+        for number, batch in enumerate(data.epoch()):
+            if begin:
+                begin(number)
+            run(batch)
+            advance(number + 1, results)
+            if end:
+                end(number, results())
+            if self.stop_training:
+                break
+        return results()
+
+    # -- evaluate ---------------------------------------------------------------------------------------------
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Loss and metrics on data: a number, a list in the order of `metrics_names`, or a dict with `return_dict`."""
+        from graphc.callbacks import CallbackList
+        from graphc.progress import show_progress
+
+        self.step("evaluate")
+        inputs, outputs = self._slots()
+        data = self._build_on(
+            open_data(x, y, sample_weight, inputs=inputs, outputs=outputs, batch_size=batch_size, steps=steps)
+        )
+        hooks = CallbackList(callbacks, model=self, params={"steps": data.steps, "verbose": verbose})
+        shown = show_progress(verbose, None)
+        with shown:
+            shown.begin_epoch(0, data.steps)
+            logs = self._evaluate_on(data, hooks, shown)
+            shown.end_epoch(logs)
+        if return_dict:
+            return logs
+        values = list(logs.values())
+        return values[0] if len(values) == 1 else values
+
+    def _evaluate_on(self, data: Data, hooks: Any, shown: Any = None) -> dict[str, float]:
+        objective, run = self.objective, self.step("evaluate").run
+        objective.reset()
+        hooks.on_test_begin()
+        begin, end = hooks.batch_hooks("test")
+        for number, batch in enumerate(data.epoch()):
+            if begin:
+                begin(number)
+            run(batch)
+            if shown is not None:
+                shown.advance(number + 1, objective.results)
+            if end:
+                end(number, objective.results())
+        logs = objective.results()
+        hooks.on_test_end(logs)
+        return logs
+
+    # -- predict --------------------------------------------------------------------------------------------------
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The outputs for data, batch by batch: an array, or a list of arrays for several outputs."""
+        from graphc.callbacks import CallbackList
+        from graphc.progress import show_progress
+
+        inputs, _ = self._slots()
+        data = self._build_on(open_data(x, inputs=inputs, batch_size=batch_size, steps=steps))
+        hooks = CallbackList(callbacks, model=self, params={"steps": data.steps, "verbose": verbose})
+        run, parts = self.step("predict").run, []
+        shown = show_progress(verbose, None)
+        hooks.on_predict_begin()
+        begin, end = hooks.batch_hooks("predict")
+        with shown:
+            shown.begin_epoch(0, data.steps)
+            for number, batch in enumerate(data.epoch()):
+                if begin:
+                    begin(number)
+                parts.append(run(batch))
+                shown.advance(number + 1, dict)
+                if end:
+                    end(number, {"outputs": parts[-1]})
+            shown.end_epoch({})
+        hooks.on_predict_end()
+        if not parts:
+            raise ArgumentError("x gave no batch: there is nothing to predict")
+        joined = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts)]
+        return joined[0] if len(joined) == 1 else joined
+
+    # -- single batches -------------------------------------------------------------------------------------------
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One training step on one batch; gives the running loss and metrics since they were last reset."""
+        batch = self.make_batch(x, y, sample_weight)
+        if class_weight is not None:
+            batch = with_class_weight(batch, class_weight)
+        self.step("train").run(batch)
+        return self._logged(return_dict)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Loss and metrics with one more batch added to the running sums."""
+        self.step("evaluate").run(self.make_batch(x, y, sample_weight))
+        return self._logged(return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch."""
+        outputs = self.step("predict").run(self.make_batch(x))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _logged(self, return_dict: bool) -> Any:
+        logs = self.objective.results()
+        if return_dict:
+            return logs
+        values = list(logs.values())
+        return values[0] if len(values) == 1 else values
+
+
+def _validates(frequency: int | Iterable[int], epoch: int) -> bool:
+    if isinstance(frequency, int):
+        return (epoch + 1) % frequency == 0
+    return epoch + 1 in frequency
+
+
+def _check_names_early(objective: Objective) -> None:
+    """An unknown loss or metric name should fail in `compile`, not in the first step."""
+    from graphc import losses, metrics
+    from graphc.objective import SWITCHING_LOSSES, SWITCHING_METRICS
+    from graphc.structure import leaves
+
+    for given in leaves(objective.given["loss"]):
+        if isinstance(given, str) and given.lower() not in SWITCHING_LOSSES:
+            losses.get(given)
+    for what in ("metrics", "weighted_metrics"):
+        for given in leaves(objective.given[what]):
+            if isinstance(given, str) and given.lower() not in SWITCHING_METRICS:
+                metrics.get(given)
