@@ -1,0 +1,145 @@
+"""`compile(graph, ...) -> Compiled`: calls, weights, errors, and every view of what was compiled.
+
+>>> from graphc.ir import Builder, tensor
+>>> b = Builder("double")
+>>> b.output(b.input("x", tensor("f32", "B")) * 2)
+>>> f = compile(b.build(), backend="reference")
+>>> f([1.0, 2.5])
+array([2., 5.], dtype=float32)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.codegen import options as option
+from graphc.codegen.options import Options
+from graphc.codegen.program import Program
+from graphc.codegen.signature import Signature, counted
+from graphc.codegen.stages import Stages
+from graphc.codegen.stats import STATS
+from graphc.ir.errors import ArgumentError, StateError
+from graphc.ir.graph import Graph
+from graphc.passes.log import log
+
+
+def compile(
+    graph: Graph,
+    *,
+    backend: str | None = None,
+    check: str | None = None,
+    threads: int | None = None,
+    passes: str | None = None,
+    cache: bool = True,
+    fast_math: bool = False,
+) -> Compiled:
+    """A callable for a traced graph.
+
+    `backend` is "llvm" (default), "numba" (the same kernels as readable Python, compiled by Numba) or
+    "reference" (NumPy). `check="nan"` stops at the first kernel whose output holds a NaN,
+    `check="reference"` at the first that differs from the evaluator. `passes` is a pipeline as text.
+    `cache=False` neither reads nor writes the object cache.
+
+    Raises
+    ------
+    ArgumentError
+        An option that is not possible.
+    VerifyError
+        The graph breaks a rule of the IR.
+    """
+    start = time.perf_counter()
+    chosen = option.resolve(backend, check, threads, passes, cache, fast_math)
+    compiled = Compiled(graph, chosen)
+    seconds = time.perf_counter() - start
+    STATS.compiled(seconds)
+    log("compile", f"@{graph.name} ({len(graph.nodes)} nodes) by {chosen.backend} in {1e3 * seconds:.1f} ms")
+    return compiled
+
+
+class Compiled:
+    """A compiled graph: call it with arrays; look at every step from the graph to machine code.
+
+    A call gives fresh arrays: one array for one output, a tuple for several, NumPy scalars for outputs
+    without dimensions.
+    """
+
+    def __init__(self, graph: Graph, options: Options) -> None:
+        self.graph, self.options = graph, options
+        self.parameters = Signature.of(graph)
+        self.pipeline = Stages(graph, options)
+        self._program = _build(self.pipeline, options)
+        self.weights: tuple[np.ndarray, ...] = ()
+        self._bound = not graph.weights
+        self._fast: Callable[..., Any] = self._general
+        self._link()
+
+    def __repr__(self) -> str:
+        return f"<Compiled {self.parameters}>"
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Run. Arguments are converted where that keeps their meaning.
+
+        Raises
+        ------
+        ArgumentError, DTypeError, ShapeError
+            Arguments that do not fit.
+        StateError
+            The graph has weights and `bind` was not called.
+        IndexRangeError, NumericsError
+            Values that an operation or `check=` refuses; then nothing has changed.
+        """
+        result = self._fast(*inputs)
+        return self._general(*inputs) if result is NotImplemented else result
+
+    def bind(self, arrays: Iterable[np.ndarray]) -> Compiled:
+        """Keep these arrays, one per weight of the graph, by reference: calls read them and update them in
+        place.
+
+        Raises
+        ------
+        ArgumentError, DTypeError, ShapeError
+            The number of arrays is wrong, or one is not a writeable C-contiguous array of its weight's type.
+        """
+        given = tuple(arrays)
+        wanted = self.parameters.weights
+        if len(given) != len(wanted):
+            has = f"{self.parameters.name} has {counted(len(wanted), 'weight')}"
+            raise ArgumentError(
+                f"{has}, but {counted(len(given), 'array')} {'was' if len(given) == 1 else 'were'} bound."
+            )
+        self.weights = tuple(self.parameters.check_weight(i, a) for i, a in enumerate(given))
+        self._bound = True
+        self._link()
+        return self
+
+    def _link(self) -> None:
+        fast = self._program.fast(self.weights) if self._bound else None
+        self._fast = fast or self._general
+
+    def _general(self, *inputs: Any) -> Any:
+        """A call with every check and conversion: the way for whatever the fast entry does not take."""
+        if not self._bound:
+            name, count = self.parameters.name, len(self.graph.weights)
+            arrays = "its array" if count == 1 else "their arrays"
+            raise StateError(
+                f"{name} has {counted(count, 'weight')}: bind {arrays} first, with f.bind(arrays)."
+            )
+        arrays = self.parameters.convert(inputs)
+        sizes = self.parameters.sizes(arrays, self.weights)
+        return result_of(self._program.run(arrays, self.weights, sizes))
+
+
+def result_of(outputs: Sequence[np.ndarray]) -> Any:
+    """What a call returns for these outputs."""
+    values = tuple(o if o.ndim else o[()] for o in outputs)
+    return values[0] if len(values) == 1 else values
+
+
+def _build(pipeline: Stages, options: Options) -> Program:
+    from graphc.codegen import backends
+
+    return backends.build(pipeline, options)
