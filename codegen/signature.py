@@ -98,10 +98,10 @@ class Signature:
             raise ArgumentError(f"{parameter.text} of {self.name} is no array: {e}") from e
         array = _cast(given, parameter.type.dtype)
         if array is None:
+            wanted = parameter.type.dtype.numpy
             raise DTypeError(
-                f"{parameter.text} of {self.name} must be {parameter.type.dtype.numpy}, but got {given.dtype}.\n"
-                f"  fix     convert it first, if that is what you mean: "
-                f"{parameter.name}.astype({str(parameter.type.dtype.numpy)!r})"
+                f"{parameter.text} of {self.name} must be {wanted}, but got {given.dtype}.\n"
+                f"  fix     convert it first, if that is what you mean: {parameter.name}.astype('{wanted}')"
             )
         if array.ndim != parameter.type.rank:
             raise ShapeError(

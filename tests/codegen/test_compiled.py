@@ -1,4 +1,4 @@
-"""Calls of a compiled graph: results, conversions, weights, and every error text, by the reference backend."""
+"""Calls of a compiled graph: results, conversions, weights, and every error text."""
 
 import numpy as np
 import pytest
