@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from graphc.ir.errors import ArgumentError
 
@@ -28,7 +27,6 @@ class Options:
     passes: str | None = None
     cache: bool = True
     fast_math: bool = False
-    dump: Path | None = None
 
     @property
     def pipeline(self) -> str:
@@ -56,7 +54,6 @@ def resolve(
     >>> resolve("reference", threads=2).threads
     2
     """
-    dump = os.environ.get("GRAPHC_DUMP")
     chosen = backend if backend is not None else os.environ.get("GRAPHC_BACKEND") or "llvm"
     source = "backend" if backend is not None else "GRAPHC_BACKEND"
     return Options(
@@ -66,7 +63,6 @@ def resolve(
         passes=passes,
         cache=cache,
         fast_math=fast_math,
-        dump=Path(dump) if dump else None,
     )
 
 

@@ -6,11 +6,11 @@ import difflib
 import threading
 from dataclasses import dataclass
 
+from graphc import passes
 from graphc.codegen.options import Options
 from graphc.codegen.report import Text, table
 from graphc.ir.errors import ArgumentError
 from graphc.ir.graph import Graph
-from graphc.passes import manager as passes
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Stages:
         """The traced stage, and each stage that a pass changed; the passes run at the first call."""
         with self._lock:
             if not self._kept:
-                stages = passes.PassManager(self.options.passes).run(self.traced)
+                observers = passes.observers.from_environment()
+                stages = passes.PassManager(self.options.passes, observers).run(self.traced)
                 self._kept = [s for i, s in enumerate(stages) if s.changed or not i]
-                self._dump()
             return self._kept
 
     @property
@@ -82,11 +82,3 @@ class Stages:
         """The lines that differ between two stages, with their surroundings."""
         left, right = (str(self.graph(name)).splitlines() for name in (before, after))
         return Text("\n".join(difflib.unified_diff(left, right, before, after, lineterm="")))
-
-    def _dump(self) -> None:
-        folder = self.options.dump
-        if folder is None:
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        for i, stage in enumerate(self._kept):
-            (folder / f"{self.traced.name or 'graph'}.{i:02}.{stage.name}.gir").write_text(f"{stage.graph}\n")

@@ -1,0 +1,74 @@
+"""The kernels of a final graph: each with its node, its loop nests and the place in the user's program it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphc.codegen.loops import Kernel
+from graphc.codegen.lower import lower
+from graphc.ir.errors import ArgumentError
+from graphc.ir.graph import Graph, Node
+from graphc.ir.locations import Location
+
+
+@dataclass(frozen=True)
+class KernelStep:
+    """One kernel of a step: the node of the final graph and its loop nests."""
+
+    node: Node
+    kernel: Kernel
+
+    @property
+    def name(self) -> str:
+        """The kernel's name: that of the first value it computes."""
+        return self.kernel.name
+
+    @property
+    def locations(self) -> tuple[Location, ...]:
+        """Where the nodes of the kernel come from, each place once."""
+        (region,) = self.node.regions
+        found = dict.fromkeys(n.location for n in region.nodes if n.location)
+        return tuple(found) or ((self.node.location,) if self.node.location else ())
+
+    @property
+    def note(self) -> str:
+        """The operations inside, and the places they came from, in one line."""
+        (region,) = self.node.regions
+        counts: dict[str, int] = {}
+        for n in region.nodes:
+            counts[n.op.name] = counts.get(n.op.name, 0) + 1
+        ops = ", ".join(name if count == 1 else f"{count} {name}" for name, count in counts.items())
+        places = dict.fromkeys(_place(x) for x in self.locations)
+        return f"{ops}    {', '.join(places)}".rstrip()
+
+
+def _place(location: Location) -> str:
+    return str(Location(location.file, location.line, location.layer))
+
+
+def kernels_of(graph: Graph, in_place: Mapping[Node, Mapping[str, str]] | None = None) -> list[KernelStep]:
+    """Lower every kernel node of a final graph. `in_place`: see `lower`."""
+    chosen = in_place or {}
+    return [
+        KernelStep(node, lower(node, node.results[0].name, chosen.get(node)))
+        for node in graph.nodes
+        if node.op.name == "kernel"
+    ]
+
+
+def find(kernels: list[KernelStep], name: str | int) -> KernelStep:
+    """The kernel of that name or number; ArgumentError lists them.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such kernel.
+    """
+    if isinstance(name, int) and 0 <= name < len(kernels):
+        return kernels[name]
+    for step in kernels:
+        if step.name == name:
+            return step
+    listed = ", ".join(k.name for k in kernels) or "none"
+    raise ArgumentError(f"there is no kernel {name!r}; the kernels are {listed}.")

@@ -1,0 +1,75 @@
+"""`backend="numba"`: the whole step as one readable Python function, compiled by Numba."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from graphc.codegen.buffers import aligned_empty
+from graphc.codegen.failures import failure
+from graphc.codegen.kernel_list import KernelStep, kernels_of
+from graphc.codegen.numba_step import StepSource, step_source
+from graphc.codegen.options import Options
+from graphc.codegen.program import Arrays
+from graphc.codegen.signature import Sizes
+from graphc.codegen.stages import Stages
+from graphc.codegen.storage import Storage, storage_of
+from graphc.ir import dims
+from graphc.ir.graph import Graph
+
+
+class NumbaProgram:
+    """Runs the source of a step."""
+
+    def __init__(self, traced: Graph, final: Graph) -> None:
+        self.traced, self.final = traced, final
+        self.storage: Storage = storage_of(final)
+        self.kernels: list[KernelStep] = kernels_of(final)
+
+    @cached_property
+    def source(self) -> StepSource:
+        """The step as Python source."""
+        return step_source(self.final, self.kernels, self.storage)
+
+    @cached_property
+    def _step(self) -> Callable[..., int]:
+        scope: dict[str, Any] = {}
+        file = f"<graphc {self.source.function}>"
+        lines = self.source.text.splitlines(keepends=True)
+        linecache.cache[file] = (
+            len(self.source.text),
+            None,
+            lines,
+            file,
+        )  # tracebacks and Numba show the text
+        exec(compile(self.source.text, file, "exec"), scope)
+        return scope[self.source.function]
+
+    def run(self, inputs: Arrays, weights: Arrays, sizes: Sizes) -> tuple[np.ndarray, ...]:
+        """Run the step on flat arrays; the last thing it does is to write the weights."""
+        outputs = empty_outputs(self.final, sizes)
+        flat = [x.reshape(-1) for x in (*inputs, *weights, *outputs)]
+        status = self._step(*flat, *(sizes[s] for s in self.final.symbols))
+        if status:
+            raise failure(self.traced, self.kernels, status, inputs, weights)
+        return outputs
+
+    def fast(self, weights: Arrays) -> Callable[..., Any] | None:
+        return None
+
+
+def empty_outputs(graph: Graph, sizes: Sizes) -> tuple[np.ndarray, ...]:
+    """A fresh array for each output of a graph."""
+    return tuple(
+        aligned_empty(tuple(dims.evaluate(d, sizes) for d in v.type.shape), v.type.dtype.numpy)
+        for v in graph.outputs
+    )
+
+
+def build(pipeline: Stages, options: Options) -> NumbaProgram:
+    """The Numba program for the final graph."""
+    return NumbaProgram(pipeline.traced, pipeline.final)

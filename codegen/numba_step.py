@@ -1,0 +1,65 @@
+"""A whole step as one Python function: every kernel's loops in order, in the user's words and places.
+
+    @njit(error_model="numpy", nogil=True)
+    def step(x, w, out, B):
+        relu = np.empty(B*512, np.float32)
+
+        # 1  matmul, add, relu    train.py:8 'hidden'
+        product((x, 0, 784, 1), (w, 0, 512, 1), (relu, 0, 512, 1), None, (B, 512, 784), 1, None)
+        ...
+        return 0
+
+Arguments are flat arrays: inputs, weights, outputs; then the sizes. The function returns 0, or the number of the kernel that
+failed << 32 | its status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphc.codegen.emit_numba import HEADER, Names, Writer
+from graphc.codegen.kernel_list import KernelStep
+from graphc.codegen.storage import Slot, Storage
+from graphc.ir.graph import Graph
+
+PARAMETERS = ("input", "weight", "output")
+
+
+@dataclass(frozen=True)
+class StepSource:
+    """The source, and the function's name in it."""
+
+    text: str
+    function: str
+
+
+def step_source(graph: Graph, kernels: Sequence[KernelStep], storage: Storage) -> StepSource:
+    """The Python source of a final graph's step."""
+    function = Names().new(graph.name or "step")
+    names = Names((*graph.symbols, function))
+    slots = [names.new(s.name) for s in storage.slots]
+    parameters = [slots[i] for i in parameter_order(storage.slots)]
+    writer = Writer(names, {v: slots[i] for v, i in storage.slot_of.items()})
+    for name, slot in zip(slots, storage.slots):
+        if slot.kind not in PARAMETERS:
+            writer.put(f"{name} = np.empty({slot.size}, np.{slot.dtype.numpy})")
+    for number, step in enumerate(kernels, 1):
+        writer.lines.append("")
+        writer.put(f"# {number}  {step.note}")
+        writer.failure = (number - 1) << 32
+        writer.kernel(step.kernel)
+    for source, target in storage.copies:
+        writer.put(f"{slots[target]}[:] = {slots[source]}")
+    writer.put("return 0")
+    head = [
+        '@njit(error_model="numpy", nogil=True)',
+        f"def {function}({', '.join([*parameters, *graph.symbols])}):",
+    ]
+    return StepSource("\n".join([HEADER, "", *head, *writer.lines]) + "\n", function)
+
+
+def parameter_order(slots: Sequence[Slot]) -> list[int]:
+    """The slots that are arguments of a step: inputs, weights, outputs, each in the order of the graph."""
+    numbered = [(PARAMETERS.index(s.kind), s.number, i) for i, s in enumerate(slots) if s.kind in PARAMETERS]
+    return [i for _, _, i in sorted(numbered)]
