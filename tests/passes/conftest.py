@@ -1,0 +1,229 @@
+"""Programs that fusion and the memory plan are tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from graphc.ir import Builder, Expr, Graph, symbol, tensor
+from graphc.ir.evaluate import Run, run
+
+PROGRAMS: dict[str, Callable[[], Graph]] = {}
+SIZES = {"B": 5, "N": 7, "T": 3}
+
+
+def program(function: Callable[[Builder], None]) -> Callable[[], Graph]:
+    """Register a program under its function's name."""
+
+    def build() -> Graph:
+        b = Builder(function.__name__)
+        function(b)
+        return b.build()
+
+    PROGRAMS[function.__name__] = build
+    return build
+
+
+def softmax_loss(b: Builder, logits: Expr, y: Expr, classes: int) -> tuple[Expr, Expr]:
+    """The cross-entropy per row, and its gradient with respect to the logits."""
+    rows = logits.shape[0]
+    shifted = logits - b.max(logits, axes=(1,), keepdims=True)
+    e = b.exp(shifted)
+    total = b.sum(e, axes=(1,), keepdims=True)
+    hot = b.equal(b.iota(shape=(rows, classes), axis=1, dtype="i64"), b.reshape(y, shape=(rows, 1)))
+    loss = -b.sum(b.select(hot, shifted - b.log(total), 0.0), axes=(1,), keepdims=False)
+    return loss, e / total - b.cast(hot, dtype="f32")
+
+
+def sgd(b: Builder, weight: Expr, gradient: Expr, rate: Expr) -> None:
+    b.update(weight, weight - rate * gradient)
+
+
+def adam(b: Builder, weight: Expr, gradient: Expr, rate: Expr) -> None:
+    name = weight.value.name
+    m, v = (b.weight(name + suffix, weight.type) for suffix in ("_m", "_v"))
+    m_new, v_new = m + (gradient - m) * 0.1, v + (b.square(gradient) - v) * 0.001
+    b.update(m, m_new)
+    b.update(v, v_new)
+    b.update(weight, weight - rate * m_new / (b.sqrt(v_new) + 1e-7))
+
+
+def mlp_step(b: Builder, sizes: tuple[int, ...], optimizer: str) -> None:
+    """A training step: relu, softmax cross-entropy with its mean, accuracy, SGD or Adam."""
+    x, y = b.input("x", tensor("f32", "B", sizes[0])), b.input("y", tensor("i64", "B"))
+    shapes = list(pairwise(sizes))
+    kernels = [b.weight(f"kernel{i}", tensor("f32", *s)) for i, s in enumerate(shapes)]
+    biases = [b.weight(f"bias{i}", tensor("f32", s[1])) for i, s in enumerate(shapes)]
+    rate, loss_sum, hits = (b.weight(n, tensor("f32")) for n in ("rate", "loss_sum", "hits"))
+    hidden = [x]
+    for kernel, bias in zip(kernels, biases):
+        logits = b.matmul(hidden[-1], kernel) + bias
+        hidden.append(b.relu(logits))
+    losses, gradient = softmax_loss(b, logits, y, sizes[-1])
+    mean = b.sum(losses, axes=(0,), keepdims=False) / 128.0
+    hit = b.cast(b.equal(b.argmax(logits, axis=1, keepdims=False), y), dtype="f32")
+    b.update(loss_sum, loss_sum + mean)
+    b.update(hits, hits + b.sum(hit, axes=(0,), keepdims=False))
+    update, step_rate = sgd, rate
+    if optimizer == "adam":
+        step = b.weight("step", tensor("i64"))
+        b.update(step, step + 1)
+        count = b.cast(step + 1, dtype="f32")
+        decay = [b.power(b.constant(beta, "f32"), count) for beta in (0.9, 0.999)]
+        update, step_rate = adam, rate * b.sqrt(1 - decay[1]) / (1 - decay[0])
+    gradient = gradient / 128.0
+    for i in reversed(range(len(kernels))):
+        update(b, kernels[i], b.matmul(hidden[i], gradient, transpose_a=True), step_rate)
+        update(b, biases[i], b.sum(gradient, axes=(0,), keepdims=False), step_rate)
+        if i:
+            before = b.matmul(gradient, kernels[i], transpose_b=True)
+            gradient = b.select(b.greater(hidden[i], 0.0), before, 0.0)
+    b.output(mean)
+
+
+@program
+def mlp_sgd(b: Builder) -> None:
+    mlp_step(b, (784, 512, 256, 10), "sgd")
+
+
+@program
+def mlp_adam(b: Builder) -> None:
+    mlp_step(b, (20, 16, 12, 10), "adam")
+
+
+@program
+def softmax(b: Builder) -> None:
+    x = b.input("x", tensor("f32", "B", "N"))
+    e = b.exp(x - b.max(x, axes=(1,), keepdims=True))
+    b.output(e / b.sum(e, axes=(1,), keepdims=True))
+
+
+@program
+def layer_norm_both_ways(b: Builder) -> None:
+    x, g = (b.input(n, tensor("f32", "B", 33)) for n in ("x", "g"))
+    gamma, beta = (b.weight(n, tensor("f32", 33)) for n in ("gamma", "beta"))
+    mean = b.sum(x, axes=(1,), keepdims=True) / 33.0
+    centred = x - mean
+    scale = b.rsqrt(b.sum(b.square(centred), axes=(1,), keepdims=True) / 33.0 + 1e-3)
+    hat = centred * scale
+    b.output(hat * gamma + beta)
+    g_hat = g * gamma
+    share = b.sum(g_hat, axes=(1,), keepdims=True) + hat * b.sum(g_hat * hat, axes=(1,), keepdims=True)
+    b.output(scale * (g_hat - share / 33.0))
+    sgd(b, gamma, b.sum(g * hat, axes=(0,), keepdims=False), b.constant(0.1, "f32"))
+    sgd(b, beta, b.sum(g, axes=(0,), keepdims=False), b.constant(0.1, "f32"))
+
+
+@program
+def batch_norm_training(b: Builder) -> None:
+    x = b.input("x", tensor("f32", "B", 4, 6))
+    gamma, beta, moving = (b.weight(n, tensor("f32", 6)) for n in ("gamma", "beta", "moving"))
+    mean = b.sum(x, axes=(0, 1), keepdims=True) / 20.0
+    centred = x - mean
+    variance = b.sum(b.square(centred), axes=(0, 1), keepdims=False) / 20.0
+    b.update(moving, moving * 0.99 + b.reshape(mean, shape=(6,)) * 0.01)
+    b.output(b.relu(centred * (gamma * b.rsqrt(variance + 1e-3)) + beta))
+
+
+@program
+def views(b: Builder) -> None:
+    """Every view, around values that are dear, cheap, shared and not."""
+    x = b.input("x", tensor("f32", "N", "N"))
+    e = b.exp(x)
+    b.output(e + b.transpose(e, axes=(1, 0)))
+    b.output(b.reverse(b.tanh(x), axes=(0,)) * 2.0)
+    padded = b.pad(x, low=(1, 0), high=(0, 2), value=1.5)
+    b.output(b.sum(padded, axes=(1,), keepdims=False))
+    joined = b.concatenate(b.sqrt(b.abs(x)), x * 2.0, axis=1)
+    b.output(joined - 1.0, b.reshape(joined, shape=(2 * symbol("N") * symbol("N"),)))
+    part = b.slice(x, start=(1, 0), stop=(3, symbol("N")), step=(1, 1))
+    b.output(b.matmul(b.exp(part), x), b.max(part, axes=(0, 1), keepdims=False))
+
+
+@program
+def shared_square(b: Builder) -> None:
+    """Equal sizes on both axes, so that only the alignment tells rows from columns."""
+    x = b.input("x", tensor("f32", "N", "N"))
+    rows = b.sum(x, axes=(1,), keepdims=False)
+    b.output(x - rows)
+    b.output(x - b.reshape(rows, shape=(symbol("N"), 1)))
+    b.output(b.sum(b.exp(x) * rows, axes=(1,), keepdims=False))
+    b.output(b.transpose(x - b.sum(x, axes=(0,), keepdims=True), axes=(1, 0)) * x)
+
+
+@program
+def attention(b: Builder) -> None:
+    q, k, v = (b.input(n, tensor("f32", "B", 2, "T", 8)) for n in "qkv")
+    scores = b.matmul(q, k, transpose_b=True) * 0.35
+    e = b.exp(scores - b.max(scores, axes=(3,), keepdims=True))
+    b.output(b.matmul(e / b.sum(e, axes=(3,), keepdims=True), v))
+
+
+@program
+def aliases(b: Builder) -> None:
+    """Results that are parameters, twice the same value, aliases, constants; weights that exchange values."""
+    x = b.input("x", tensor("f32", "B", 4))
+    first, second = (b.weight(n, tensor("f32", 4)) for n in ("first", "second"))
+    y = b.tanh(x)
+    b.output(x, y, y, b.reshape(y, shape=(4 * symbol("B"),)), b.reshape(x, shape=(symbol("B"), 2, 2)), first)
+    b.output(b.constant(3.0, "f32"), b.broadcast(b.constant(1, "i64"), shape=(symbol("B"),)))
+    b.update(first, second)
+    b.update(second, first)
+
+
+@program
+def scalars_only(b: Builder) -> None:
+    step = b.weight("step", tensor("i64"))
+    b.update(step, step + 1)
+    b.output(b.exp(b.cast(step + 1, dtype="f32")))
+
+
+@pytest.fixture(params=sorted(PROGRAMS))
+def any_program(request: pytest.FixtureRequest) -> Graph:
+    """Each program in turn."""
+    return PROGRAMS[request.param]()
+
+
+@pytest.fixture
+def programs() -> dict[str, Callable[[], Graph]]:
+    """All programs by name."""
+    return PROGRAMS
+
+
+def arrays_for(graph: Graph, sizes: dict[str, int] = SIZES, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random arrays for the graph's inputs and weights."""
+    from graphc.ir import dims
+
+    rng = np.random.default_rng(seed)
+    found = {}
+    for v in graph.parameters:
+        shape = tuple(dims.evaluate(d, sizes) for d in v.type.shape)
+        if v.type.dtype.is_floating:
+            found[v.name] = rng.normal(size=shape).astype(v.type.dtype.numpy)
+        else:
+            found[v.name] = rng.integers(0, 2 if v.type.dtype.kind == "b" else 10, shape).astype(
+                v.type.dtype.numpy
+            )
+    return found
+
+
+def same_bits(a: Run, b: Run) -> None:
+    """Fail unless two runs gave the same bits."""
+    for x, y in [*zip(a.outputs, b.outputs, strict=True), *((a.updates[n], b.updates[n]) for n in a.updates)]:
+        assert x.dtype == y.dtype
+        assert x.shape == y.shape
+        assert x.tobytes() == y.tobytes()
+
+
+@pytest.fixture
+def assert_same_values() -> Callable[[Graph, Graph], None]:
+    """A function that runs two graphs on the same arrays and compares every bit."""
+
+    def compare(before: Graph, after: Graph) -> None:
+        arrays = arrays_for(before)
+        same_bits(run(before, arrays), run(after, arrays))
+
+    return compare
