@@ -1,8 +1,8 @@
 """Objects that are told about the course of training: Keras's hooks, names and arguments.
 
-`callback` has the base class and `CallbackList`, which the training loop talks to; `history` records; `monitor`
-and `checkpoint` watch a metric (early stopping, saving); `schedule` sets learning rates; `logs` writes, and looks
-for NaN.
+`callback` has the base class and `CallbackList`, which the training loop talks to; `history` records;
+`monitor` and `checkpoint` watch a metric (early stopping, saving); `schedule` sets learning rates;
+`logs` writes a file and looks for NaN.
 """
 
 from graphc.callbacks.callback import Callback, CallbackList, LambdaCallback
