@@ -74,6 +74,7 @@ def parse_attributes(reader: Reader, op: OpDef) -> dict[str, Any]:
     """`{axis = 1, keepdims = true}`."""
     reader.expect("{")
     attrs: dict[str, Any] = {}
+    places: dict[str, Token] = {}
     while not reader.at("}"):
         token = reader.expect_kind("word", "the name of an attribute")
         if token.text not in op.attributes:
@@ -82,13 +83,13 @@ def parse_attributes(reader: Reader, op: OpDef) -> dict[str, Any]:
         if token.text in attrs:
             raise reader.error(f"the attribute {token.text} is given twice", token)
         reader.expect("=")
-        first = reader.here
+        places[token.text] = reader.here
         attrs[token.text] = _value(reader, 0)
-        if op.name == "constant" and {"value", "dtype"} <= attrs.keys():
-            attrs["value"] = _of_dtype(reader, first, attrs["value"], attrs["dtype"])
         if not reader.accept(","):
             break
     reader.expect("}")
+    if op.name == "constant" and {"value", "dtype"} <= attrs.keys():
+        attrs["value"] = _of_dtype(reader, places["value"], attrs["value"], attrs["dtype"])
     return attrs
 
 
