@@ -1,7 +1,7 @@
 """Loop nests -> Python source that a person can read, and that Numba compiles.
 
-Kernels become plain nested loops over flat arrays, one statement per scalar instruction. Products call `product`, which runs
-the same tiles as the default backend; what happens to their finished tiles follows as loops.
+Kernels become plain nested loops over flat arrays, one statement per scalar instruction. Products call
+`product`, which runs the same tiles as the default backend; what happens to their finished tiles follows as loops.
 
     # softmax                                                          model.py:8 'probabilities'
     for r in range(B):
@@ -36,7 +36,6 @@ from graphc.codegen.loops import (
     Running,
     Stage,
     Store,
-    Temporary,
 )
 from graphc.codegen.numba_expressions import expression
 from graphc.ir.dims import Dim
@@ -121,6 +120,7 @@ class Writer:
     types: dict[str, DType] = field(default_factory=dict)
     totals: dict[str, str] = field(default_factory=dict)
     axes: dict[str, str] = field(default_factory=dict)
+    tables: list[str] = field(default_factory=list)
     long: bool = False
 
     def put(self, text: str) -> None:
@@ -159,7 +159,10 @@ class Writer:
         """All parts of a kernel, in order."""
         self.buffers = dict(self.buffers)
         for t in kernel.temporaries:
-            self.temporary(t)
+            self.put(f"{self.local(t.name)} = np.empty({t.extent}, np.{t.dtype.numpy})")
+        for table in kernel.tables:
+            values = ", ".join(folds.number(v, table.dtype) for v in table.values)
+            self.tables.append(f"{self.local(table.name)} = np.array([{values}], np.{table.dtype.numpy})")
         for part in kernel.parts:
             self.scalars, self.types = {}, {}
             if isinstance(part, Nest):
@@ -167,10 +170,10 @@ class Writer:
             else:
                 self.product(part)
 
-    def temporary(self, t: Temporary) -> None:
-        name = self.names.new(t.name)
-        self.buffers = {**self.buffers, t.name: name}
-        self.put(f"{name} = np.empty({t.extent}, np.{t.dtype.numpy})")
+    def local(self, name: str) -> str:
+        """The identifier of a buffer that only this kernel knows."""
+        self.buffers = {**self.buffers, name: self.names.new(name)}
+        return self.buffers[name]
 
     def nest(self, nest: Nest) -> None:
         """Stages inside their shared outer loops."""
@@ -301,6 +304,7 @@ def kernel_source(kernel: Kernel, symbols: Sequence[str], note: str = "") -> str
     writer = Writer(names, buffers)
     writer.kernel(kernel)
     head = [
+        *writer.tables,
         '@njit(error_model="numpy", nogil=True)',
         f"def {Names().new(kernel.name)}({', '.join([*buffers.values(), *symbols])}):",
         *([f"    # {note}"] if note else []),

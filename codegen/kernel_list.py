@@ -1,4 +1,4 @@
-"""The kernels of a final graph: each with its node, its loop nests and the place in the user's program it came from."""
+"""The kernels of a final graph: each with its node, its loop nests and the places it came from."""
 
 from __future__ import annotations
 

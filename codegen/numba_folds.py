@@ -1,7 +1,7 @@
 """Folds as Python statements: what stands before the loops, in each turn, and after them.
 
-A fold of f32 values runs in f64; a long sum of f64 values is made of partial sums, so that its error does not grow with
-its length.
+A sum of f32 values runs in f64; a long sum of f64 values is made of partial sums, so that its error does not
+grow with its length.
 """
 
 from __future__ import annotations
@@ -21,13 +21,17 @@ def literal(value: object, dtype: DType) -> str:
     >>> literal(float("inf"), dtype_of("f32")), literal(3, dtype_of("i64")), literal(True, dtype_of("bool"))
     ('np.float32(np.inf)', 'np.int64(3)', 'True')
     """
-    if isinstance(value, float) and value != value:
-        text = "np.nan"
-    elif value in (float("inf"), float("-inf")):
-        text = "np.inf" if value == float("inf") else "-np.inf"
-    else:
-        text = str(bool(value) if dtype.kind == "b" else value)
+    text = number(value, dtype)
     return text if dtype.kind == "b" else f"np.{dtype.numpy}({text})"
+
+
+def number(value: object, dtype: DType) -> str:
+    """A number as Python text; its type is that of what it is put into."""
+    if isinstance(value, float) and value != value:
+        return "np.nan"
+    if value in (float("inf"), float("-inf")):
+        return "np.inf" if value == float("inf") else "-np.inf"
+    return str(bool(value) if dtype.kind == "b" else value)
 
 
 def lowest(dtype: DType) -> str:

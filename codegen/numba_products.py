@@ -1,21 +1,99 @@
-"""The product that generated Python source calls. Imported by generated source only, since it imports Numba."""
+"""The product that generated Python source calls, by the same tiles as the default backend.
+
+Imported by generated source only, since it imports Numba.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.extending import overload
 
-from graphc.codegen.numba_scalars import greater
+from graphc.codegen.kernels.library import library, product_scratch_bytes
+from graphc.codegen.target import host
+
+Matrix = tuple[np.ndarray, int, int, int]
 
 
-@njit(error_model="numpy")
-def product(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> None:
-    """c = max(init + alpha * a @ b, floor) for matrices (flat array, first element, row stride, column stride).
+def product(
+    a: Matrix,
+    b: Matrix,
+    c: Matrix,
+    init: Matrix | None,
+    shape: tuple[int, int, int],
+    alpha: float,
+    floor: float | None,
+) -> None:
+    """c = max(init + alpha * a @ b, floor), inside compiled code and outside.
 
-    `shape` is (rows, columns, inner size); `init` None is zeros, and may be c. A `floor` of None is no limit.
+    A matrix is (flat array, first element, row stride, column stride); `shape` is (rows, columns, inner size). `init`
+    None is zeros, and may be c; `floor` None is no limit. The columns of c and init are contiguous.
+
+    >>> x, out = np.arange(4.0), np.empty(4)
+    >>> product((x, 0, 2, 1), (x, 0, 2, 1), (out, 0, 2, 1), None, (2, 2, 2), 1, None)
+    >>> out
+    array([ 2.,  3.,  6., 11.])
     """
+    _compiled(a, b, c, init, shape, alpha, floor)
+
+
+@functools.cache
+def _native(dtype: str) -> Any:
+    """The library's product as a function that compiled code can call; pointers are numbers."""
+    i, p = ctypes.c_int64, ctypes.c_size_t
+    number = ctypes.c_float if dtype == "f32" else ctypes.c_double
+    types = [p, i, i, p, i, i, p, i, i, i, i, p, i, number, number, p, p, p, p, p]
+    return ctypes.CFUNCTYPE(None, *types)(library(dtype, host()).address(f"product_{dtype}"))
+
+
+def _by_tiles(dtype: str, bytes_each: int) -> Any:
+    native, scratch_bytes = _native(dtype), product_scratch_bytes(dtype, host()) + 64
+
+    def compiled(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> None:
+        rows, columns, inner = shape
+        (x, x_at, x_row, x_column), (y, y_at, y_row, y_column), (z, z_at, z_row, z_column) = a, b, c
+        if rows == 0 or columns == 0:
+            return
+        scratch = np.empty(scratch_bytes, np.uint8)
+        zeros = np.zeros(columns, z.dtype)
+        start, start_row = zeros.ctypes.data, 0
+        if init is not None:
+            s, s_at, s_row, s_column = init
+            start, start_row = s.ctypes.data + bytes_each * s_at, s_row
+        native(
+            x.ctypes.data + bytes_each * x_at,
+            x_row,
+            x_column,
+            y.ctypes.data + bytes_each * y_at,
+            y_row,
+            y_column,
+            z.ctypes.data + bytes_each * z_at,
+            z_row,
+            rows,
+            columns,
+            inner,
+            start,
+            start_row,
+            alpha,
+            -np.inf if floor is None else floor,
+            (scratch.ctypes.data + 63) // 64 * 64,
+            0,
+            0,
+            0,
+            0,
+        )
+        scratch[0] = (
+            zeros[0] != 0
+        )  # Numba frees an array after its last use, which must not be before the call
+
+    return compiled
+
+
+def _by_loops(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> None:
     rows, columns, inner = shape
     (x, x_at, x_row, x_column), (y, y_at, y_row, y_column), (z, z_at, z_row, z_column) = a, b, c
     sums = np.empty(columns, z.dtype)
@@ -28,8 +106,22 @@ def product(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: An
         for j in range(columns):
             value = alpha * sums[j]
             if init is not None:
-                start, s_at, s_row, s_column = init
-                value += start[s_at + i * s_row + j * s_column]
-            if floor is not None:
-                value = greater(value, floor)
-            z[z_at + i * z_row + j * z_column] = value
+                s, s_at, s_row, s_column = init
+                value += s[s_at + i * s_row + j * s_column]
+            at = z_at + i * z_row + j * z_column
+            z[at] = value
+            if floor is not None and z[at] < floor:
+                z[at] = floor
+
+
+@overload(product)
+def _for_types(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> Any:
+    element = c.types[0].dtype
+    if element.name in ("float32", "float64"):
+        return _by_tiles(f"f{element.bitwidth}", element.bitwidth // 8)
+    return _by_loops
+
+
+@njit(error_model="numpy")
+def _compiled(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> None:
+    product(a, b, c, init, shape, alpha, floor)

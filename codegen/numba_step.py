@@ -9,8 +9,8 @@
         ...
         return 0
 
-Arguments are flat arrays: inputs, weights, outputs; then the sizes. The function returns 0, or the number of the kernel that
-failed << 32 | its status.
+Arguments are flat arrays: inputs, weights, outputs; then the sizes. The function returns 0, or the number of
+the kernel that failed << 32 | its status.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def step_source(graph: Graph, kernels: Sequence[KernelStep], storage: Storage) -
         '@njit(error_model="numpy", nogil=True)',
         f"def {function}({', '.join([*parameters, *graph.symbols])}):",
     ]
-    return StepSource("\n".join([HEADER, "", *head, *writer.lines]) + "\n", function)
+    return StepSource("\n".join([HEADER, *writer.tables, "", *head, *writer.lines]) + "\n", function)
 
 
 def parameter_order(slots: Sequence[Slot]) -> list[int]:
