@@ -1,1 +1,50 @@
-"""Package of graphc."""
+"""Graph to graph: what happens between a traced graph and one that is a list of kernels.
+
+In comes a verified `Graph` (coarse ops, `gradient` nodes, maybe untyped); out goes the same function as
+`kernel` nodes. `manager` runs passes by name and keeps the stages, `pipelines` has the default order,
+`observers` watch (verify, dump, log, compare), `rewrite` is the walker and `patterns` the rule driver. The
+passes, in order: `infer`, `autodiff`, `updates`, `simplify`, `cse`, `decompose`, `fold`, `dce`, `fuse`,
+`schedule`; then `memory` plans buffers.
+"""
+
+from __future__ import annotations
+
+from graphc.ir.graph import Graph
+from graphc.passes import (  # each fills the table of passes
+    autodiff,
+    cse,
+    dce,
+    decompose,
+    fold,
+    infer,
+    observers,
+    simplify,
+    updates,
+)
+from graphc.passes.manager import PASSES, Observer, PassManager, Stage, register
+
+__all__ = [
+    "PASSES",
+    "Observer",
+    "PassManager",
+    "Stage",
+    "autodiff",
+    "cse",
+    "dce",
+    "decompose",
+    "fold",
+    "infer",
+    "observers",
+    "register",
+    "run",
+    "simplify",
+    "updates",
+]
+
+
+def run(graph: Graph, pipeline: str | None = None) -> Graph:
+    """The graph after a pipeline's passes: `passes.run(graph, "simplify,cse,fuse")`.
+
+    Every compile starts here, so `GRAPHC_DUMP` and `GRAPHC_LOG` are heeded.
+    """
+    return PassManager(pipeline, observers.from_environment()).run(graph)[-1].graph
