@@ -11,7 +11,7 @@ array([6., 6.], dtype=float32)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,10 @@ Sizes = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Run:
-    """What a run gave: outputs in order, new values of weights by name, and every value by name if they were kept."""
+    """What a run gave.
+
+    Outputs in order, new values of weights by name, and every value by name if they were kept.
+    """
 
     outputs: tuple[np.ndarray, ...]
     updates: dict[str, np.ndarray]
@@ -38,8 +41,9 @@ class Run:
 def run(graph: Graph, inputs: Mapping[str, Any], keep: bool = False) -> Run:
     """Run `graph` on arrays for its inputs and weights, by name. The results share no memory with `inputs`.
 
-    With `keep`, `Run.values` has every value of the graph. Raises ArgumentError for a missing or unknown name, DTypeError and
-    ShapeError for an array that does not fit its type, ShapeError for a relation of sizes that does not hold, and what ops raise.
+    With `keep`, `Run.values` has every value of the graph. Raises ArgumentError for a missing or unknown
+    name, DTypeError and ShapeError for an array that does not fit its type, ShapeError for a relation of
+    sizes that does not hold, and what ops raise.
     """
     if any(node.op.name == "gradient" for node in graph.nodes):
         from graphc.ir.differentiate import expand_gradients
@@ -125,7 +129,7 @@ def evaluate_node(node: Node, operands: Sequence[np.ndarray], sizes: Sizes) -> t
     """The results of one node for these operands."""
     attrs = {name: concrete(value, sizes) for name, value in node.attrs.items()}
     if node.regions:
-        attrs["regions"] = tuple(_region(r, sizes) for r in node.regions)
+        attrs["regions"] = tuple(BoundRegion(r, sizes) for r in node.regions)
     try:
         with np.errstate(all="ignore"):
             results = node.op.evaluate(*operands, **attrs)
@@ -139,7 +143,10 @@ def evaluate_node(node: Node, operands: Sequence[np.ndarray], sizes: Sizes) -> t
 
 
 def _checked(node: Node, value: Value, x: np.ndarray, sizes: Sizes) -> np.ndarray:
-    """The array, if it has the type that was inferred: a definition that breaks its own word must not pass in silence."""
+    """The array, if it has the type that was inferred.
+
+    A definition that breaks its own word must not pass in silence.
+    """
     if value.declared is not None:
         shape = tuple(dims.evaluate(d, sizes) for d in value.type.shape)
         if x.dtype != value.type.dtype.numpy or x.shape != shape:
@@ -147,12 +154,21 @@ def _checked(node: Node, value: Value, x: np.ndarray, sizes: Sizes) -> np.ndarra
     return x
 
 
-def _region(graph: Graph, sizes: Sizes) -> Callable[..., tuple[np.ndarray, ...]]:
-    def call(*operands: np.ndarray) -> tuple[np.ndarray, ...]:
-        values = _run_nodes(graph, dict(zip(graph.inputs, operands, strict=True)), sizes)
-        return tuple(values[v] for v in graph.outputs)
+@dataclass(frozen=True)
+class BoundRegion:
+    """A region as a function of arrays, for an op's `evaluate`."""
 
-    return call
+    graph: Graph
+    sizes: Sizes
+
+    def __call__(self, *operands: np.ndarray) -> tuple[np.ndarray, ...]:
+        values = _run_nodes(self.graph, dict(zip(self.graph.inputs, operands, strict=True)), self.sizes)
+        return tuple(values[v] for v in self.graph.outputs)
+
+    def empty(self, first: int) -> tuple[np.ndarray, ...]:
+        """No results, stacked: what a loop that never runs has for each output from the `first` on."""
+        types = [v.type for v in self.graph.outputs[first:]]
+        return tuple(np.empty((0, *concrete(t.shape, self.sizes)), t.dtype.numpy) for t in types)
 
 
 def _run_nodes(graph: Graph, arrays: dict[Value, np.ndarray], sizes: Sizes) -> dict[Value, np.ndarray]:

@@ -72,7 +72,10 @@ def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
 
 
 def reduction(kinds: str, empty: bool) -> Callable[..., TensorType]:
-    """The `infer` of a reduction that keeps the element type; `empty` says whether a fold of nothing has a value."""
+    """The `infer` of a reduction that keeps the element type.
+
+    `empty` says whether a fold of nothing has a value.
+    """
 
     def infer(x: TensorType, *, axes: tuple[int, ...], keepdims: bool = False) -> TensorType:
         require_kind(kinds, x)

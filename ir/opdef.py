@@ -1,21 +1,22 @@
 """What an operator is: one definition, from which everything else is derived.
 
-    @op("softplus", kind=ELEMENTWISE)
+    @op("softplus", ELEMENTWISE)
     class Softplus:
         '''log(1 + exp(x)), computed without overflow.'''
 
-        def infer(x): return floating(x)                    # types -> type, or a tuple of types
-        def evaluate(x): return np.logaddexp(x, 0)          # arrays -> array, or a tuple: the op's NumPy meaning
+        infer = unary_float                                # types -> type, or a tuple of types
+        def evaluate(x): return np.logaddexp(x, 0)          # arrays -> array, or a tuple: the meaning
         def scalar(b, x): return b.maximum(x, 0) + b.log1p(b.exp(-abs(x)))
         def vjp(b, x, out, ct): return (ct * b.sigmoid(x),)
-        samples = unary(-90, 90)
+        samples = unary(-9, 9)
 
-Attributes follow as keyword arguments in every function. `scalar` (elementwise ops) and `decompose` (coarse ops) give the
-same values from simpler ops; an elementwise op without `scalar` is primitive: the emitters know it. `vjp` gives one cotangent
-per operand, None where there is no gradient; for several results `out` and `ct` are tuples (a ct may be None). The cotangents
-of an elementwise op may have the result's shape: `differentiate` sums them to the operand's. An op with `scalar` or
-`decompose` and without `vjp` is differentiated through that formula. Ops with regions get them as `regions=`: `infer` as
-graphs, `evaluate` as functions of arrays that give a tuple of arrays.
+Attributes follow as keyword arguments in every function. `scalar` (elementwise ops) and `decompose` (coarse
+ops) give the same values from simpler ops; an elementwise op without `scalar` is primitive: the emitters know
+it. `vjp` gives one cotangent per operand, None where there is no gradient; for several results `out` and `ct`
+are tuples (a ct may be None). The cotangents of an elementwise op may have the result's shape:
+`differentiate` sums them to the operand's. An op with `scalar` or `decompose` and without `vjp` is
+differentiated through that formula. Ops with regions get them as `regions=`: `infer` as graphs, `evaluate` as
+functions of arrays that give a tuple of arrays.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class Kind(Enum):
 class Sample:
     """Operands and attributes with which generated tests run an op.
 
-    `make(rng, dtype)` gives a list of arrays. `dtypes` names the element types that the op takes here; `differentiable` says whether
-    the gradient check applies (away from ties and kinks).
+    `make(rng, dtype)` gives a list of arrays. `dtypes` names the element types that the op takes here;
+    `differentiable` says whether the gradient check applies (away from ties and kinks).
     """
 
     make: Callable[..., list[Any]]
@@ -116,7 +117,7 @@ def define(
 
 
 def op(name: str, kind: Kind, **rest: Any) -> Callable[[type], type]:
-    """Class decorator that registers an operator; the class is a plain table of functions and stays as it is."""
+    """Class decorator that registers an operator; the class is a plain table of functions."""
 
     def register(table: type) -> type:
         parts = {p: table.__dict__[p] for p in _PARTS if p in table.__dict__}

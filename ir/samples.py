@@ -1,4 +1,4 @@
-"""Operands for generated tests: every op's samples are made with these, and `cases` lists them all for any backend's tests.
+"""Operands for generated tests: what the ops' samples are made with, and `cases`, which lists them all.
 
 >>> from graphc.ir import OPS
 >>> case = next(cases(OPS["add"]))
@@ -66,7 +66,10 @@ def values(
     high: float = 3,
     kinks: Sequence[float] = (),
 ) -> np.ndarray:
-    """Random numbers from low to high, at least 0.05 away from every kink; integers where the element type is one."""
+    """Random numbers from low to high, at least 0.05 away from every kink.
+
+    Integers where the element type is one.
+    """
     if dtype.kind == "b":
         return rng.random(shape) < 0.5
     if dtype.kind in "iu":
@@ -79,7 +82,10 @@ def values(
 
 
 def strided(x: np.ndarray) -> np.ndarray:
-    """The same values in memory that is not contiguous: every second element, backwards, of a larger array."""
+    """The same values in memory that is not contiguous.
+
+    Every second element, backwards, of a larger array.
+    """
     if x.ndim == 0:
         return x
     room = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
@@ -111,7 +117,10 @@ def unary(
     special: bool = True,
     **attrs: Any,
 ) -> tuple[Sample, ...]:
-    """Samples of an op of one operand: all shapes, a strided view, and NaN, Inf and zeros where it takes floats."""
+    """Samples of an op of one operand.
+
+    All shapes, a strided view, and NaN, Inf and zeros where it takes floats.
+    """
 
     def shaped(shape: Shape) -> Callable[..., Any]:
         return lambda rng, dtype: [values(rng, dtype, shape, low, high, kinks)]

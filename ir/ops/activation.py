@@ -1,4 +1,7 @@
-"""Elementwise activations, as in Keras 3 (`keras/src/activations/activations.py`). Where one has a kink, the gradient there is a subgradient."""
+"""Elementwise activations, as in Keras 3 (`keras/src/activations/activations.py`).
+
+Where one has a kink, the gradient there is a subgradient.
+"""
 
 from __future__ import annotations
 
@@ -142,26 +145,29 @@ class Celu:
 
 @op("gelu", ELEMENTWISE)
 class Gelu:
-    """x times the normal distribution function of x; `approximate` takes the tanh form (Hendrycks, Gimpel 2016, section 2)."""
+    """x times the normal distribution function of x.
+
+    `approximate` takes the tanh form (Hendrycks, Gimpel 2016, section 2).
+    """
 
     def infer(x, *, approximate=False):
         return unary_float(x)
 
     def evaluate(x, approximate):
         if approximate:
-            return 0.5 * (1 + np.tanh((x + x * x * 0.044715) * ROOT_TWO_OVER_PI))
-        return 0.5 * (1 + _erf(x * ROOT_HALF))
+            return x * 0.5 * (1 + np.tanh((x + x * x * x * 0.044715) * ROOT_TWO_OVER_PI))
+        return x * 0.5 * (1 + _erf(x * ROOT_HALF))
 
     def scalar(b, x, approximate):
         if approximate:
-            return 0.5 * (1 + b.tanh((x + x * x * 0.044715) * ROOT_TWO_OVER_PI))
-        return 0.5 * (1 + b.erf(x * ROOT_HALF))
+            return x * 0.5 * (1 + b.tanh((x + x * x * x * 0.044715) * ROOT_TWO_OVER_PI))
+        return x * 0.5 * (1 + b.erf(x * ROOT_HALF))
 
     def vjp(b, x, out, ct, approximate):
         if approximate:
-            t = b.tanh((x + x * x * 0.044715) * ROOT_TWO_OVER_PI)
+            t = b.tanh((x + x * x * x * 0.044715) * ROOT_TWO_OVER_PI)
             inner = (1 + x * x * (3 * 0.044715)) * ROOT_TWO_OVER_PI
-            return (ct * ((1 + t) * 0.5 + 0.5 * (1 - t * t) * inner),)
+            return (ct * ((1 + t) * 0.5 + x * 0.5 * (1 - t * t) * inner),)
         return (ct * ((1 + b.erf(x * ROOT_HALF)) * 0.5 + x * b.exp(x * x * -0.5) * (1 / ROOT_TWO_PI)),)
 
     samples = (*unary(), *unary(approximate=True))

@@ -124,7 +124,10 @@ class FloorDivide:
 
 @op("remainder", ELEMENTWISE)
 class Remainder:
-    """x - floor(x / y) * y, with the sign of y. Integers by zero give 0. The gradient takes the quotient as constant."""
+    """x - floor(x / y) * y, with the sign of y. Integers by zero give 0.
+
+    The gradient takes the quotient as constant.
+    """
 
     infer = binary_number
     evaluate = np.remainder

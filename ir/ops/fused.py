@@ -17,7 +17,10 @@ def match_parameters(region, types):
 
 @op("kernel", Kind.KERNEL, regions=1)
 class Kernel:
-    """A region that runs as one kernel; the results are the region's outputs. `strategy` says how it is laid out in loops."""
+    """A region that runs as one kernel; the results are the region's outputs.
+
+    `strategy` says how it is laid out in loops.
+    """
 
     def infer(*operands, strategy, regions):
         if strategy not in STRATEGIES:

@@ -18,7 +18,10 @@ def _turned(x, turn):
 
 @op("matmul", Kind.CONTRACTION)
 class Matmul:
-    """The matrix product over the last two axes; the axes before them broadcast. `transpose_a`, `transpose_b` swap an operand's last two."""
+    """The matrix product over the last two axes; the axes before them broadcast.
+
+    `transpose_a`, `transpose_b` swap an operand's last two.
+    """
 
     def infer(x, y, *, transpose_a=False, transpose_b=False):
         require_kind("iuf", x, y)

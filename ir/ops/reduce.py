@@ -1,4 +1,7 @@
-"""Folds along axes: sums, extrema, any, all, and their positions. `axes` is a sorted tuple of non-negative axes."""
+"""Folds along axes: sums, extrema, any, all, and their positions.
+
+`axes` is a sorted tuple of non-negative axes.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,13 @@ _LAYOUTS = (
 _EMPTY = (((0, 3), (0,)), ((3, 0), (0,)), ((0,), ()))
 
 
-def _samples(make, dtypes, empty=True):
+def _samples(make, dtypes, empty=True, smooth=lambda shape: True):
     def shaped(shape):
         return lambda rng, dtype: [make(rng, dtype, shape)]
 
     layouts = _LAYOUTS + (_EMPTY if empty else ())
     return tuple(
-        Sample(shaped(shape), {"axes": axes, "keepdims": keep}, dtypes)
+        Sample(shaped(shape), {"axes": axes, "keepdims": keep}, dtypes, smooth(shape))
         for shape, axes in layouts
         for keep in (False, True)
     )
@@ -54,7 +57,10 @@ NAN_ROWS = _special((1, np.nan, 2), (np.inf, 3, -np.inf), (-0.0, 0.0, -0.0))
 
 
 def expand(b, value, x, axes):
-    """`value`, folded over `axes` without or with keepdims, in the shape of x with 1 along `axes`: it broadcasts to x."""
+    """`value`, folded over `axes` without or with keepdims, in the shape of x with 1 along `axes`.
+
+    It broadcasts to x.
+    """
     shape = reduced_shape(x.shape, axes, True)
     return value if value.rank == x.rank else b.reshape(value, shape=shape)
 
@@ -96,12 +102,15 @@ class Mean:
         share = ct / product(x.shape[a] for a in axes)
         return (b.broadcast(expand(b, share, x, axes), shape=x.shape),)
 
-    samples = (*_samples(_small, FLOATS), NAN_ROWS)
+    samples = (*_samples(_small, FLOATS, smooth=lambda shape: 0 not in shape), NAN_ROWS)
 
 
 @op("prod", Kind.REDUCTION)
 class Prod:
-    """The product over `axes`, in the element type of x. The gradient is right where some elements are zero."""
+    """The product over `axes`, in the element type of x.
+
+    The gradient is right where some elements are zero.
+    """
 
     infer = reduction("iuf", empty=True)
 
