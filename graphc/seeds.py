@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import random
+import secrets
+from collections.abc import Callable
 from threading import Lock
 
 import numpy as np
 
 _lock = Lock()
 _source = np.random.default_rng()
+_base = secrets.randbits(63)
+_listeners: list[Callable[[int], None]] = []
+
+
+def base_seed() -> int:
+    """The number given to `set_random_seed`, or one that differs from process to process."""
+    return _base
+
+
+def on_reset(listener: Callable[[int], None]) -> None:
+    """Call `listener(seed)` whenever `set_random_seed` is called."""
+    _listeners.append(listener)
 
 
 def set_random_seed(seed: int) -> None:
@@ -23,11 +37,13 @@ def set_random_seed(seed: int) -> None:
     >>> set_random_seed(1); first = fresh_seed(); set_random_seed(1); fresh_seed() == first
     True
     """
-    global _source
+    global _source, _base
     np.random.seed(seed)
     random.seed(seed)
     with _lock:
-        _source = np.random.default_rng(seed)
+        _source, _base = np.random.default_rng(seed), seed
+    for listener in _listeners:
+        listener(seed)
 
 
 def fresh_seed() -> int:

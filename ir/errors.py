@@ -26,6 +26,10 @@ class StructureError(GraphcError, ValueError):
     """A graph of layers that is not connected as it was meant to be."""
 
 
+class TraceError(GraphcError, TypeError):
+    """A symbolic value used where a number is needed, or outside the function that was being traced."""
+
+
 class StateError(GraphcError, RuntimeError):
     """An object used before it is ready: a model before it is built or compiled."""
 

@@ -51,14 +51,15 @@ def display_path(path: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _is_own(path: str) -> bool:
+def is_own_code(path: str) -> bool:
+    """Whether a file is one of graphc's own."""
     return os.path.abspath(path).startswith(_OWN_FOLDERS)
 
 
 def caller(layer: str = "") -> Location:
     """The location of the innermost frame that is not graphc's own code."""
     frame = sys._getframe(1)
-    while frame is not None and _is_own(frame.f_code.co_filename):
+    while frame is not None and is_own_code(frame.f_code.co_filename):
         if frame.f_back is None:
             return Location(layer=layer)
         frame = frame.f_back

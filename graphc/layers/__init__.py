@@ -1,1 +1,41 @@
-"""Package of graphc."""
+"""Layers. `layer` is the base class; each family has a file; names are imported when first used.
+
+>>> from graphc import layers
+>>> layers.Dense(3, name="out")
+<Dense name=out, built=False>
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "layer": ("Layer",),
+    "spec": ("InputSpec",),
+    "input": ("InputLayer",),
+    "core": ("Dense", "Activation", "Identity", "Lambda"),
+}
+"""Which file has which layers."""
+
+_HOMES = {name: family for family, names in FAMILIES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Input":
+        from graphc.functional import Input
+
+        return Input
+    if name not in _HOMES:
+        import difflib
+
+        near = difflib.get_close_matches(name, _HOMES, n=2)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise AttributeError(f"graphc.layers has no layer {name!r}{hint}")
+    found = getattr(importlib.import_module(f"graphc.layers.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

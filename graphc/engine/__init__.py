@@ -1,0 +1,1 @@
+"""Where Keras 2 keeps its models: `graphc.engine.training.Model`."""

@@ -1,0 +1,146 @@
+"""`Forward`: a model compiled for inference (or for a forward pass in training mode), sharing the model's
+variables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphc import structure
+from graphc.ir.dims import symbol
+from graphc.ir.errors import ArgumentError, DTypeError
+from graphc.ir.types import TensorType, dtype_of
+from graphc.replay import Traced, trace_model
+
+if TYPE_CHECKING:
+    from graphc.codegen.compiled import Compiled
+    from graphc.models import Model
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A traced graph compiled and bound to its variables."""
+
+    traced: Traced
+    compiled: Compiled
+
+    def __call__(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """The outputs, as arrays in a list; variables that the call changes are counted up."""
+        result = self.compiled(*arrays)
+        for variable in self.traced.assigned:
+            variable.version += 1
+        results = result if isinstance(result, tuple) else (result,)
+        return [np.asarray(r) for r in results]
+
+
+def bind(traced: Traced, options: dict[str, Any]) -> Bound:
+    """Compile a traced graph, and bind it to the storage of its variables."""
+    from graphc import codegen
+
+    compiled = codegen.compile(traced.graph, **options)
+    return Bound(traced, compiled.bind([v.array for v in traced.variables]))
+
+
+class Forward:
+    """`f(x1, x2, ...)`: the model's outputs for arrays; made by `graphc.compile(model)`.
+
+    Gives an array, or a list of arrays for several outputs. The model's weights are read when it is called,
+    so training or `set_weights` shows at once. All members of `graphc.codegen.Compiled` (`ir`, `source`,
+    `cost`, ...) are members of it.
+    """
+
+    def __init__(self, model: Model, training: bool = False, options: dict[str, Any] | None = None) -> None:
+        self.model, self.training, self.options = model, training, dict(options or {})
+        self._bound: dict[Any, Bound] = {}
+        self._version = model.structure_version()
+
+    def __repr__(self) -> str:
+        return f"<Forward of '{self.model.name}'{', training' if self.training else ''}>"
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Run; inputs by position, or one list or dict of them."""
+        results = self.run(self.model.arrange(inputs[0] if len(inputs) == 1 else list(inputs)))
+        return results[0] if len(results) == 1 else results
+
+    def run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Run on the model's inputs in order."""
+        bound = self._find(arrays)
+        return bound(
+            [convert(a, t.type, n) for a, t, n in zip(arrays, self.model.inputs, self.model.input_names)]
+        )
+
+    def _find(self, arrays: list[np.ndarray]) -> Bound:
+        model = self.model
+        if self._version != (version := model.structure_version()):
+            self._bound, self._version = {}, version
+        fixed = model.has_own_inputs
+        key = None if fixed else tuple((a.shape[1:], a.dtype) for a in arrays)
+        found = self._bound.get(key)
+        if found is None:
+            types = None if fixed else [batch_type(a) for a in arrays]
+            found = self._bound[key] = bind(trace_model(model, self.training, types), self.options)
+        return found
+
+    @property
+    def compiled(self) -> Compiled:
+        """The compiled function of the model's declared (or last seen) input types."""
+        if not self._bound:
+            self._bound[None] = bind(trace_model(self.model, self.training), self.options)
+        return next(reversed(self._bound.values())).compiled
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.compiled, name)
+
+
+def batch_type(array: np.ndarray) -> TensorType:
+    """The type of arrays like this one, with any number of samples."""
+    sizes = (symbol("B"), *array.shape[1:]) if array.ndim else ()
+    return TensorType(dtype_of(array.dtype), sizes)
+
+
+def convert(array: np.ndarray, wanted: TensorType, name: str) -> np.ndarray:
+    """An array in the element type of an input.
+
+    Raises:
+        DTypeError: floating-point values that are no integers for an input of integers, or no numbers at all.
+    """
+    target = wanted.dtype.numpy
+    if array.ndim == wanted.rank - 1 and wanted.shape[-1] == 1:
+        array = array[..., None]
+    if array.dtype == target:
+        return array
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(f"the input '{name}' takes {target} numbers, but got an array of {array.dtype}.")
+    if array.dtype.kind == "f" and target.kind != "f":
+        with np.errstate(invalid="ignore"):
+            whole = array.astype(target)
+        if not np.array_equal(whole, array):
+            raise DTypeError(
+                f"the input '{name}' takes {target} numbers, but got {array.dtype} values that are not whole.\n"
+                f"  fix     convert them as you mean it: x.astype('{target}')."
+            )
+        return whole
+    return array.astype(target)
+
+
+def as_arrays(values: Any) -> Any:
+    """Leaves as arrays; a list of plain numbers is one array.
+
+    Raises:
+        ArgumentError: something that is neither numbers nor a list of arrays.
+    """
+    if isinstance(values, dict):
+        return {k: as_arrays(v) for k, v in values.items()}
+    if isinstance(values, (list, tuple)) and any(hasattr(v, "shape") for v in structure.leaves(values)):
+        return [as_arrays(v) for v in values]
+    array = np.asarray(values)
+    if array.dtype.kind == "O":
+        raise ArgumentError(
+            f"expected arrays of numbers, but got {type(values).__name__} with other things in it."
+        )
+    return array

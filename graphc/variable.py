@@ -1,0 +1,175 @@
+"""`Variable`: a weight or other state. Its values live once, 64-byte aligned, for all compiled functions that
+use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from graphc.ir.errors import ShapeError
+from graphc.ir.types import TensorType, dtype_of
+from graphc.naming import path_of, unique_name
+from graphc.tensor import Operators
+
+ALIGNMENT = 64
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """A new array whose data begin at a multiple of 64 bytes; its values are undefined."""
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+class Variable(Operators):
+    """State with a name: a layer's weight, a moving statistic, an optimizer's slot.
+
+    Args:
+        initializer: an array, or a function of (shape, dtype) that gives one.
+        shape: needed with a function only.
+        dtype: "float32" and so on; None takes the array's (a Python float is `floatx`).
+        trainable: whether training changes it.
+        name: the last part of its path; the scopes of the layers being built come before.
+
+    `np.asarray(v)` and `v.numpy()` are copies. While a layer's `call` is traced, a variable reads as a tensor
+    of the graph, and `v.assign(new)` records an update that takes effect when the compiled function is
+    called; reads that follow see the new value.
+
+    >>> v = Variable(np.zeros(2, "float32"), name="count")
+    >>> v.assign([1, 2]); np.exp(v) > 2
+    array([ True,  True])
+    >>> v
+    <Variable 'count' shape=(2,), dtype=float32, version 1>
+    """
+
+    __hash__ = object.__hash__
+
+    def __init__(
+        self,
+        initializer: Any,
+        shape: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        name: str | None = None,
+        regularizer: Callable[[Any], Any] | None = None,
+        constraint: Callable[[Any], Any] | None = None,
+    ) -> None:
+        values = _initial(initializer, shape, dtype)
+        self.name = name or unique_name("variable")
+        self.path = path_of(self.name)
+        self.trainable = trainable
+        self.regularizer, self.constraint = regularizer, constraint
+        self.version = 0
+        self.array = aligned(values.shape, values.dtype)
+        self.array[...] = values
+
+    @property
+    def type(self) -> TensorType:
+        return TensorType(dtype_of(self.array.dtype), self.array.shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def size(self) -> int:
+        return self.array.size
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def value(self) -> Any:
+        """The current values: a tensor while a `call` is traced, else an array."""
+        from graphc.trace import active
+
+        trace = active()
+        return self.numpy() if trace is None else trace.read(self)
+
+    def read_value(self) -> Any:
+        """`value`, as a method."""
+        return self.value
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the values."""
+        return self.array.copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.array.astype(dtype or self.array.dtype, copy=True)
+
+    def __float__(self) -> float:
+        return float(self.array)
+
+    def __int__(self) -> int:
+        return int(self.array)
+
+    def __bool__(self) -> bool:
+        return bool(self.array)
+
+    def assign(self, value: Any) -> None:
+        """Take new values of the same shape; ShapeError if it differs.
+
+        Inside a traced `call`, the new value may be a tensor, and is taken when the compiled function is
+        called.
+        """
+        from graphc.trace import active
+
+        trace = active()
+        if trace is not None:
+            trace.assign(self, value)
+            return
+        new = np.asarray(value)
+        if new.shape != self.shape:
+            raise ShapeError(
+                f"'{self.path}' has the shape {self.shape}, but was assigned values of shape {new.shape}."
+            )
+        self.array[...] = new
+        self.version += 1
+
+    def assign_add(self, value: Any) -> None:
+        """`assign(self + value)`."""
+        self.assign(self + value)
+
+    def assign_sub(self, value: Any) -> None:
+        """`assign(self - value)`."""
+        self.assign(self - value)
+
+    def __repr__(self) -> str:
+        return f"<Variable '{self.path}' shape={self.shape}, dtype={self.dtype}, version {self.version}>"
+
+
+def _initial(initializer: Any, shape: Any, dtype: Any) -> np.ndarray:
+    from graphc.backend import floatx
+
+    if callable(initializer):
+        wanted = dtype_of(dtype or floatx()).numpy
+        whole = tuple(int(d) for d in (() if shape is None else shape))
+        try:
+            values = np.asarray(initializer(whole, dtype=wanted))
+        except TypeError:
+            values = np.asarray(initializer(whole))
+        values = values.astype(wanted)
+        if values.shape != whole:
+            raise ShapeError(
+                f"the initializer gave the shape {values.shape} for a variable of shape {whole}."
+            )
+        return values
+    values = np.asarray(initializer)
+    if dtype is None and not isinstance(initializer, (np.ndarray, np.generic)) and values.dtype.kind == "f":
+        dtype = floatx()
+    return values.astype(dtype_of(dtype or values.dtype).numpy)
