@@ -1,7 +1,7 @@
 """What `fit`, `evaluate` and `predict` show of their progress: a bar on a terminal, else a line per epoch.
 
-The training loop calls `step` after each batch. Between drawings, at most ten a second, that call only looks
-at the clock, and metrics are read (through a function) only when they are drawn.
+The training loop calls `advance` after each batch. Between drawings, at most ten a second, that call only
+looks at the clock, and metrics are read (through a function) only when they are drawn.
 """
 
 from __future__ import annotations
@@ -39,19 +39,18 @@ class Display:
     def __exit__(self, *error: object) -> None:
         """Leave the terminal as it was, also after Ctrl-C."""
 
-    def begin(self, epoch: int, steps: int | None, read: Callable[[], Metrics]) -> None:
+    def begin_epoch(self, epoch: int, steps: int | None) -> None:
         """An epoch begins.
 
         Args:
             epoch: its number, from 0.
             steps: how many steps it will have, where that is known.
-            read: gives the metrics so far.
         """
 
-    def step(self, done: int) -> None:
-        """`done` steps of the epoch are done."""
+    def advance(self, done: int, read: Callable[[], Metrics]) -> None:
+        """`done` steps of the epoch are done; `read` gives the metrics so far, when they are drawn."""
 
-    def end(self, metrics: Metrics) -> None:
+    def end_epoch(self, metrics: Metrics) -> None:
         """The epoch ends with these metrics."""
 
 
@@ -60,19 +59,19 @@ class LineDisplay(Display):
 
     >>> seconds = iter([0.0, 1.5])
     >>> display = LineDisplay(epochs=3, clock=lambda: next(seconds))
-    >>> display.begin(0, 100, dict)
-    >>> display.step(100)
-    >>> display.end({"loss": 0.25, "accuracy": 0.9})
+    >>> display.begin_epoch(0, 100)
+    >>> display.advance(100, dict)
+    >>> display.end_epoch({"loss": 0.25, "accuracy": 0.9})
     Epoch 1/3 - 100/100 - 2s - 15ms/step - loss: 0.2500 - accuracy: 0.9000
     """
 
-    def begin(self, epoch: int, steps: int | None, read: Callable[[], Metrics]) -> None:
+    def begin_epoch(self, epoch: int, steps: int | None) -> None:
         self._epoch, self._steps, self._start, self._done = epoch, steps, self.clock(), 0
 
-    def step(self, done: int) -> None:
+    def advance(self, done: int, read: Callable[[], Metrics]) -> None:
         self._done = done
 
-    def end(self, metrics: Metrics) -> None:
+    def end_epoch(self, metrics: Metrics) -> None:
         seconds = self.clock() - self._start
         parts = [*self._head(), f"{self._done}/{self._steps or self._done}", format_seconds(seconds)]
         if self._done:
@@ -108,42 +107,39 @@ class BarDisplay(LineDisplay):
     def __exit__(self, *error: object) -> None:
         self._close()
 
-    def begin(self, epoch: int, steps: int | None, read: Callable[[], Metrics]) -> None:
+    def begin_epoch(self, epoch: int, steps: int | None) -> None:
         self._close()
-        super().begin(epoch, steps, read)
-        self._read = read
+        super().begin_epoch(epoch, steps)
         self._bar = self._open_bar()
         self._task = self._bar.add_task(" - ".join(self._head()), total=steps, info="")
         self._bar.start()
         self._due = self._start + INTERVAL
 
-    def step(self, done: int) -> None:
+    def advance(self, done: int, read: Callable[[], Metrics]) -> None:
         self._done = done
         if self.clock() >= self._due:
-            self._draw(done)
+            self._draw(done, read)
 
-    def end(self, metrics: Metrics) -> None:
+    def end_epoch(self, metrics: Metrics) -> None:
         self._close()
-        super().end(metrics)
+        super().end_epoch(metrics)
 
     def _open_bar(self) -> Any:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self._console = self._console or Console()
-        info = TextColumn(
-            "{task.fields[info]}", table_column=Column(no_wrap=True, overflow="ellipsis"), markup=False
-        )
+        info = TextColumn("{task.fields[info]}", markup=False)
         head = TextColumn("{task.description}", style="bold", markup=False)
-        # Drawn by `step` and not by a thread of rich's, which would take time from the training.
+        # Drawn by `advance` and not by a thread of rich's, which would take time from the training.
         columns = (head, BarColumn(BAR_WIDTH), MofNCompleteColumn(), info)
         return Progress(*columns, console=self._console, auto_refresh=False, transient=True)
 
-    def _draw(self, done: int) -> None:
+    def _draw(self, done: int, read: Callable[[], Metrics]) -> None:
         now = self.clock()
         pace = (now - self._start) / done
         left = "" if self._steps is None else f"{format_seconds(pace * max(0, self._steps - done))} left"
-        parts = [left, format_pace(pace), *format_metrics(self._read())]
+        parts = [left, format_pace(pace), *format_metrics(read())]
         # Rich would take the room for a long text from the other columns.
         room = self._console.width - len(f"{self._head()} {self._steps}/{self._steps}") - BAR_WIDTH
         info = " - ".join(part for part in parts if part)[: max(0, room)]
@@ -161,7 +157,7 @@ class BarDisplay(LineDisplay):
             self._bar = None
 
 
-def open_display(verbose: int | str = "auto", epochs: int | None = None) -> Display:
+def show_progress(verbose: int | str = "auto", epochs: int | None = None) -> Display:
     """What to show progress with.
 
     Args:

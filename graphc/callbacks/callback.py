@@ -82,6 +82,32 @@ class Callback:
         """Called after each batch of `predict`, with {"outputs": the batch's results}."""
 
 
+class History(Callback):
+    """Records each epoch's metrics.
+
+    Attributes:
+        history: name of a metric -> its value after each epoch.
+        epoch: the numbers of the epochs, from 0.
+
+    The model's `history` is the one of its last training.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: dict[str, list[Any]] = {}
+        self.epoch: list[int] = []
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self.epoch = []
+        if self.model is not None:
+            self.model.history = self
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+
+
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 OTHER_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 
@@ -94,21 +120,29 @@ class CallbackList(Callback):
         model: given to each of them.
         params: "epochs", "steps" and "verbose", given to each of them.
 
+    A `History` is added at the end if there is none, so that it records what the others add to the logs.
+
     Raises:
         ArgumentError: something in the list is not a callback.
 
     >>> calls = CallbackList([LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))])
     >>> calls.on_epoch_end(3, {"loss": 0.5})
     3 0.5
-    >>> calls.uses("on_epoch_end"), calls.uses("on_train_batch_end")
-    (True, False)
+    >>> calls.batch_hooks("train")
+    (None, None)
     """
 
-    def __init__(self, callbacks: Any = None, model: Any = None, **params: Any) -> None:
+    def __init__(
+        self, callbacks: Any = None, model: Any = None, params: dict[str, Any] | None = None
+    ) -> None:
         super().__init__()
         self.callbacks: list[Any] = list(_flat(callbacks))
+        found = [callback for callback in self.callbacks if isinstance(callback, History)]
+        self.history = found[0] if found else History()
+        if not found:
+            self.callbacks.append(self.history)
         self._listeners: dict[str, tuple[Listener, ...]] = {}
-        self.set_params(params)
+        self.set_params(params or {})
         self.set_model(model)
 
     def append(self, callback: Any) -> None:
@@ -136,9 +170,15 @@ class CallbackList(Callback):
             self._listeners[hook] = tuple(listener for listener in found if listener is not None)
         return self._listeners[hook]
 
-    def uses(self, hook: str) -> bool:
-        """Whether any callback defines this hook."""
-        return bool(self.listeners(hook))
+    def batch_hooks(self, kind: str) -> tuple[Listener | None, Listener | None]:
+        """What to call before and after a batch of "train", "test" or "predict"; None if nobody listens."""
+        return self._joined(f"on_{kind}_batch_begin"), self._joined(f"on_{kind}_batch_end")
+
+    def _joined(self, hook: str) -> Listener | None:
+        listeners = self.listeners(hook)
+        if len(listeners) < 2:
+            return listeners[0] if listeners else None
+        return getattr(self, hook)
 
 
 def _forward(hook: str) -> Callable[..., None]:

@@ -35,7 +35,7 @@ class Model:
 def run(callback, values, name="val_loss"):
     """Epochs with these values of one metric; returns the model and how many epochs it trained."""
     model = Model()
-    calls = cb.CallbackList([callback, cb.History()], model, epochs=len(values))
+    calls = cb.CallbackList([callback], model, {"epochs": len(values)})
     calls.on_train_begin()
     for epoch, value in enumerate(values):
         calls.on_epoch_begin(epoch)
@@ -44,7 +44,7 @@ def run(callback, values, name="val_loss"):
         if model.stop_training:
             break
     calls.on_train_end()
-    return model, epoch + 1, calls.callbacks[-1].history
+    return model, epoch + 1, calls.history.history
 
 
 # CallbackList
@@ -60,8 +60,9 @@ def test_only_defined_hooks_are_called_in_order():
     calls = cb.CallbackList(
         [Ends(), [cb.LambdaCallback(on_epoch_end=lambda epoch, logs: log.append(("lambda", epoch)))]]
     )
-    assert [hook for hook in HOOKS if calls.uses(hook)] == ["on_epoch_end"]
-    assert calls.listeners("on_train_batch_end") == ()
+    calls.set_model(Model())
+    assert [hook for hook in HOOKS if calls.listeners(hook)] == ["on_train_begin", "on_epoch_end"]
+    assert calls.batch_hooks("train") == calls.batch_hooks("test") == (None, None)
     calls.on_epoch_end(2, {"loss": 0.5})
     calls.on_train_batch_end(0, {})
     assert log == [("class", 2, 0.5), ("lambda", 2)]
@@ -71,8 +72,8 @@ def test_only_defined_hooks_are_called_in_order():
 def test_every_hook_reaches_its_listener(hook):
     got = []
     calls = cb.CallbackList([cb.LambdaCallback(**{hook: lambda *arguments: got.append(arguments)})])
-    assert calls.uses(hook)
-    getattr(calls, hook)(1, {"loss": 2.0})
+    for listener in calls.listeners(hook)[:1]:
+        listener(1, {"loss": 2.0})
     assert got == [(1, {"loss": 2.0})]
 
 
@@ -90,17 +91,27 @@ def test_on_batch_is_another_name_for_the_training_hooks():
     calls.on_train_batch_begin(3)
     calls.on_train_batch_end(3, logs={})
     assert got == [("begin", 3), ("end", 3)]
-    assert not calls.uses("on_test_batch_end")
+    assert calls.batch_hooks("test") == (None, None)
 
 
 def test_model_and_params_reach_every_callback_also_later_ones():
-    first, second, model = cb.Callback(), cb.History(), Model()
-    calls = cb.CallbackList([first], model, epochs=2, steps=5, verbose=0)
-    assert not calls.uses("on_epoch_end")
+    first, second, model = cb.Callback(), cb.LambdaCallback(on_test_batch_end=print), Model()
+    params = {"epochs": 2, "steps": 5, "verbose": 0}
+    calls = cb.CallbackList([first], model, params)
+    assert calls.batch_hooks("test") == (None, None)
     calls.append(second)
     assert first.model is second.model is model
-    assert first.params == second.params == {"epochs": 2, "steps": 5, "verbose": 0}
-    assert calls.uses("on_epoch_end")
+    assert first.params == second.params == params
+    assert calls.batch_hooks("test") == (None, print)
+
+
+def test_batch_hooks_join_several_listeners():
+    got = []
+    both = [cb.LambdaCallback(on_train_batch_end=lambda i, logs, tag=t: got.append((tag, i))) for t in "ab"]
+    begin, end = cb.CallbackList(both).batch_hooks("train")
+    assert begin is None
+    end(4, {})
+    assert got == [("a", 4), ("b", 4)]
 
 
 @pytest.mark.parametrize("wrong", [3, "EarlyStopping", cb.EarlyStopping, [cb.History(), None, 5]])
@@ -112,12 +123,16 @@ def test_what_is_no_callback(wrong):
 def test_an_unknown_hook():
     with pytest.raises(ArgumentError, match="there is no hook 'on_epoch_finish'; there are on_train_begin, "):
         cb.LambdaCallback(on_epoch_finish=print)
-    assert not cb.CallbackList(cb.LambdaCallback(on_epoch_end=None)).uses("on_epoch_end")
+    assert cb.CallbackList(cb.LambdaCallback(on_test_end=None)).listeners("on_test_end") == ()
 
 
 def test_history():
-    _, _, history = run(cb.Callback(), [3.0, 2.0], "loss")
+    model, _, history = run(cb.Callback(), [3.0, 2.0], "loss")
     assert history == {"loss": [3.0, 2.0]}
+    assert model.history.epoch == [0, 1]
+    own = cb.History()
+    assert cb.CallbackList([own]).history is own
+    assert cb.CallbackList([own]).callbacks == [own]
 
 
 # EarlyStopping
@@ -265,14 +280,13 @@ def test_checkpoint_by_batches(tmp_path):
     callback = cb.ModelCheckpoint(str(tmp_path / "m-{epoch}-{batch}.keras"), save_freq=3)
     model = Model()
     calls = cb.CallbackList([callback], model)
-    assert calls.uses("on_train_batch_end")
     for epoch in range(2):
         calls.on_epoch_begin(epoch)
         for batch in range(4):
             calls.on_train_batch_end(batch, {"loss": 1.0})
         calls.on_epoch_end(epoch, {"loss": 1.0})
     assert [path.rsplit("/", 1)[1] for path in model.saved] == ["m-1-3.keras", "m-2-2.keras"]
-    assert not cb.CallbackList([cb.ModelCheckpoint("m.keras")]).uses("on_train_batch_end")
+    assert cb.CallbackList([cb.ModelCheckpoint("m.keras")]).batch_hooks("train") == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """The progress display: what it prints, when it draws, and that it leaves the terminal as it was."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
 from graphc import progress
 from graphc.ir.errors import ArgumentError
-from graphc.progress import BarDisplay, Display, LineDisplay, open_display
+from graphc.progress import BarDisplay, Display, LineDisplay, show_progress
 
 
 class Clock:
@@ -36,11 +37,11 @@ def test_line_per_epoch(clock, capsys):
     display = LineDisplay(epochs=2, clock=clock)
     with display:
         for epoch in range(2):
-            display.begin(epoch, 4, dict)
+            display.begin_epoch(epoch, 4)
             for done in range(1, 5):
                 clock.now += 0.25
-                display.step(done)
-            display.end({"loss": 1.5 - epoch, "accuracy": 0.0001})
+                display.advance(done, dict)
+            display.end_epoch({"loss": 1.5 - epoch, "accuracy": 0.0001})
     assert capsys.readouterr().out.splitlines() == [
         "Epoch 1/2 - 4/4 - 1s - 250ms/step - loss: 1.5000 - accuracy: 1.0000e-04",
         "Epoch 2/2 - 4/4 - 1s - 250ms/step - loss: 0.5000 - accuracy: 1.0000e-04",
@@ -49,24 +50,29 @@ def test_line_per_epoch(clock, capsys):
 
 def test_line_outside_of_fit_with_unknown_steps(clock, capsys):
     display = LineDisplay(clock=clock)
-    display.begin(0, None, dict)
-    display.step(7)
-    display.end({"loss": 2.0})
-    display.begin(0, None, dict)
-    display.end({})
+    display.begin_epoch(0, None)
+    display.advance(7, dict)
+    display.end_epoch({"loss": 2.0})
+    display.begin_epoch(0, None)
+    display.end_epoch({})
     assert capsys.readouterr().out == "7/7 - 0s - 0us/step - loss: 2.0000\n0/0 - 0s\n"
 
 
 def test_bar_draws_at_most_ten_times_a_second(clock, terminal):
     reads = []
+
+    def read():
+        reads.append(clock.now)
+        return {"loss": 3.0}
+
     display = BarDisplay(1, clock, terminal)
     with display:
-        display.begin(0, 1000, lambda: reads.append(clock.now) or {"loss": 3.0})
+        display.begin_epoch(0, 1000)
         for done in range(1, 1001):
             clock.now += 0.001
-            display.step(done)
+            display.advance(done, read)
         drawn = terminal.file.getvalue()
-        display.end({"loss": 2.0})
+        display.end_epoch({"loss": 2.0})
     assert 9 <= len(reads) <= 10
     assert "Epoch 1/1" in drawn
     assert "loss: 3.0000" in drawn
@@ -83,26 +89,26 @@ def test_slow_drawings_are_made_less_often(clock, terminal):
         return {}
 
     with BarDisplay(1, clock, terminal) as display:
-        display.begin(0, None, read)
+        display.begin_epoch(0, None)
         for done in range(1, 5001):
             clock.now += 0.001
-            display.step(done)
+            display.advance(done, read)
     assert len(reads) == 5, "one drawing of 10 ms in each second"
 
 
 def test_bar_tells_the_time_that_is_left(clock, terminal):
     with BarDisplay(2, clock, terminal) as display:
-        display.begin(0, 10, dict)
+        display.begin_epoch(0, 10)
         clock.now += 60
-        display.step(2)
+        display.advance(2, dict)
     assert "4:00 left - 30s/step" in terminal.file.getvalue()
 
 
 def test_bar_with_unknown_steps_shows_no_time_left(clock, terminal):
     with BarDisplay(2, clock, terminal) as display:
-        display.begin(0, None, lambda: {"loss": float("nan")})
+        display.begin_epoch(0, None)
         clock.now += 1
-        display.step(5)
+        display.advance(5, lambda: {"loss": float("nan")})
     assert "5/?" in terminal.file.getvalue()
     assert "left" not in terminal.file.getvalue()
     assert "loss: nan" in terminal.file.getvalue()
@@ -110,19 +116,19 @@ def test_bar_with_unknown_steps_shows_no_time_left(clock, terminal):
 
 def test_names_with_brackets_are_no_markup(clock, terminal):
     with BarDisplay(1, clock, terminal) as display:
-        display.begin(0, 1, lambda: {"auc[bold]": 1.0})
+        display.begin_epoch(0, 1)
         clock.now += 1
-        display.step(1)
-        display.end({"auc[bold]": 1.0})
+        display.advance(1, lambda: {"auc[bold]": 1.0})
+        display.end_epoch({"auc[bold]": 1.0})
     assert terminal.file.getvalue().count("auc[bold]") >= 2
 
 
 def test_long_metrics_are_cut_and_leave_the_count_whole(clock, terminal):
     with BarDisplay(1, clock, terminal) as display:
-        display.begin(0, 12345, lambda: {f"metric_{i}": 1.0 for i in range(20)})
+        display.begin_epoch(0, 12345)
         clock.now += 1
-        display.step(678)
-    lines = terminal.file.getvalue().replace("\x1b[2K", "\r").split("\r")
+        display.advance(678, lambda: {f"metric_{i}": 1.0 for i in range(20)})
+    lines = re.split(r"\x1b\[[?0-9]+[a-zA-Z]|[\r\n]", terminal.file.getvalue())
     drawn = [line for line in lines if "metric_0: 1.0000" in line]
     assert drawn
     assert all("678/12345" in line and len(line.rstrip()) <= 100 for line in drawn)
@@ -131,7 +137,7 @@ def test_long_metrics_are_cut_and_leave_the_count_whole(clock, terminal):
 def test_the_terminal_is_left_as_it_was_after_an_interruption(clock, terminal):
     def interrupted():
         with BarDisplay(1, clock, terminal) as display:
-            display.begin(0, 10, dict)
+            display.begin_epoch(0, 10)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -147,21 +153,21 @@ def test_the_kind_of_display_follows_verbose_and_the_terminal(monkeypatch):
         monkeypatch.setattr(
             progress.sys, "stdout", type("Out", (io.StringIO,), {"isatty": lambda _: terminal})()
         )
-        return [type(open_display(verbose, 3)) for verbose in (0, 1, 2, "auto")]
+        return [type(show_progress(verbose, 3)) for verbose in (0, 1, 2, "auto")]
 
     assert kinds(False) == [Display, LineDisplay, LineDisplay, LineDisplay]
     assert kinds(True) == [Display, BarDisplay, LineDisplay, BarDisplay]
 
 
 def test_silence(capsys):
-    with open_display(0, 3) as display:
-        display.begin(0, 3, dict)
-        display.step(1)
-        display.end({"loss": 1.0})
+    with show_progress(0, 3) as display:
+        display.begin_epoch(0, 3)
+        display.advance(1, dict)
+        display.end_epoch({"loss": 1.0})
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("verbose", [3, -1, "loud", None])
 def test_wrong_verbose(verbose):
     with pytest.raises(ArgumentError, match="verbose should be 'auto', 0, 1 or 2, not "):
-        open_display(verbose)
+        show_progress(verbose)
