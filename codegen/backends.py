@@ -12,7 +12,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.opdef import Kind
 from graphc.passes.log import log
 
-MODULES = {"llvm": "reference", "numba": "numba_program", "reference": "reference"}
+MODULES = {"llvm": "native", "numba": "numba_program", "reference": "reference"}
 
 
 def build(pipeline: Stages, options: Options) -> Program:

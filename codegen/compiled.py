@@ -11,14 +11,14 @@ array([2., 5.], dtype=float32)
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from graphc.codegen import options as option
 from graphc.codegen.options import Options
-from graphc.codegen.program import Program
+from graphc.codegen.program import Program, Runner, result_of
 from graphc.codegen.signature import Signature, counted
 from graphc.codegen.stages import Stages
 from graphc.codegen.stats import STATS
@@ -73,9 +73,10 @@ class Compiled:
         self.pipeline = Stages(graph, options)
         self._program = _build(self.pipeline, options)
         self.weights: tuple[np.ndarray, ...] = ()
-        self._bound = not graph.weights
+        self._runner: Runner | None = None
         self._fast: Callable[..., Any] = self._general
-        self._link()
+        if not graph.weights:
+            self._link(())
 
     def __repr__(self) -> str:
         return f"<Compiled {self.parameters}>"
@@ -111,18 +112,17 @@ class Compiled:
             raise ArgumentError(
                 f"{has}, but {counted(len(given), 'array')} {'was' if len(given) == 1 else 'were'} bound."
             )
-        self.weights = tuple(self.parameters.check_weight(i, a) for i, a in enumerate(given))
-        self._bound = True
-        self._link()
+        self._link(tuple(self.parameters.check_weight(i, a) for i, a in enumerate(given)))
         return self
 
-    def _link(self) -> None:
-        fast = self._program.fast(self.weights) if self._bound else None
-        self._fast = fast or self._general
+    def _link(self, weights: tuple[np.ndarray, ...]) -> None:
+        self.weights = weights
+        self._runner = self._program.bind(weights)
+        self._fast = self._runner.fast or self._general
 
     def _general(self, *inputs: Any) -> Any:
         """A call with every check and conversion: the way for whatever the fast entry does not take."""
-        if not self._bound:
+        if self._runner is None:
             name, count = self.parameters.name, len(self.graph.weights)
             arrays = "its array" if count == 1 else "their arrays"
             raise StateError(
@@ -130,13 +130,7 @@ class Compiled:
             )
         arrays = self.parameters.convert(inputs)
         sizes = self.parameters.sizes(arrays, self.weights)
-        return result_of(self._program.run(arrays, self.weights, sizes))
-
-
-def result_of(outputs: Sequence[np.ndarray]) -> Any:
-    """What a call returns for these outputs."""
-    values = tuple(o if o.ndim else o[()] for o in outputs)
-    return values[0] if len(values) == 1 else values
+        return result_of(self._runner.run(arrays, sizes))
 
 
 def _build(pipeline: Stages, options: Options) -> Program:

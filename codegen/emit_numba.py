@@ -1,7 +1,7 @@
 """Loop nests -> Python source that a person can read, and that Numba compiles.
 
 Kernels become plain nested loops over flat arrays, one statement per scalar instruction. Products call
-`product`, which runs the same tiles as the default backend; what happens to their finished tiles follows as loops.
+`product`, which runs the same tiles as the default backend; what happens to finished tiles follows as loops.
 
     # softmax                                                          model.py:8 'probabilities'
     for r in range(B):

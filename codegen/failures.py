@@ -1,6 +1,6 @@
 """From the status of a kernel to an exception that says what was wrong, where, and in whose code.
 
-A kernel only knows that a check failed. The evaluator, run on the same arrays, knows the value and where it is.
+A kernel only knows that a check failed. The evaluator, run on the same arrays, knows which value and where.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Each primitive op as a Python expression that Numba compiles to NumPy's meaning: a table.
 
-`{0}`, `{1}`, ... stand for the operands, `{dtype}` for NumPy's name of the result's type, `{bits}` for its bits.
+`{0}`, `{1}`, ... stand for the operands, `{dtype}` for NumPy's name of the result's type, `{bits}` its width.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ def product(
 ) -> None:
     """c = max(init + alpha * a @ b, floor), inside compiled code and outside.
 
-    A matrix is (flat array, first element, row stride, column stride); `shape` is (rows, columns, inner size). `init`
-    None is zeros, and may be c; `floor` None is no limit. The columns of c and init are contiguous.
+    A matrix is (flat array, first element, row stride, column stride); `shape`: (rows, columns, inner size).
+    `init` None is zeros, and may be c; `floor` None is no limit. The columns of c and init are contiguous.
 
     >>> x, out = np.arange(4.0), np.empty(4)
     >>> product((x, 0, 2, 1), (x, 0, 2, 1), (out, 0, 2, 1), None, (2, 2, 2), 1, None)
@@ -55,14 +55,14 @@ def _by_tiles(dtype: str, bytes_each: int) -> Any:
 
     def compiled(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> None:
         rows, columns, inner = shape
-        (x, x_at, x_row, x_column), (y, y_at, y_row, y_column), (z, z_at, z_row, z_column) = a, b, c
+        (x, x_at, x_row, x_column), (y, y_at, y_row, y_column), (z, z_at, z_row, _) = a, b, c
         if rows == 0 or columns == 0:
             return
         scratch = np.empty(scratch_bytes, np.uint8)
         zeros = np.zeros(columns, z.dtype)
         start, start_row = zeros.ctypes.data, 0
         if init is not None:
-            s, s_at, s_row, s_column = init
+            s, s_at, s_row, _ = init
             start, start_row = s.ctypes.data + bytes_each * s_at, s_row
         native(
             x.ctypes.data + bytes_each * x_at,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import linecache
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -36,7 +39,7 @@ class NumbaProgram:
         return step_source(self.final, self.kernels, self.storage)
 
     @cached_property
-    def _step(self) -> Callable[..., int]:
+    def step(self) -> Callable[..., int]:
         scope: dict[str, Any] = {}
         file = f"<graphc {self.source.function}>"
         lines = self.source.text.splitlines(keepends=True)
@@ -49,17 +52,29 @@ class NumbaProgram:
         exec(compile(self.source.text, file, "exec"), scope)
         return scope[self.source.function]
 
-    def run(self, inputs: Arrays, weights: Arrays, sizes: Sizes) -> tuple[np.ndarray, ...]:
-        """Run the step on flat arrays; the last thing it does is to write the weights."""
-        outputs = empty_outputs(self.final, sizes)
-        flat = [x.reshape(-1) for x in (*inputs, *weights, *outputs)]
-        status = self._step(*flat, *(sizes[s] for s in self.final.symbols))
-        if status:
-            raise failure(self.traced, self.kernels, status, inputs, weights)
-        return outputs
+    def bind(self, weights: Arrays) -> NumbaRunner:
+        return NumbaRunner(self, weights)
 
-    def fast(self, weights: Arrays) -> Callable[..., Any] | None:
-        return None
+
+@dataclass(frozen=True)
+class NumbaRunner:
+    """The step on one set of weights."""
+
+    program: NumbaProgram
+    weights: Arrays
+    fast: None = None
+    lock: Any = field(default_factory=threading.Lock)
+
+    def run(self, inputs: Arrays, sizes: Sizes) -> tuple[np.ndarray, ...]:
+        """Run the step on flat arrays; the last thing it does is to write the weights."""
+        program = self.program
+        outputs = empty_outputs(program.final, sizes)
+        flat = [x.reshape(-1) for x in (*inputs, *self.weights, *outputs)]
+        with self.lock if program.final.updates else nullcontext():
+            status = program.step(*flat, *(sizes[s] for s in program.final.symbols))
+        if status:
+            raise failure(program.traced, program.kernels, status, inputs, self.weights)
+        return outputs
 
 
 def empty_outputs(graph: Graph, sizes: Sizes) -> tuple[np.ndarray, ...]:

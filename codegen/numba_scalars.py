@@ -1,6 +1,6 @@
 """Scalar functions that generated Python source calls where plain Numba would differ from NumPy.
 
-Imported by generated source only, since it imports Numba, which compiles and inlines each for the types it gets.
+Imported by generated source only, since it imports Numba, which compiles and inlines each for its types.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def shifted_right(a: Any, b: Any, bits: int) -> Any:
 
 @njit(error_model="numpy")
 def integer_power(a: Any, b: Any) -> Any:
-    """a ** b of integers with wrap-around, by squaring; a negative b gives 1 / a**-b, truncated (0 if a is 0)."""
+    """a ** b of integers with wrap-around, by squaring; 1 / a**-b, truncated, for a negative b."""
     if b < 0:
         return a * 0 + (1 if a == 1 or (a == -1 and b % 2 == 0) else -1 if a == -1 else 0)
     result, base, left = a * 0 + 1, a, b

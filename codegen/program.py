@@ -1,6 +1,6 @@
 """What a backend makes of a graph: something that runs on checked arrays.
 
-`Compiled` does the rest: arguments, sizes, weights and the shape of the result.
+`Compiled` does the rest: arguments, sizes, and the shape of the result.
 """
 
 from __future__ import annotations
@@ -15,23 +15,29 @@ from graphc.codegen.signature import Sizes
 Arrays = Sequence[np.ndarray]
 
 
+class Runner(Protocol):
+    """A program with the arrays of its weights. Several threads may call it at once.
+
+    `fast` is a function of a call's arguments with the call's result, or with NotImplemented where `run` must look; None
+    if the backend has no such short cut.
+    """
+
+    fast: Callable[..., Any] | None
+
+    def run(self, inputs: Arrays, sizes: Sizes) -> tuple[np.ndarray, ...]:
+        """Compute fresh outputs and update the weights in place; a failure raises and changes nothing."""
+        ...
+
+
 class Program(Protocol):
-    """Runs one graph. Both methods may be called by several threads at once."""
+    """Compiled code of one graph, for any arrays of weights."""
 
-    def run(self, inputs: Arrays, weights: Arrays, sizes: Sizes) -> tuple[np.ndarray, ...]:
-        """Compute fresh outputs and update `weights` in place; a failure raises and changes nothing."""
-        ...
-
-    def fast(self, weights: Arrays) -> Callable[..., Any] | None:
-        """A function of the call's arguments with a call's result, or with NotImplemented where `run` must
-        look.
-
-        None if the backend has no such short cut.
-        """
+    def bind(self, weights: Arrays) -> Runner:
+        """The program on these weights, which are kept by reference."""
         ...
 
 
-def commit(weights: Arrays, new: dict[int, np.ndarray]) -> None:
-    """Write new values of weights, by their index, in place."""
-    for index, value in new.items():
-        np.copyto(weights[index], value, casting="no")
+def result_of(outputs: Arrays) -> Any:
+    """What a call returns for these outputs: one array or a tuple, NumPy scalars where there are no dimensions."""
+    values = tuple(o if o.ndim else o[()] for o in outputs)
+    return values[0] if len(values) == 1 else values

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from graphc.codegen.options import Options
-from graphc.codegen.program import Arrays, commit
+from graphc.codegen.program import Arrays
 from graphc.codegen.signature import Sizes
 from graphc.codegen.stages import Stages
 from graphc.ir.evaluate import run
 from graphc.ir.graph import Graph
 
 
+@dataclass(frozen=True)
 class Reference:
     """Runs a graph by the evaluator."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.index = {w.value.name: i for i, w in enumerate(graph.weights)}
+    graph: Graph
 
-    def run(self, inputs: Arrays, weights: Arrays, sizes: Sizes) -> tuple[np.ndarray, ...]:
+    def bind(self, weights: Arrays) -> ReferenceRunner:
+        return ReferenceRunner(self.graph, weights)
+
+
+@dataclass(frozen=True)
+class ReferenceRunner:
+    """The evaluator on one set of weights."""
+
+    graph: Graph
+    weights: Arrays
+    fast: None = None
+    lock: Any = field(default_factory=threading.Lock)
+
+    def run(self, inputs: Arrays, sizes: Sizes) -> tuple[np.ndarray, ...]:
         """Evaluate, and write the updates when all values are there."""
         names = [v.name for v in self.graph.parameters]
-        done = run(self.graph, dict(zip(names, (*inputs, *weights))))
-        commit(weights, {self.index[name]: value for name, value in done.updates.items()})
+        index = {w.value.name: i for i, w in enumerate(self.graph.weights)}
+        with self.lock:
+            done = run(self.graph, dict(zip(names, (*inputs, *self.weights))))
+            for name, value in done.updates.items():
+                np.copyto(self.weights[index[name]], value, casting="no")
         return done.outputs
-
-    def fast(self, weights: Arrays) -> Callable[..., Any] | None:
-        return None
 
 
 def build(pipeline: Stages, options: Options) -> Reference:

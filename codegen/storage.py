@@ -15,7 +15,7 @@ from graphc.ir.types import DType
 
 @dataclass(frozen=True)
 class Slot:
-    """A piece of memory: `kind` is input, weight, output or arena; `number` which of the graph's inputs, ..."""
+    """A piece of memory: `kind` is input, weight, output or arena; `number` which of those."""
 
     name: str
     kind: str

@@ -1,0 +1,87 @@
+"""Frames: what one native call works on. A pool of them for each tuple of sizes, so that threads do not meet.
+
+A frame owns a table (see `layout`), an arena, scratch memory and the scalar outputs. Making one takes some
+microseconds and happens at the first call with new sizes; nothing is compiled for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc.codegen.buffers import ALIGNMENT, aligned_empty
+from graphc.codegen.layout import Layout
+from graphc.codegen.program import Arrays
+from graphc.codegen.signature import Sizes
+from graphc.ir import dims
+
+
+class Frame:
+    """Memory for one call at a time."""
+
+    __slots__ = ("memory", "scalars", "table")
+
+    def __init__(
+        self, layout: Layout, sizes: Sizes, weights: Arrays, offsets: list[int], arena_bytes: int
+    ) -> None:
+        scratch = dims.evaluate(layout.scratch, sizes)
+        self.memory = aligned_empty((arena_bytes + scratch,), np.uint8)
+        self.table = np.zeros(layout.slots, np.int64)
+        base = self.memory.ctypes.data
+        self.scalars = tuple(aligned_empty((), t.dtype.numpy) for t in layout.outputs if not t.rank)
+        scalar_of = dict(zip((i for i, t in enumerate(layout.outputs) if not t.rank), self.scalars))
+        at = layout.dims_at
+        expected = layout.expected_dims(sizes)
+        self.table[at : at + len(expected)] = expected
+        arena = iter(offsets)
+        for place, slot in zip(layout.places, layout.storage.slots):
+            if slot.kind == "arena":
+                self.table[place] = base + next(arena)
+            elif slot.kind == "weight":
+                self.table[place] = weights[slot.number].ctypes.data
+            elif slot.kind == "output" and slot.number in scalar_of:
+                self.table[place] = scalar_of[slot.number].ctypes.data
+        self.table[layout.scratch_at] = base + arena_bytes
+        self.table[layout.symbols_at : layout.copies_at] = [sizes[s] for s in layout.symbols]
+        self.table[layout.copies_at :] = layout.copy_bytes(sizes)
+
+
+class Pool:
+    """Frames for one tuple of sizes and one set of weights."""
+
+    def __init__(self, layout: Layout, sizes: Sizes, weights: Arrays) -> None:
+        self.layout, self.sizes, self.weights = layout, sizes, weights
+        self.offsets, self.arena_bytes = arena_offsets(layout, sizes)
+        self.shapes = [
+            (tuple(dims.evaluate(d, sizes) for d in t.shape), t.dtype.numpy) for t in layout.outputs if t.rank
+        ]
+        self.free: list[Frame] = []
+
+    def take(self) -> Frame:
+        """A frame that nobody uses; give it back by appending it to `free`."""
+        try:
+            return self.free.pop()
+        except IndexError:
+            return Frame(self.layout, self.sizes, self.weights, self.offsets, self.arena_bytes)
+
+    def arranged(self, arrays: list[Any], scalars: list[Any]) -> tuple[Any, ...]:
+        """Arrays and scalars in the order of the outputs."""
+        if not scalars:
+            return tuple(arrays)
+        parts = (iter(scalars), iter(arrays))
+        return tuple(next(parts[t.rank > 0]) for t in self.layout.outputs)
+
+    def outputs(self) -> list[np.ndarray]:
+        """Fresh arrays for the outputs with dimensions."""
+        return [aligned_empty(shape, dtype) for shape, dtype in self.shapes]
+
+
+def arena_offsets(layout: Layout, sizes: Sizes) -> tuple[list[int], int]:
+    """The offset of each arena slot, in order, and the size of the arena."""
+    offsets, total = [], 0
+    for slot in layout.storage.slots:
+        if slot.kind == "arena":
+            offsets.append(total)
+            total += -(-layout.bytes_of(slot, sizes) // ALIGNMENT) * ALIGNMENT
+    return offsets, total

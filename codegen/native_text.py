@@ -1,0 +1,50 @@
+"""The LLVM module of a whole step: its kernels, `i64 @step(ptr table)`, which calls them in order, and the entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from graphc.codegen.emit_llvm import KernelText, emit_kernel, module_text
+from graphc.codegen.entry import entry_globals, entry_text
+from graphc.codegen.kernel_list import KernelStep
+from graphc.codegen.layout import Layout
+from graphc.codegen.target import Target
+from graphc.codegen.text import Function
+
+STEP, ENTRY = "step", "entry"
+
+
+def symbol(step: KernelStep) -> str:
+    """The LLVM name of a kernel: none of the C library's."""
+    return f"kernel.{step.name}"
+
+
+def kernel_text(step: KernelStep, layout: Layout, target: Target) -> KernelText:
+    """One kernel, which finds its buffers by the layout."""
+    symbols = {name: i for i, name in enumerate(layout.symbols)}
+    return emit_kernel(replace(step.kernel, name=symbol(step)), target, layout.slot_of, symbols)
+
+
+def native_text(kernels: Sequence[KernelStep], layout: Layout, target: Target, release_gil: bool) -> str:
+    """The module of a step."""
+    texts = [kernel_text(k, layout, target) for k in kernels]
+    arguments = [(t.dtype.name, t.rank) for t in layout.arrays]
+    entry = entry_text(ENTRY, STEP, arguments, release_gil, layout.dims_at)
+    texts.append(KernelText(step_text(kernels, layout), tuple(entry_globals().splitlines())))
+    return module_text(texts, target, [entry])
+
+
+def step_text(kernels: Sequence[KernelStep], layout: Layout) -> str:
+    """Kernels in order; the first status that is not 0 ends the step. Then the final copies."""
+    f = Function(STEP, "ptr %table", "i64")
+    sizes = f.at("i64", "%table", layout.symbols_at)
+    for number, kernel in enumerate(kernels):
+        status = f(f"call i64 @{symbol(kernel)}(ptr %table, ptr {sizes}, i64 0, i64 1)")
+        failed = f(f"icmp ne i64 {status}, 0")
+        f.give_up(failed, f"i64 {f(f'or i64 {status}, {number << 32}')}" if number else f"i64 {status}")
+    for i, (source, target) in enumerate(layout.storage.copies):
+        size = f.load("i64", f.at("i64", "%table", layout.copies_at + i))
+        here, there = (f.load("ptr", f.at("ptr", "%table", layout.places[slot])) for slot in (source, target))
+        f.do(f"call void @llvm.memmove.p0.p0.i64(ptr {there}, ptr {here}, i64 {size}, i1 false)")
+    return f.text("i64 0")
