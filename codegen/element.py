@@ -8,6 +8,7 @@ import struct
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from graphc.codegen.target import Target
 
 

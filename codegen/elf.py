@@ -40,7 +40,8 @@ def _symbols(data: bytes) -> Symbols:
     header = _HEADER.unpack_from(data)
     start, size, count = header[6], header[11], header[12]
     sections = [_SECTION.unpack_from(data, start + i * size) for i in range(count)]
-    defined, undefined = [], []
+    defined: list[str] = []
+    undefined: list[str] = []
     for section in sections:
         if section[1] != _SYMTAB:
             continue

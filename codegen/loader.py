@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from graphc.codegen import elf
 from graphc.codegen.errors import LinkError
 from graphc.codegen.target import LLVM_LOCK, Target, start_llvm

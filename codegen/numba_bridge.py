@@ -86,8 +86,9 @@ def link_scalar(function: Callable[..., Any], name: str, arguments: Sequence[str
         compiled.compile(kinds)
     overload = compiled.overloads[kinds]
     if overload.signature.return_type != getattr(types, _NUMBA_NAMES[result]):
+        found = overload.signature.return_type
         raise LinkError(
-            f"{function.__name__} of ({', '.join(arguments)}) gives {overload.signature.return_type}, not {result}.\n"
+            f"{function.__name__} of ({', '.join(arguments)}) gives {found}, not {result}.\n"
             f"  fix     convert its constants, for example np.{_NUMBA_NAMES[result]}(0.5)."
         )
     text, symbol = overload.library.get_llvm_str(), overload.fndesc.llvm_func_name

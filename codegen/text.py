@@ -297,6 +297,9 @@ class Function:
     def either(self, a: str, b: str) -> str:
         return self(f"or i1 {a}, {b}")
 
+    def negate(self, a: str) -> str:
+        return self(f"xor i1 {a}, true")
+
     def select(self, ty: str, c: str, a: Operand, b: Operand) -> str:
         return self(f"select i1 {c}, {ty} {a}, {ty} {b}")
 

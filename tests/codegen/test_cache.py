@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+
 from graphc.codegen import cache as cache_module
 from graphc.codegen.cache import Cache, Counters, Entry, EntryFormatError, default_folder, key_of
 from graphc.codegen.target import host, named

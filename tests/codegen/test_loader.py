@@ -2,6 +2,7 @@ import gc
 import threading
 
 import pytest
+
 from graphc.codegen import elf
 from graphc.codegen.loader import Code, LinkError, assembly, compile_object, load, optimised_llvm
 from graphc.codegen.target import host, named

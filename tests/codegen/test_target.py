@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+
 from graphc.codegen.target import Target, host, named
 
 

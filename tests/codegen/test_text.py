@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from graphc.codegen.element import Element, const, register, splat
 from graphc.codegen.loader import load
 from graphc.codegen.target import host, named

@@ -1,0 +1,158 @@
+"""The product c = max(init + alpha * a @ b, floor): its interface, and the driver for few rows or few
+columns.
+
+    @product_f32(a, a_row, a_col, b, b_row, b_col, c, c_row, m, n, k, init, init_row, alpha, floor,
+                 scratch, on_tile, tile_context, on_panel, panel_context)
+
+Strides and sizes are in elements. a[m, k] and b[k, n] may have any strides (one of 1 is fast), c's columns
+are contiguous. `init` is a row (init_row = 0), a matrix, or c itself; floor is 0 for relu and -inf for
+nothing; `scratch` is 64-byte aligned, of `product_scratch_bytes`. k = 0 gives max(init, floor). Every
+element of c is the same sum in the same order, whatever m and n are.
+
+Hooks are functions (context, block, stride, row, col, rows, n); a null context switches one off.
+on_tile     a finished tile of c, just written and in L1
+on_panel    a panel of b (rows of b are k), once, before its first use, for increasing k; for k = 0 once
+with no rows
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphc.codegen.element import Element, const
+from graphc.codegen.kernels.cuts import Cut, balanced, piece
+from graphc.codegen.kernels.packers import call_pack_b
+from graphc.codegen.kernels.strategy import Strategy
+from graphc.codegen.kernels.tiles import STRIDED, Tile, call_tile, table_name
+from graphc.codegen.text import Function
+
+_OPERANDS = (
+    "ptr noalias %a, i64 %a_row, i64 %a_col, ptr noalias %b, i64 %b_row, i64 %b_col, ptr %c, i64 %c_row, "
+    "i64 %m, i64 %n, i64 %k, ptr %init, i64 %init_row, {T} %alpha, {T} %floor, ptr noalias %scratch"
+)
+_HOOKS = ", ptr %on_tile, ptr %tile_context, ptr %on_panel, ptr %panel_context"
+HOOK_ARGUMENTS = "ptr %context, ptr %block, i64 %stride, i64 %row, i64 %col, i64 %rows, i64 %n"
+
+
+def arguments(t: Element) -> str:
+    """The parameters of a product of that element type."""
+    return _OPERANDS.format(T=t.name) + _HOOKS
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of K: where it starts, its length, and what a tile begins and ends with in it."""
+
+    start: str
+    length: str
+    init: str
+    init_row: str
+    floor: str
+    finish: str
+
+
+def k_block(f: Function, t: Element, i: str, cut: Cut) -> Block:
+    """Block i of K. Later blocks add to c; only the last one clamps and calls on_tile."""
+    start, length = piece(f, i, cut)
+    first, last = f.equal(i, 0), f.equal(f.add(i, 1), cut.count)
+    return Block(
+        start,
+        length,
+        f.select("ptr", first, "%init", "%c"),
+        f.select("i64", first, "%init_row", "%c_row"),
+        f.select(t.name, last, "%floor", const(t, float("-inf"))),
+        f.both(last, f("icmp ne ptr %tile_context, null")),
+    )
+
+
+def k_blocks(f: Function, s: Strategy) -> Cut:
+    """K in balanced blocks; one of length 0 if K is 0, which writes max(init, floor)."""
+    cut = balanced(f, "%k", s.kc)
+    return Cut(f.maximum(cut.count, 1), cut.size, cut.larger)
+
+
+def see_panel(f: Function, wanted: str, b: str, b_row: str, block: Block, column: str, n: str) -> None:
+    """Call on_panel."""
+    with f.when(f.both(wanted, f("icmp ne ptr %panel_context, null"))):
+        operands = f"ptr {b}, i64 {b_row}, i64 {block.start}, i64 {column}, i64 {block.length}, i64 {n}"
+        f.do(f"call void %on_panel(ptr %panel_context, {operands})")
+
+
+def see_tile(f: Function, block: Block, c: str, row: str, column: str, mr: str, n: str) -> None:
+    """Call on_tile after the last block of K."""
+    with f.when(block.finish):
+        operands = f"ptr {c}, i64 %c_row, i64 {row}, i64 {column}, i64 {mr}, i64 {n}"
+        f.do(f"call void %on_tile(ptr %tile_context, {operands})")
+
+
+def narrow_driver(s: Strategy) -> str:
+    """Few rows, or few columns: A in place, B in place where its rows are contiguous and a whole panel is
+    there.
+
+    pc  K blocks | jc  panels, wide ones if the rows are few | ir  tiles
+    """
+    t = s.t
+    f = Function(f"product_narrow_{t.dtype}", arguments(t), linkage="internal")
+    few = f(f"icmp sle i64 %m, {s.few_rows}")
+    single = f(f"icmp sle i64 %m, {min(s.narrow.values())}")
+    widest = f.select("i64", few, f.select("i64", single, max(s.narrow), s.few_vectors), s.vectors)
+    panels = balanced(f, f.ceildiv("%n", t.lanes), widest)
+    blocks = k_blocks(f, s)
+    with f.loop(0, blocks.count, 1) as pc:
+        block = k_block(f, t, pc.i, blocks)
+        with f.loop(0, panels.count, 1) as jc:
+            _narrow_panel(f, s, block, piece(f, jc.i, panels))
+    return f.text()
+
+
+def _narrow_panel(f: Function, s: Strategy, block: Block, vectors: tuple[str, str]) -> None:
+    t, nrv = s.t, vectors[1]
+    column, width = f.mul(vectors[0], t.lanes), f.mul(nrv, t.lanes)
+    n = f.minimum(width, f.sub("%n", column))
+    source = f.at(t.name, "%b", f.add(f.mul(block.start, "%b_row"), f.mul(column, "%b_col")))
+    in_place = f.both(f.equal("%b_col", 1), f.equal(n, width))
+    with f.when(f.negate(in_place)):
+        call_pack_b(f, s, source, "%scratch", width, n, block.length)
+    b, b_row = f.select("ptr", in_place, source, "%scratch"), f.select("i64", in_place, "%b_row", width)
+    see_panel(f, "true", b, b_row, block, column, n)
+    tiles = balanced(f, "%m", f.load("i64", f.at("i64", f"@narrow_rows_{t.dtype}", nrv)))
+    with f.loop(0, tiles.count, 1) as ir:
+        row, mr = piece(f, ir.i, tiles)
+        a = f.at(t.name, "%a", f.add(f.mul(row, "%a_row"), f.mul(block.start, "%a_col")))
+        c = f.at(t.name, "%c", f.add(column, f.mul(row, "%c_row")))
+        init = f.at(t.name, block.init, f.add(column, f.mul(row, block.init_row)))
+        tile = Tile(
+            a,
+            "%a_row",
+            "%a_col",
+            b,
+            b_row,
+            "null",
+            c,
+            "%c_row",
+            n,
+            block.length,
+            init,
+            block.init_row,
+            block.floor,
+        )
+        call_tile(f, s, (f"@{table_name(STRIDED, t)}", [STRIDED]), nrv, mr, tile)
+        see_tile(f, block, c, row, column, mr, n)
+
+
+def narrow_rows(s: Strategy) -> str:
+    """The global table of the rows of a narrow tile by its vectors."""
+    rows = [f"i64 {s.narrow.get(v, 0)}" for v in range(max(s.narrow) + 1)]
+    return f"@narrow_rows_{s.t.dtype} = internal constant [{len(rows)} x i64] [{', '.join(rows)}]"
+
+
+def product(s: Strategy) -> str:
+    """The entry: chooses the driver."""
+    t = s.t
+    f = Function(f"product_{t.dtype}", arguments(t))
+    few = f(f"icmp sle i64 %m, {s.few_rows}")
+    thin = f(f"icmp sle i64 %n, {s.width}")
+    names = ", ".join(f"{part.replace(' noalias', '')}" for part in arguments(t).split(", "))
+    driver = f.select("ptr", f.either(few, thin), f"@product_narrow_{t.dtype}", f"@product_large_{t.dtype}")
+    f.do(f"call void {driver}({names})")
+    return f.text()

@@ -1,0 +1,83 @@
+"""The sizes that decide how a product is cut: tiles for the registers, blocks for the caches. All follow
+from the target.
+
+registers  a tile of `rows` x `vectors` accumulators, + vectors of B + 1 of A
+L1         a panel of B: kc x (vectors * lanes)
+L2         a block of A: mc x kc
+L3         a block of B: kc x nc
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphc.codegen.element import Element, register
+from graphc.codegen.target import Target
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How products of one element type are cut on one target; all counts are of elements unless they say
+    otherwise.
+
+    `rows` and `vectors` give the tile of large products, whose A and B are packed. `narrow` maps the
+    vectors of a panel to the rows of a tile where A is read in place: for few rows (the widest panels, so
+    that B is read in long runs) and few columns.
+    """
+
+    t: Element
+    rows: int
+    vectors: int
+    narrow: dict[int, int]
+    kc: int
+    mc: int
+    nc: int
+    few_rows: int
+    few_vectors: int
+
+    @property
+    def width(self) -> int:
+        """Columns of a panel of a large product."""
+        return self.vectors * self.t.lanes
+
+    @property
+    def tile_gap(self) -> int:
+        """Elements between packed tiles of A: room for what the last store of a tile writes too much."""
+        return 64 // self.t.size
+
+    @property
+    def a_elements(self) -> int:
+        """Room for a packed block of A."""
+        tiles = -(-self.mc // self.rows) + 1
+        return tiles * (self.rows * self.kc + self.tile_gap) + 2 * self.tile_gap
+
+    @property
+    def b_elements(self) -> int:
+        """Room for a packed block of B; a transposed block writes its surplus rows to row kc."""
+        widest = max(self.vectors, *self.narrow) * self.t.lanes
+        return (self.kc + 1) * max(self.nc, widest) + self.t.lanes
+
+    @property
+    def scratch_bytes(self) -> int:
+        """What a product needs beside its operands, rounded to cache lines."""
+        return -(-(self.a_elements + self.b_elements) * self.t.size // 64) * 64
+
+
+def strategy(dtype: str, target: Target) -> Strategy:
+    """The strategy for products of f32 or f64 on a target."""
+    t = register(dtype, target)
+    many = target.registers >= 32
+    rows, vectors = (6, 4) if many else (6, 2)
+    narrow = dict.fromkeys((8, 7, 6, 5), 3) if many else dict.fromkeys((8, 7, 6, 5), 1)
+    narrow |= {4: 6, 3: 6, 2: 6, 1: 6} if many else {4: 2, 3: 4, 2: 6, 1: 6}
+    return Strategy(
+        t,
+        rows,
+        vectors,
+        narrow,
+        kc=384 if t.size == 4 else 256,
+        mc=144,
+        nc=2048 // t.size * 2,
+        few_rows=8,
+        few_vectors=4,
+    )
