@@ -50,6 +50,8 @@ def interpret(kernel: Kernel, buffers: Mapping[str, np.ndarray], sizes: Mapping[
     `sizes` has the value of each symbol. A load or store outside its buffer raises IndexError.
     """
     machine = _Machine({name: array.reshape(-1) for name, array in buffers.items()}, sizes)
+    for table in kernel.tables:
+        machine.arrays[table.name] = np.array(table.values, table.dtype.numpy)
     for temporary in kernel.temporaries:
         machine.allocate(temporary)
     try:

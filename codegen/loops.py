@@ -17,10 +17,10 @@ emitters are tested against.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields, is_dataclass
 
 from graphc.ir import DType
-from graphc.ir.dims import Dim
+from graphc.ir.dims import Dim, Size, symbols
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Temporary:
-    """Memory for one turn of the outer axes (or for a whole product): `extent` elements. Nests whose lane is an
-    outer axis have none.
+    """Memory for one turn of the outer axes (or for a whole product): `extent` elements. Nests whose lane
+    is an outer axis have none.
     """
 
     name: str
@@ -252,6 +252,15 @@ class Buffer:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A constant array of the kernel's own, read like a buffer."""
+
+    name: str
+    dtype: DType
+    values: tuple[float | int | bool, ...]
+
+
+@dataclass(frozen=True)
 class Failure:
     """What a status means to the caller: which error class (`index`, `value`, ...) with which message."""
 
@@ -266,7 +275,8 @@ class Kernel:
     name: str
     buffers: tuple[Buffer, ...]
     parts: tuple[Part, ...]
-    failures: tuple[Failure, ...] = field(default=())
+    failures: tuple[Failure, ...] = ()
+    tables: tuple[Table, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(_kernel_lines(self))
@@ -286,6 +296,21 @@ class Kernel:
                 found.append(part.accumulator)
         return tuple(found)
 
+    @property
+    def symbols(self) -> frozenset[str]:
+        """The symbols of all sizes in the kernel."""
+        found: set[str] = set()
+        todo: list[object] = [self]
+        while todo:
+            item = todo.pop()
+            if isinstance(item, Size):
+                found |= symbols(item)
+            elif isinstance(item, tuple):
+                todo += item
+            elif is_dataclass(item) and not isinstance(item, (DType, Table)):
+                todo += [getattr(item, part.name) for part in fields(item)]
+        return frozenset(found)
+
 
 # -- text --------------------------------------------------------------------------------------------------
 
@@ -300,6 +325,8 @@ def _kernel_lines(kernel: Kernel) -> Iterator[str]:
     yield f"kernel @{kernel.name}({buffers})"
     for i, failure in enumerate(kernel.failures):
         yield f"  status {i + 1}: {failure.error} {failure.message!r}"
+    for table in kernel.tables:
+        yield f"  table %{table.name}: {table.dtype}[{len(table.values)}]"
     for part in kernel.parts:
         lines = _nest_lines(part, "nest") if isinstance(part, Nest) else _product_lines(part)
         yield from ("  " + line for line in lines)

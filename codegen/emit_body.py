@@ -1,0 +1,299 @@
+"""Instructions of the loop-nest form as LLVM text, for one turn of `lanes` neighbours of the lane axis.
+
+What does not depend on the lane stays a scalar and is computed once; what does is `unroll` vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from graphc.codegen import primitives
+from graphc.codegen.element import Element, const, splat
+from graphc.codegen.emit_frame import Frame
+from graphc.codegen.index_maps import row_major
+from graphc.codegen.loops import (
+    Axis,
+    Check,
+    Compute,
+    Constant,
+    Index,
+    Instruction,
+    Load,
+    Offset,
+    Store,
+)
+from graphc.codegen.text import Function, Operand
+from graphc.ir.dims import Size
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A value of the nest in registers: one name for all lanes (`varying` is false), or one vector for each
+    unrolled turn.
+    """
+
+    dtype: str
+    parts: tuple[str, ...]
+    varying: bool = False
+    literal: float | int | bool | None = None
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Which turns of the lane axis are done at once: `unroll` vectors of `lanes`, from the count `start`;
+    only where `masks` hold.
+
+    One lane is scalar code: then nothing varies.
+    """
+
+    axis: str | None = None
+    start: Operand = 0
+    lanes: int = 1
+    unroll: int = 1
+    masks: tuple[str, ...] | None = None
+
+    @property
+    def scalar(self) -> bool:
+        return self.lanes == 1
+
+
+ALONE = Lanes()
+
+
+@dataclass
+class Body:
+    """Writes instructions; `values` has the scalars that are known, `counts` the counts of loops (not that of
+    a vectorised lane).
+    """
+
+    frame: Frame
+    lanes: Lanes = ALONE
+    values: dict[str, Scalar] = field(default_factory=dict)
+    counts: dict[str, Operand] = field(default_factory=dict)
+    tag: str = ""
+
+    @property
+    def f(self) -> Function:
+        return self.frame.f
+
+    def inside(self, lanes: Lanes | None = None, **counts: Operand) -> Body:
+        """The same scope further in: with more counts, or with other lanes."""
+        found = self.lanes if lanes is None else lanes
+        if found.scalar and found.axis is not None:
+            counts = {found.axis: found.start, **counts}
+        return Body(self.frame, found, dict(self.values), self.counts | counts, self.tag)
+
+    # -- values ----------------------------------------------------------------------------------------------
+    def element(self, dtype: str) -> Element:
+        return Element(dtype, self.lanes.lanes)
+
+    def vector(self, x: Scalar, turn: int = 0) -> str:
+        """A value as a vector, whether it varies or not."""
+        if x.varying:
+            return x.parts[turn]
+        t = self.element(x.dtype)
+        return splat(t, x.literal) if x.literal is not None else self.f.broadcast(t, x.parts[0])
+
+    def vectors(self, x: Scalar) -> list[str]:
+        """A value as one vector for each unrolled turn."""
+        if not x.varying:
+            return [self.vector(x)] * self.lanes.unroll
+        return list(x.parts)
+
+    def mask(self, turn: int) -> str | None:
+        return self.lanes.masks[turn] if self.lanes.masks is not None else None
+
+    def run(self, code: Iterable[Instruction]) -> None:
+        """Write instructions that are no folds."""
+        for i in code:
+            self.step(i)
+
+    def step(self, i: Instruction) -> None:
+        """Write one instruction."""
+        match i:
+            case Constant():
+                self.values[i.result] = self._constant(i)
+            case Index():
+                self.values[i.result] = self._index(i.axis)
+            case Load():
+                self.values[i.result] = self._load(i)
+            case Compute():
+                self.values[i.result] = self._compute(i)
+            case Store():
+                self._store(i)
+            case Check():
+                self._check(i)
+
+    def _constant(self, i: Constant) -> Scalar:
+        t = Element(i.dtype.name, 1)
+        if isinstance(i.value, Size):
+            size = self.frame.size(i.value)
+            return Scalar(t.dtype, (primitives.cast(self.f, Element("i64", 1), t, str(size)),))
+        return Scalar(t.dtype, (const(t, i.value),), literal=i.value)
+
+    def _index(self, axis: str) -> Scalar:
+        if axis in self.counts:
+            return Scalar("i64", (str(self.counts[axis]),))
+        return Scalar("i64", tuple(self._lane_numbers()), True)
+
+    def _lane_numbers(self) -> list[str]:
+        lanes = self.lanes
+        t = self.element("i64")
+        first = self.f.lane_numbers(t, lanes.start)
+        step = [splat(t, u * lanes.lanes) for u in range(lanes.unroll)]
+        return [first if u == 0 else self.f(f"add {t.vec} {first}, {step[u]}") for u in range(lanes.unroll)]
+
+    def positions(self, axes: Sequence[Axis]) -> list[str]:
+        """The row-major position of this turn of the axes, for each unrolled turn."""
+        strides = row_major(tuple(a.extent for a in axes))
+        total: Operand = 0
+        for axis, stride in zip(axes, strides):
+            if axis.name in self.counts:
+                total = self.f.add(total, self.f.mul(self.counts[axis.name], self.frame.size(stride)))
+        if self.lanes.scalar:
+            return [str(total)]
+        t = self.element("i64")
+        base = self.f.broadcast(t, str(total))
+        if self.lanes.axis not in {a.name for a in axes}:
+            return [base] * self.lanes.unroll
+        return [self.f(f"add {t.vec} {base}, {n}") for n in self._lane_numbers()]
+
+    def _compute(self, i: Compute) -> Scalar:
+        args = [self.values[a] for a in i.args]
+        if not any(a.varying for a in args):
+            return Scalar(i.dtype.name, (self._apply(i, 1, [a.parts[0] for a in args]),))
+        lists = [self.vectors(a) for a in args]
+        width = self.lanes.lanes
+        return Scalar(i.dtype.name, tuple(self._apply(i, width, list(xs)) for xs in zip(*lists)), True)
+
+    def _apply(self, i: Compute, lanes: int, args: list[str]) -> str:
+        types = [Element(self.values[a].dtype, lanes) for a in i.args]
+        if i.op == "cast":
+            return primitives.cast(self.f, types[0], Element(i.dtype.name, lanes), args[0])
+        if i.op == "select":
+            return primitives.select(self.f, types[1], *args)
+        return primitives.emit(self.f, i.op, types[0], args)
+
+    # -- addresses -------------------------------------------------------------------------------------------
+    def _uniform(self, offset: Offset) -> tuple[Operand, list[tuple[str, Operand]]]:
+        """The part of an offset that all lanes share, and the (variable, stride) that differ."""
+        total: Operand = self.frame.size(offset.constant)
+        varying: list[tuple[str, Operand]] = []
+        for name, stride in offset.terms:
+            step = self.frame.size(stride)
+            if name in self.counts:
+                total = self.f.add(total, self.f.mul(self.counts[name], step))
+            elif name in self.values and not self.values[name].varying:
+                total = self.f.add(total, self.f.mul(self.values[name].parts[0], step))
+            else:
+                varying.append((name, step))
+        return total, varying
+
+    def _address(self, buffer: str, t: Element, index: Operand) -> str:
+        return self.f.at(t.stored, self.frame.pointer(buffer), index)
+
+    def _places(self, offset: Offset) -> tuple[str, list[Operand]]:
+        """How the lanes lie: "one" element for all, "row" of neighbours or "any"; and the index of each turn
+        (i64 vectors for any).
+        """
+        base, varying = self._uniform(offset)
+        lanes = self.lanes
+        if not varying:
+            return "one", [base]
+        if len(varying) == 1 and varying[0] == (lanes.axis, 1):
+            start = self.f.add(base, lanes.start)
+            return "row", [self.f.add(start, u * lanes.lanes) for u in range(lanes.unroll)]
+        t = self.element("i64")
+        result = [self.f.broadcast(t, str(base)) for _ in range(lanes.unroll)]
+        for name, step in varying:
+            numbers = self._lane_numbers() if name == lanes.axis else self.vectors(self.values[name])
+            scale = self.f.broadcast(t, str(step)) if step != 1 else None
+            for u, number in enumerate(numbers):
+                term = self.f(f"mul {t.vec} {number}, {scale}") if scale else number
+                result[u] = self.f(f"add {t.vec} {result[u]}, {term}")
+        return "any", list(result)
+
+    # -- memory ----------------------------------------------------------------------------------------------
+    def _guards(self, when: str | None) -> list[str | None]:
+        """The mask of each turn: the lanes that are there, and where the condition holds."""
+        found = [self.mask(u) for u in range(self.lanes.unroll)]
+        if when is None:
+            return found
+        t = self.element("bool")
+        conditions = self.vectors(self.values[when])
+        return [c if m is None else self.f(f"and {t.mask} {c}, {m}") for c, m in zip(conditions, found)]
+
+    def _load(self, i: Load) -> Scalar:
+        guard = self.values[i.when] if i.when is not None else None
+        how, places = self._places(i.offset)
+        one = Element(i.dtype.name, 1)
+        if how == "one" and (guard is None or not guard.varying):
+            return Scalar(one.dtype, (self._load_one(i, one, places[0], guard),))
+        t = self.element(i.dtype.name)
+        fills = self.vectors(self.values[i.fill]) if i.fill is not None else [None] * self.lanes.unroll
+        guards = self._guards(i.when)
+        if how == "one":
+            places = [self.f.broadcast(self.element("i64"), str(places[0]))] * self.lanes.unroll
+        result = []
+        for place, mask, fill in zip(places, guards, fills):
+            if how == "row":
+                pointer = self._address(i.buffer, t, place)
+                result.append(self.f.vload(t, pointer, mask, self.tag, fill))
+                continue
+            x = self.f.gather(t, self.frame.pointer(i.buffer), str(place), mask, self.tag)
+            result.append(x if fill is None else primitives.select(self.f, t, str(mask), x, fill))
+        return Scalar(t.dtype, tuple(result), True)
+
+    def _load_one(self, i: Load, t: Element, place: Operand, guard: Scalar | None) -> str:
+        if guard is None:
+            return self.f.vload(t, self._address(i.buffer, t, place), None, self.tag)
+        fill = self.values[i.fill or ""].parts[0]
+        with self.f.when(guard.parts[0], [(t.vec, fill)]) as w:
+            w.next = [self.f.vload(t, self._address(i.buffer, t, place), None, self.tag)]
+        return w.results[0]
+
+    def _store(self, i: Store) -> None:
+        x = self.values[i.value]
+        how, places = self._places(i.offset)
+        if how == "one":
+            self._store_one(i, x, places[0])
+            return
+        t = self.element(x.dtype)
+        for place, value, mask in zip(places, self.vectors(x), self._guards(i.when)):
+            if how == "row":
+                self.f.vstore(t, value, self._address(i.buffer, t, place), mask, self.tag)
+            else:
+                self._scatter(t, value, self.frame.pointer(i.buffer), str(place), mask)
+
+    def _store_one(self, i: Store, x: Scalar, place: Operand) -> None:
+        t = Element(x.dtype, 1)
+        pointer = self._address(i.buffer, t, place)
+        if i.when is None:
+            self.f.vstore(t, x.parts[0], pointer, None, self.tag)
+            return
+        with self.f.when(self.values[i.when].parts[0]):
+            self.f.vstore(t, x.parts[0], pointer, None, self.tag)
+
+    def _scatter(self, t: Element, value: str, base: str, indices: str, mask: str | None) -> None:
+        f = self.f
+        value = f.to_memory(t, value)
+        s = Element("i8", t.lanes) if t.kind == "b" else t
+        pointers = f(f"getelementptr inbounds {t.stored}, ptr {base}, {t.of('i64')} {indices}")
+        every = splat(Element("bool", t.lanes), True)
+        where = f"{t.of('ptr')} align {t.size} {pointers}, {t.mask} {mask or every}"
+        f.do(f"call void @llvm.masked.scatter.{s.suffix}.v{t.lanes}p0({s.vec} {value}, {where}){self.tag}")
+
+    def _check(self, i: Check) -> None:
+        x = self.values[i.condition]
+        status = f"i64 {i.code}"
+        if not x.varying:
+            self.f.give_up(self.f(f"xor i1 {x.parts[0]}, true"), status)
+            return
+        t = self.element("bool")
+        for u, holds in enumerate(x.parts):
+            fails = self.f(f"xor {t.mask} {holds}, {splat(t, True)}")
+            mask = self.mask(u)
+            fails = fails if mask is None else self.f(f"and {t.mask} {fails}, {mask}")
+            some = self.f(f"call i1 @llvm.vector.reduce.or.{t.suffix}({t.mask} {fails})")
+            self.f.give_up(some, status)

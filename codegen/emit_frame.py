@@ -1,0 +1,128 @@
+"""What one native kernel has at hand: the pointers of its buffers, the values of sizes, constant tables,
+scratch memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from graphc.codegen.element import Element, const
+from graphc.codegen.loops import Kernel, Table, Temporary
+from graphc.codegen.target import Target
+from graphc.codegen.text import Function, Operand
+from graphc.ir.dims import Dim, Size, ceildiv
+
+ALIGNMENT = 64
+ARGUMENTS = "ptr %buffers, ptr %sizes, i64 %member, i64 %count"
+
+
+def scratch_bytes(temporary: Temporary) -> Dim:
+    """What a temporary takes in scratch memory, rounded up to whole cache lines, and room for a whole vector
+    more.
+    """
+    return ceildiv(temporary.extent * temporary.dtype.itemsize, ALIGNMENT) * ALIGNMENT + ALIGNMENT
+
+
+@dataclass
+class Frame:
+    """The function that is being written for a kernel.
+
+    `slots` says where in the pointer table each buffer is (and `scratch`), `symbols` where in the table of
+    sizes each symbol is. What is asked for is written once, at the function's start.
+    """
+
+    kernel: Kernel
+    target: Target
+    f: Function
+    slots: Mapping[str, int]
+    symbols: Mapping[str, int]
+    scratch: Dim = 0
+    head: list[str] = field(default_factory=list)
+    _pointers: dict[str, str] = field(default_factory=dict)
+    _sizes: dict[Dim | str, Operand] = field(default_factory=dict)
+
+    @contextmanager
+    def start(self) -> Iterator[None]:
+        """What is written inside stands at the function's start; it must be straight-line code."""
+        before, self.f.lines = self.f.lines, self.head
+        try:
+            yield
+        finally:
+            self.f.lines = before
+
+    def text(self) -> str:
+        """The finished function."""
+        self.f.lines[1:1] = self.head
+        return self.f.text("i64 0")
+
+    def size(self, d: Dim) -> Operand:
+        """A size as an i64."""
+        if isinstance(d, int):
+            return d
+        if d not in self._sizes:
+            with self.start():
+                self._sizes[d] = self._polynomial(d)
+        return self._sizes[d]
+
+    def _polynomial(self, d: Size) -> Operand:
+        total: Operand = 0
+        for monomial, factor in d.terms:
+            term: Operand = factor
+            for atom in monomial:
+                value = (
+                    self._symbol(atom)
+                    if isinstance(atom, str)
+                    else self._call(atom.function, atom.left, atom.right)
+                )
+                term = self.f.mul(term, value)
+            total = self.f.add(total, term)
+        return total
+
+    def _symbol(self, name: str) -> Operand:
+        if name not in self._sizes:
+            self._sizes[name] = self.f.load("i64", self.f.at("i64", "%sizes", self.symbols[name]))
+        return self._sizes[name]
+
+    def _call(self, function: str, left: Dim, right: Dim) -> Operand:
+        from graphc.codegen import primitives
+
+        ops = {"//": "floor_divide", "%": "remainder", "max": "maximum", "min": "minimum"}
+        args = [str(self.size(left)), str(self.size(right))]
+        return primitives.emit(self.f, ops[function], Element("i64", 1), args)
+
+    def pointer(self, name: str) -> str:
+        """The pointer of a buffer, a table or a temporary."""
+        if name not in self._pointers:
+            with self.start():
+                self._pointers[name] = self._find(name)
+        return self._pointers[name]
+
+    def _find(self, name: str) -> str:
+        if any(t.name == name for t in self.kernel.tables):
+            return f"@{table_symbol(self.kernel, name)}"
+        offset: Dim = 0
+        for temporary in self.kernel.temporaries:
+            if temporary.name == name:
+                return self.f.at("i8", self.pointer("scratch"), self.size(offset))
+            offset = offset + scratch_bytes(temporary)
+        pointer = self.f.load("ptr", self.f.at("ptr", "%buffers", self.slots[name]))
+        if name == "scratch" and self.scratch != 0:
+            mine = self.f.mul("%member", self.size(self.scratch))
+            return self.f.at("i8", pointer, mine)
+        return pointer
+
+
+def table_symbol(kernel: Kernel, name: str) -> str:
+    """The LLVM name of a constant table."""
+    return f"{kernel.name}.{name}"
+
+
+def table_text(kernel: Kernel, table: Table) -> str:
+    """A constant table as an LLVM global."""
+    t = Element("i8" if table.dtype.kind == "b" else table.dtype.name, 1)
+    items = ", ".join(f"{t.stored} {const(t, v)}" for v in table.values)
+    kind = f"[{len(table.values)} x {t.stored}]"
+    value = f"[{items}]" if table.values else "zeroinitializer"
+    return f"@{table_symbol(kernel, table.name)} = internal constant {kind} {value}, align {ALIGNMENT}"

@@ -1,0 +1,456 @@
+"""The loops of a nest as LLVM text: whole vectors of the lane axis, several at once where folds gain by it,
+and what is left over.
+
+Sums of floats start anew every `BLOCK` turns of a loop and are then added up, so that the error grows with
+the blocks and not with the elements; the blocks do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from graphc.codegen.element import Element
+from graphc.codegen.emit_body import ALONE, Body, Lanes, Scalar
+from graphc.codegen.emit_folds import Folder
+from graphc.codegen.emit_frame import Frame
+from graphc.codegen.emit_lanes import masked_tail, unrolled, vector_lanes
+from graphc.codegen.loops import Axis, Fold, Nest, Running, Stage
+from graphc.codegen.text import Operand
+
+BLOCK = 128
+
+Carried = list[str]
+
+
+def emit_nest(frame: Frame, nest: Nest, body: Body | None = None) -> None:
+    """Write a nest. Member m of `count` does its share of the outermost axis; what can't be shared is done by
+    member 0.
+    """
+    _Writer(frame, nest).write(body or Body(frame))
+
+
+@dataclass
+class _Accumulators:
+    """The folds of a stage with `lanes` lanes and `turns` copies of each."""
+
+    folds: list[Fold | Running]
+    folders: list[Folder]
+    turns: int
+
+    def types(self) -> list[str]:
+        return [t.vec for folder in self.folders for _ in range(self.turns) for t in folder.types]
+
+    def neutral(self) -> Carried:
+        return [x for folder in self.folders for _ in range(self.turns) for x in folder.neutral()]
+
+    def split(self, carried: Carried) -> list[list[list[str]]]:
+        """For each fold, for each copy, what it carries."""
+        result, at = [], 0
+        for folder in self.folders:
+            width = len(folder.types)
+            result.append([carried[at + u * width : at + (u + 1) * width] for u in range(self.turns)])
+            at += self.turns * width
+        return result
+
+    def restarted(self, carried: Carried) -> Carried:
+        """What a block begins with: blocked folds anew, the others go on."""
+        found = []
+        for folder, copies in zip(self.folders, self.split(carried)):
+            found += [x for copy in copies for x in (folder.neutral() if folder.blocked else copy)]
+        return found
+
+    def resumed(self, body: Body, carried: Carried, block: Carried) -> Carried:
+        """What is carried after a block."""
+        found = []
+        for folder, before, after in zip(self.folders, self.split(carried), self.split(block)):
+            for a, b in zip(before, after):
+                found += folder.merge(body.f, a, b) if folder.blocked else b
+        return found
+
+    def folded_copies(self, body: Body, carried: Carried) -> Carried:
+        """One copy of each fold."""
+        found = []
+        for folder, copies in zip(self.folders, self.split(carried)):
+            while len(copies) > 1:
+                half = len(copies) // 2
+                copies = [folder.merge(body.f, a, b) for a, b in zip(copies[:half], copies[half:])] + copies[
+                    2 * half :
+                ]
+            found += copies[0]
+        return found
+
+
+class _Writer:
+    def __init__(self, frame: Frame, nest: Nest) -> None:
+        self.frame, self.nest, self.f = frame, nest, frame.f
+        self.lanes = vector_lanes(nest, frame.target) if nest.lane is not None else 1
+        self.masked = masked_tail(nest, frame.target)
+        self.columns = bool(nest.outer) and nest.outer[-1].name == nest.lane
+        self.sources: dict[str, str] = {}
+
+    def write(self, body: Body) -> None:
+        body.run(self.nest.start)
+        if self.nest.outer and not self.nest.ordered:
+            self._outer(0, body)
+            return
+        with self.f.when(self.f.equal("%member", 0)):
+            self._outer(0, body)
+
+    # -- outer loops -----------------------------------------------------------------------------------------
+    def _outer(self, depth: int, body: Body) -> None:
+        if depth == len(self.nest.outer):
+            self._stages(body)
+            return
+        axis = self.nest.outer[depth]
+        shared = depth == 0 and not self.nest.ordered
+        if axis.name == self.nest.lane:
+            self._columns(axis, shared, body)
+            return
+        low, high = self._share(axis, 1) if shared else (0, self.frame.size(axis.extent))
+        with self.f.loop(low, high, 1) as loop:
+            self._outer(depth + 1, body.inside(**{axis.name: loop.i}))
+
+    def _share(self, axis: Axis, block: int) -> tuple[Operand, Operand]:
+        """The range of this member, in whole blocks."""
+        f, n = self.f, self.frame.size(axis.extent)
+        blocks = f.ceildiv(n, block) if block > 1 else n
+        each = f.mul(f.ceildiv(blocks, "%count"), block)
+        low = f.minimum(f.mul("%member", each), n)
+        return low, f.minimum(f.add(low, each), n)
+
+    def _columns(self, axis: Axis, shared: bool, body: Body) -> None:
+        """Whole vectors of columns, then the rest of them."""
+        turns = unrolled([i for s in self.nest.stages for i in s.body], self._most_turns(axis))
+        if not any(s.axes for s in self.nest.stages):
+            turns = 1
+        low, high = self._share(axis, self.lanes * turns) if shared else (0, self.frame.size(axis.extent))
+        for start, stop, lanes, count, mask in self._segments(axis, low, high, turns):
+            if mask:
+                with self.f.when(self.f.less(start, stop)):
+                    self._stages(body.inside(self._tail(axis, start, stop)))
+                continue
+            with self.f.loop(start, stop, lanes * count) as loop:
+                self._stages(body.inside(Lanes(axis.name, loop.i, lanes, count)))
+
+    def _most_turns(self, axis: Axis) -> int:
+        """No more vectors at once than the axis has."""
+        return max(1, -(-axis.extent // self.lanes)) if isinstance(axis.extent, int) else 4
+
+    def _tail(self, axis: Axis, start: Operand, stop: Operand) -> Lanes:
+        mask = self.f.lanes_below(Element("i32", self.lanes), self.f.sub(stop, start))
+        return Lanes(axis.name, start, self.lanes, 1, (mask,))
+
+    def _segments(
+        self, axis: Axis, low: Operand, high: Operand, turns: int
+    ) -> Iterator[tuple[Operand, Operand, int, int, bool]]:
+        """(start, stop, lanes, vectors at once, masked) of the loops that cover low..high; segments known to
+        be empty are left out.
+        """
+        f, n, lanes = self.f, axis.extent, self.lanes
+        if lanes == 1:
+            yield low, high, 1, 1, False
+            return
+        known = n if isinstance(n, int) else None
+        span = f.sub(high, low)
+        at: Operand = low
+        for count in dict.fromkeys((turns, 1)):
+            step = lanes * count
+            if known is not None and known < step:
+                continue
+            whole = known is not None and known % step == 0
+            stop = high if whole else f.add(low, f.sub(span, f.urem(span, step)))
+            yield at, stop, lanes, count, False
+            at = stop
+            if whole:
+                return
+        if self.masked:
+            yield at, high, lanes, 1, True
+        else:
+            yield at, high, 1, 1, False
+
+    # -- stages ----------------------------------------------------------------------------------------------
+    def _stages(self, body: Body) -> None:
+        body = body.inside()
+        for stage in self.nest.stages:
+            self._stage(stage, body)
+            body.run(stage.finish)
+
+    def _stage(self, stage: Stage, body: Body) -> None:
+        folds = [i for i in stage.body if isinstance(i, (Fold, Running))]
+        self._learn_sources(stage, body)
+        if not stage.axes:
+            self._once(stage, folds, body)
+        elif stage.axes[-1].name == self.nest.lane:
+            self._rows(stage, folds, body)
+        else:
+            found = self._accumulators(folds, body.lanes)
+            result = self._turns(stage, list(stage.axes), body, found, found.neutral())
+            self._results(found, result, body)
+
+    def _learn_sources(self, stage: Stage, body: Body) -> None:
+        """The element type of what each fold folds."""
+        types = {name: x.dtype for name, x in body.values.items()}
+        for i in stage.body:
+            if hasattr(i, "dtype"):
+                types[i.result] = i.dtype.name
+            elif hasattr(i, "result"):
+                types[i.result] = "i64"
+            if isinstance(i, (Fold, Running)):
+                self.sources[i.result] = types[i.value]
+
+    def _accumulators(self, folds: list[Fold | Running], lanes: Lanes) -> _Accumulators:
+        folders = [Folder.of(i, self.sources[i.result], lanes.lanes) for i in folds]
+        return _Accumulators(folds, folders, lanes.unroll)
+
+    def _once(self, stage: Stage, folds: list[Fold | Running], body: Body) -> None:
+        """A stage without loops: its scalars stay visible, and a fold is one turn."""
+        found = self._accumulators(folds, body.lanes)
+        result = self._turn(stage, body, found, found.neutral())
+        self._results(found, result, body)
+
+    def _results(self, found: _Accumulators, carried: Carried, body: Body) -> None:
+        for fold, folder, copies in zip(found.folds, found.folders, found.split(carried)):
+            parts = tuple(folder.result(self.f, c) for c in copies)
+            body.values[fold.result] = Scalar(fold.dtype.name, parts, folder.lanes > 1)
+
+    # -- one turn --------------------------------------------------------------------------------------------
+    def _turn(self, stage: Stage, body: Body, found: _Accumulators, carried: Carried) -> Carried:
+        """The body for one turn of the stage's loops; the new accumulators."""
+        copies = dict(zip((i.result for i in found.folds), found.split(carried)))
+        folders = dict(zip((i.result for i in found.folds), found.folders))
+        for i in stage.body:
+            if not isinstance(i, (Fold, Running)):
+                body.step(i)
+                continue
+            before = copies[i.result]
+            copies[i.result] = self._folded(stage, i, folders[i.result], body, before)
+            if isinstance(i, Running):
+                shown = before if i.exclusive else copies[i.result]
+                body.values[i.result] = Scalar(i.dtype.name, tuple(c[0] for c in shown), body.lanes.lanes > 1)
+        return [x for i in found.folds for copy in copies[i.result] for x in copy]
+
+    def _folded(
+        self, stage: Stage, i: Fold | Running, folder: Folder, body: Body, before: list[list[str]]
+    ) -> list[list[str]]:
+        values = body.vectors(body.values[i.value]) if folder.lanes > 1 else list(body.values[i.value].parts)
+        places = body.positions(stage.axes) if folder.positional else [None] * len(values)
+        result = []
+        for u, (carried, value, place) in enumerate(zip(before, values, places)):
+            after = folder.into(self.f, carried, value, place)
+            mask = body.mask(u)
+            if mask is not None and folder.lanes > 1:
+                pairs = zip(folder.types, after, carried)
+                after = [self.f(f"select {t.mask} {mask}, {t.vec} {a}, {t.vec} {b}") for t, a, b in pairs]
+            result.append(after)
+        return result
+
+    # -- loops of a stage with scalar counts -----------------------------------------------------------------
+    def _turns(
+        self, stage: Stage, axes: list[Axis], body: Body, found: _Accumulators, carried: Carried
+    ) -> Carried:
+        if not axes:
+            return self._turn(stage, body.inside(), found, carried)
+        axis, *rest = axes
+
+        def turn(i: Operand, values: Carried) -> Carried:
+            return self._turns(stage, rest, body.inside(**{axis.name: i}), found, values)
+
+        return self._blocked(0, self.frame.size(axis.extent), 1, found, carried, body, turn, inner=not rest)
+
+    def _blocked(
+        self,
+        start: Operand,
+        stop: Operand,
+        step: int,
+        found: _Accumulators,
+        carried: Carried,
+        body: Body,
+        turn: Callable[[Operand, Carried], Carried],
+        inner: bool = True,
+    ) -> Carried:
+        """A loop in steps; sums of floats in blocks, and in blocks of blocks."""
+        f = self.f
+        if not any(folder.blocked for folder in found.folders):
+            return self._plain(start, stop, step, found, carried, turn)
+        if not inner:
+            return self._plain(start, stop, step, found, carried, self._restarting(found, body, turn))
+
+        def block(
+            size: int, inside: Callable[[Operand, Operand, Carried], Carried]
+        ) -> Callable[..., Carried]:
+            def run(low: Operand, high: Operand, values: Carried) -> Carried:
+                def part(i: Operand, inner_values: Carried) -> Carried:
+                    end = f.minimum(f.add(i, size), high)
+                    after = inside(i, end, found.restarted(inner_values))
+                    return found.resumed(body, inner_values, after)
+
+                return self._plain(low, high, size, found, values, part)
+
+            return run
+
+        def innermost(low: Operand, high: Operand, values: Carried) -> Carried:
+            return self._plain(low, high, step, found, values, turn)
+
+        levels = innermost
+        size = step * BLOCK
+        length = stop if isinstance(stop, int) and start == 0 else None
+        for _ in range(2):
+            if length is None or length > size:
+                levels = block(size, levels)
+            size *= BLOCK
+        return levels(start, stop, carried)
+
+    def _restarting(
+        self, found: _Accumulators, body: Body, turn: Callable[[Operand, Carried], Carried]
+    ) -> Callable[[Operand, Carried], Carried]:
+        def run(i: Operand, values: Carried) -> Carried:
+            return found.resumed(body, values, turn(i, found.restarted(values)))
+
+        return run
+
+    def _plain(
+        self,
+        start: Operand,
+        stop: Operand,
+        step: int,
+        found: _Accumulators,
+        carried: Carried,
+        turn: Callable[[Operand, Carried], Carried],
+    ) -> Carried:
+        with self.f.loop(start, stop, step, list(zip(found.types(), carried))) as loop:
+            loop.next = turn(loop.i, loop.values)
+        return loop.results
+
+    # -- loops of a stage whose last axis is the lane --------------------------------------------------------
+    def _rows(self, stage: Stage, folds: list[Fold | Running], body: Body) -> None:
+        axis = stage.axes[-1]
+        turns = unrolled(stage.body, self._most_turns(axis)) if folds else 1
+        vector = self._accumulators(folds, Lanes(axis.name, 0, self.lanes))
+        single = self._accumulators(folds, ALONE)
+        width = len(vector.neutral()) if self.lanes > 1 else 0
+        both = _Joined(vector if self.lanes > 1 else None, single)
+
+        def row(inner: Body, carried: Carried) -> Carried:
+            wide, one = carried[:width], carried[width:]
+            for start, stop, lanes, count, mask in self._segments(
+                axis, 0, self.frame.size(axis.extent), turns
+            ):
+                if lanes == 1:
+                    one = self._row_segment(stage, axis, start, stop, Lanes(axis.name, 0), inner, single, one)
+                elif mask:
+                    wide = self._row_tail(stage, axis, start, stop, inner, vector, wide)
+                elif count == 1:
+                    lanes_here = Lanes(axis.name, 0, lanes)
+                    wide = self._row_segment(stage, axis, start, stop, lanes_here, inner, vector, wide)
+                else:
+                    wide = self._row_unrolled(stage, axis, start, stop, count, inner, vector, wide)
+            return [*wide, *one]
+
+        carried = self._row_loops(list(stage.axes[:-1]), body, both, both.neutral(), row)
+        wide, one = carried[:width], carried[width:]
+        if self.lanes > 1:
+            one = [
+                x
+                for folder, lone, a, b in zip(
+                    vector.folders, single.folders, vector.split(wide), single.split(one)
+                )
+                for x in lone.merge(self.f, folder.across(self.f, a[0]), b[0])
+            ]
+        self._results(single, one, body)
+
+    def _row_loops(
+        self,
+        axes: list[Axis],
+        body: Body,
+        both: _Joined,
+        carried: Carried,
+        row: Callable[[Body, Carried], Carried],
+    ) -> Carried:
+        if not axes:
+            after = row(body, both.restarted(carried))
+            return both.resumed(body, carried, after)
+        axis, *rest = axes
+        types = both.types()
+        with self.f.loop(0, self.frame.size(axis.extent), 1, list(zip(types, carried))) as loop:
+            after = self._row_loops(
+                rest, body.inside(**{axis.name: loop.i}), both, both.restarted(loop.values), row
+            )
+            loop.next = both.resumed(body, loop.values, after)
+        return loop.results
+
+    def _row_segment(
+        self,
+        stage: Stage,
+        axis: Axis,
+        start: Operand,
+        stop: Operand,
+        lanes: Lanes,
+        body: Body,
+        found: _Accumulators,
+        carried: Carried,
+    ) -> Carried:
+        def turn(i: Operand, values: Carried) -> Carried:
+            inner = body.inside(Lanes(axis.name, i, lanes.lanes, lanes.unroll))
+            return self._turn(stage, inner, found, values)
+
+        return self._blocked(start, stop, lanes.lanes * lanes.unroll, found, carried, body, turn)
+
+    def _row_unrolled(
+        self,
+        stage: Stage,
+        axis: Axis,
+        start: Operand,
+        stop: Operand,
+        count: int,
+        body: Body,
+        vector: _Accumulators,
+        carried: Carried,
+    ) -> Carried:
+        many = _Accumulators(vector.folds, vector.folders, count)
+        lanes = Lanes(axis.name, 0, self.lanes, count)
+        after = self._row_segment(stage, axis, start, stop, lanes, body, many, many.neutral())
+        pairs = zip(vector.folders, vector.split(carried), vector.split(many.folded_copies(body, after)))
+        return [x for folder, a, b in pairs for x in folder.merge(self.f, a[0], b[0])]
+
+    def _row_tail(
+        self,
+        stage: Stage,
+        axis: Axis,
+        start: Operand,
+        stop: Operand,
+        body: Body,
+        vector: _Accumulators,
+        carried: Carried,
+    ) -> Carried:
+        with self.f.when(self.f.less(start, stop), list(zip(vector.types(), carried))) as w:
+            inner = body.inside(self._tail(axis, start, stop))
+            w.next = self._turn(stage, inner, vector, carried)
+        return w.results
+
+
+class _Joined:
+    """Vector and scalar accumulators of the same folds, carried together through the loops around a row."""
+
+    def __init__(self, vector: _Accumulators | None, single: _Accumulators) -> None:
+        self.parts = ([vector] if vector is not None else []) + [single]
+
+    def _each(self, carried: Carried) -> Iterator[tuple[_Accumulators, Carried]]:
+        at = 0
+        for part in self.parts:
+            width = len(part.neutral())
+            yield part, carried[at : at + width]
+            at += width
+
+    def types(self) -> list[str]:
+        return [t for part in self.parts for t in part.types()]
+
+    def neutral(self) -> Carried:
+        return [x for part in self.parts for x in part.neutral()]
+
+    def restarted(self, carried: Carried) -> Carried:
+        return [x for part, mine in self._each(carried) for x in part.restarted(mine)]
+
+    def resumed(self, body: Body, carried: Carried, block: Carried) -> Carried:
+        pairs = zip(self._each(carried), self._each(block))
+        return [x for (part, a), (_, b) in pairs for x in part.resumed(body, a, b)]

@@ -1,0 +1,356 @@
+"""The value of a region's node at an index, computed backwards: from where it is stored to the loads that it
+needs.
+
+Elementwise ops ask for their operands at the same (broadcast) index, views at another one, and inputs of the
+region are loads. What is under a condition (the inside of a pad, one part of a concatenation) is loaded only
+where the condition holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from graphc.codegen import index_maps
+from graphc.codegen.index_maps import ZERO, Indices, combine, linear, variable
+from graphc.codegen.loops import Axis, Check, Failure, Offset, Table
+from graphc.codegen.scalar import BODY, OUTER, Scalar, Scalars
+from graphc.ir import Graph, Kind, Node, Value
+from graphc.ir.dims import Dim, Size
+from graphc.ir.errors import CompileError
+from graphc.ir.types import BOOL, I64
+
+Guard = Scalar | None
+
+
+@dataclass
+class Values:
+    """The values of one region while a nest is written.
+
+    `buffers` names the array of each input of the region, `extents` the size of each axis, `known` what is
+    there already (a reduction's result), and `hook` may give a value that is kept elsewhere.
+    """
+
+    region: Graph
+    buffers: Mapping[Value, str]
+    scalars: Scalars
+    extents: dict[str, Dim] = field(default_factory=dict)
+    known: dict[Value, tuple[Indices, Scalar]] = field(default_factory=dict)
+    hook: Callable[[Value, Indices, Guard], Scalar | None] | None = None
+    failures: dict[Failure, int] = field(default_factory=dict)
+    tables: dict[Value, Table] = field(default_factory=dict)
+    _memo: dict[tuple[Value, Indices, str], Scalar] = field(default_factory=dict)
+
+    def at(self, value: Value, indices: Indices, guard: Guard = None) -> Scalar:
+        """The element of a value at the indices; anything at all where the guard is false."""
+        key = (value, indices, guard.name if guard else "")
+        if key not in self._memo:
+            kept = self.hook(value, indices, guard) if self.hook else None
+            self._memo[key] = kept if kept is not None else self.compute(value, indices, guard)
+        return self._memo[key]
+
+    def forget(self) -> None:
+        """Begin another body."""
+        self.scalars.forget()
+        self._memo = {k: s for k, s in self._memo.items() if self.scalars.depth[s.name] < BODY}
+
+    def start(self) -> None:
+        """Begin another nest."""
+        self._memo.clear()
+        self.known.clear()
+        self.scalars.start()
+
+    def loop(self, name: str) -> Axis:
+        """The loop of an axis."""
+        return Axis(name, self.extents[name])
+
+    def axis(self, hint: str, extent: Dim, depth: int) -> Offset:
+        """A new axis as an index; the constant 0 for an extent of 1."""
+        if extent == 1:
+            return ZERO
+        name = self.scalars.axis(hint, depth)
+        self.extents[name] = extent
+        return variable(name)
+
+    def fail(self, condition: Scalar, error: str, message: str) -> None:
+        """The kernel fails where the condition is false."""
+        if self.scalars.number(condition):
+            return
+        code = self.failures.setdefault(Failure(error, message), len(self.failures) + 1)
+        depth = max(OUTER, self.scalars.depth[condition.name])
+        check = Check(condition.name, code)
+        if check not in self.scalars.code[depth]:
+            self.scalars.code[depth].append(check)
+
+    # -- by kind of op -------------------------------------------------------------------------------------
+    def compute(self, value: Value, indices: Indices, guard: Guard) -> Scalar:
+        """Like `at`, without looking whether the element is there already."""
+        if value in self.known:
+            expected, scalar = self.known[value]
+            if indices != expected:
+                raise CompileError(f"%{value.name} is needed at another index than that of its reduction")
+            return scalar
+        if value in self.buffers:
+            return self._load(self.buffers[value], value, indices, guard)
+        node = self.region.producers[value]
+        rule = RULES.get(node.op.name)
+        if rule is not None:
+            return rule(self, node, indices, guard)
+        if node.op.kind is not Kind.ELEMENTWISE:
+            raise CompileError(f"'{node.op.name}' can't be computed element by element inside a kernel")
+        return self._elementwise(node, indices, guard)
+
+    def _load(self, buffer: str, value: Value, indices: Indices, guard: Guard) -> Scalar:
+        fill = self.scalars.constant(0, value.type.dtype) if guard else None
+        return self.scalars.load(buffer, value.type.dtype, linear(indices, value.type.shape), guard, fill)
+
+    def _elementwise(self, node: Node, indices: Indices, guard: Guard) -> Scalar:
+        args = [self.at(x, index_maps.broadcast(indices, x.type.shape), guard) for x in node.operands]
+        return self.scalars.op(node.op.name, *args, **node.attrs)
+
+    # -- conditions ----------------------------------------------------------------------------------------
+    def within(self, index: Offset, low: Dim, high: Dim) -> Guard:
+        """The condition low <= index < high; None if it always holds."""
+        least, most = self.bounds(index)
+        s = self.scalars
+        result: Guard = None
+        if not _at_least(least, low):
+            result = s.primitive("greater_equal", BOOL, s.index(index), s.constant(low, I64))
+        if not _at_least(high, most + 1 if most is not None else None):
+            below = s.primitive("less", BOOL, s.index(index), s.constant(high, I64))
+            result = self.both(result, below)
+        return result
+
+    def both(self, a: Guard, b: Guard) -> Guard:
+        """The conjunction of two conditions, where None always holds."""
+        if a is None or b is None:
+            return a or b
+        return self.scalars.primitive("bitwise_and", BOOL, a, b)
+
+    def bounds(self, index: Offset) -> tuple[Dim | None, Dim | None]:
+        """The least and the greatest value of an index, where they are known."""
+        least: Dim | None = index.constant
+        most: Dim | None = index.constant
+        for name, stride in index.terms:
+            if name not in self.extents or not isinstance(stride, int):
+                return None, None
+            reach = (self.extents[name] - 1) * stride
+            if stride > 0:
+                most = most + reach
+            else:
+                least = least + reach
+        return least, most
+
+    def table(self, value: Value, array: np.ndarray) -> str:
+        """The name of a constant array."""
+        if value not in self.tables:
+            name = self.scalars.fresh("table")
+            self.tables[value] = Table(name, value.type.dtype, tuple(array.reshape(-1).tolist()))
+        return self.tables[value].name
+
+
+def _at_least(a: Dim | None, b: Dim | None) -> bool:
+    """Whether a >= b is certain."""
+    if a is None or b is None:
+        return False
+    difference = a - b
+    if isinstance(difference, int):
+        return difference >= 0
+    return all(not isinstance(f, Size) and f >= 0 for m, f in difference.terms) and all(
+        isinstance(atom, str) for m, _ in difference.terms for atom in m
+    )
+
+
+# -- rules for what is not elementwise ---------------------------------------------------------------------
+
+Rule = Callable[[Values, Node, Indices, Guard], Scalar]
+RULES: dict[str, Rule] = {}
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register how the value of an op at an index is computed."""
+
+    def register(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+@rule("constant")
+def _constant(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    value = np.asarray(node.attrs["value"])
+    if value.ndim == 0:
+        return v.scalars.constant(value.item(), node.result.type.dtype)
+    table = v.table(node.result, value)
+    return v._load(table, node.result, indices, guard)
+
+
+@rule("iota")
+def _iota(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    return _as(v, v.scalars.index(indices[node.attrs["axis"]]), node)
+
+
+def _as(v: Values, x: Scalar, node: Node) -> Scalar:
+    dtype = node.result.type.dtype
+    return x if x.dtype == dtype else v.scalars.primitive("cast", dtype, x)
+
+
+@rule("broadcast")
+def _broadcast(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    (x,) = node.operands
+    return v.at(x, index_maps.broadcast(indices, x.type.shape), guard)
+
+
+@rule("transpose")
+def _transpose(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    source: list[Offset] = [ZERO] * len(indices)
+    for mine, theirs in enumerate(node.attrs["axes"]):
+        source[theirs] = indices[mine]
+    return v.at(node.operands[0], tuple(source), guard)
+
+
+@rule("reverse")
+def _reverse(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    (x,) = node.operands
+    axes = node.attrs["axes"]
+    source = (
+        combine([(i, -1)], d - 1) if axis in axes and d != 1 else i
+        for axis, (i, d) in enumerate(zip(indices, x.type.shape))
+    )
+    return v.at(x, tuple(source), guard)
+
+
+@rule("slice")
+def _slice(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    start, step = node.attrs["start"], node.attrs["step"]
+    source = tuple(combine([(i, s)], b) for i, b, s in zip(indices, start, step))
+    return v.at(node.operands[0], source, guard)
+
+
+@rule("pad")
+def _pad(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    (x,) = node.operands
+    source = tuple(combine([(i, 1)], -low) for i, low in zip(indices, node.attrs["low"]))
+    inside: Guard = None
+    for i, d in zip(source, x.type.shape):
+        inside = v.both(inside, v.within(i, 0, d))
+    source = tuple(ZERO if d == 1 else i for i, d in zip(source, x.type.shape))
+    element = v.at(x, source, v.both(guard, inside))
+    if inside is None:
+        return element
+    fill = v.scalars.constant(node.attrs["value"], x.type.dtype)
+    return v.scalars.primitive("select", x.type.dtype, inside, element, fill)
+
+
+@rule("concatenate")
+def _concatenate(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    axis = node.attrs["axis"]
+    result: Scalar | None = None
+    start: Dim = 0
+    for x in node.operands:
+        extent = x.type.shape[axis]
+        mine = combine([(indices[axis], 1)], -start)
+        inside = v.within(mine, 0, extent)
+        source = (*indices[:axis], ZERO if extent == 1 else mine, *indices[axis + 1 :])
+        if extent != 0:
+            element = v.at(x, source, v.both(guard, inside))
+            if result is None or inside is None:
+                result = element
+            else:
+                result = v.scalars.primitive("select", element.dtype, inside, element, result)
+        start = start + extent
+    return result if result is not None else v.scalars.constant(0, node.result.type.dtype)
+
+
+@rule("reshape")
+def _reshape(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    (x,) = node.operands
+    shape, source = node.result.type.shape, x.type.shape
+    direct = index_maps.reshaped(indices, shape, source, v.extents)
+    if direct is not None:
+        return v.at(x, direct, guard)
+    whole = linear(indices, shape)
+    while x not in v.buffers and x in v.region.producers and v.region.producers[x].op.name == "reshape":
+        (x,) = v.region.producers[x].operands
+    if x in v.buffers:
+        fill = v.scalars.constant(0, x.type.dtype) if guard else None
+        return v.scalars.load(v.buffers[x], x.type.dtype, whole, guard, fill)
+    return v.at(x, split(v, whole, x.type.shape), guard)
+
+
+def split(v: Values, whole: Offset, shape: Sequence[Dim]) -> Indices:
+    """The indices of the element at a row-major position, with divisions where they are needed."""
+    result: list[Offset] = []
+    for axis in range(len(shape) - 1, 0, -1):
+        size = shape[axis]
+        exact = index_maps.divide(whole, size, v.extents)
+        if exact is None:
+            position, divisor = v.scalars.index(whole), v.scalars.constant(size, I64)
+            rest = v.scalars.primitive("index_remainder", I64, position, divisor)
+            whole = variable(v.scalars.primitive("index_divide", I64, position, divisor).name)
+            result.insert(0, variable(rest.name))
+        else:
+            whole, rest_index = exact
+            result.insert(0, rest_index)
+    return (whole, *result) if shape else ()
+
+
+@rule("gather")
+def _gather(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    x, where = node.operands
+    axis, rank = node.attrs["axis"], where.type.rank
+    index = v.at(where, indices[axis : axis + rank], guard)
+    message = f"index out of range for an axis of size {x.type.shape[axis]}"
+    position = wrapped(v, index, x.type.shape[axis], guard, message)
+    source = (*indices[:axis], variable(position.name), *indices[axis + rank :])
+    return v.at(x, source, guard)
+
+
+def wrapped(v: Values, index: Scalar, size: Dim, guard: Guard, message: str) -> Scalar:
+    """An index from data as an i64 that is in range, negative ones counted from the end; the kernel fails
+    otherwise.
+    """
+    s = v.scalars
+    index = index if index.dtype == I64 else s.primitive("cast", I64, index)
+    extent = s.constant(size, I64)
+    negative = s.primitive("less", BOOL, index, s.constant(0, I64))
+    index = s.primitive("select", I64, negative, s.primitive("add", I64, index, extent), index)
+    inside = s.primitive(
+        "bitwise_and",
+        BOOL,
+        s.primitive("greater_equal", BOOL, index, s.constant(0, I64)),
+        s.primitive("less", BOOL, index, extent),
+    )
+    condition = inside
+    if guard is not None:
+        condition = s.primitive("bitwise_or", BOOL, inside, s.primitive("bitwise_not", BOOL, guard))
+    v.fail(condition, "index", message)
+    return s.primitive("select", I64, inside, index, s.constant(0, I64))
+
+
+@rule("one_hot")
+def _one_hot(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    (labels,) = node.operands
+    label = v.at(labels, indices[:-1], guard)
+    position = _cast(v, v.scalars.index(indices[-1]), label.dtype)
+    return _as(v, v.scalars.primitive("equal", BOOL, position, label), node)
+
+
+def _cast(v: Values, x: Scalar, dtype: Any) -> Scalar:
+    return x if x.dtype == dtype else v.scalars.primitive("cast", dtype, x)
+
+
+@rule("check")
+def _check(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    x, condition = node.operands
+    holds = v.at(condition, index_maps.broadcast(indices, condition.type.shape), guard)
+    if guard is not None:
+        holds = v.scalars.primitive(
+            "bitwise_or", BOOL, holds, v.scalars.primitive("bitwise_not", BOOL, guard)
+        )
+    v.fail(holds, node.attrs["error"], node.attrs["message"])
+    return v.at(x, indices, guard)
