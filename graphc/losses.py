@@ -1,6 +1,7 @@
 """Loss functions, by name, as functions of (y_true, y_pred), and as objects, with Keras's meaning.
 
-A function gives one value per sample; a `Loss` object reduces them to a number. Both work on symbolic tensors (they become part
+A function gives one value per sample; a `Loss` object reduces them to a number. Both work on symbolic tensors
+(they become part
 of the compiled step) and on arrays (they are computed at once):
 
     >>> import numpy as np
@@ -18,6 +19,7 @@ from typing import Any
 from graphc import ops
 from graphc.backend import epsilon
 from graphc.ir.errors import ArgumentError
+from graphc.layers.masks import mask_of
 from graphc.lookup import Configured, Lookup, snake_case
 
 LossFunction = Callable[..., Any]
@@ -150,8 +152,9 @@ def categorical_crossentropy(
     y_true = ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype)
     if tuple(y_true.shape[1:]) != tuple(y_pred.shape[1:]):
         raise ArgumentError(
-            f"categorical_crossentropy needs one-hot targets of the predictions' shape {tuple(y_pred.shape)}, got "
-            f"{tuple(y_true.shape)}; for integer labels use sparse_categorical_crossentropy"
+            "categorical_crossentropy needs one-hot targets of the predictions' shape "
+            f"{tuple(y_pred.shape)}, got {tuple(y_true.shape)}; integer "
+            "labels go with sparse_categorical_crossentropy"
         )
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_pred.shape[axis]
@@ -206,7 +209,8 @@ def binary_focal_crossentropy(
 class Loss(Configured):
     """Reduces the per-sample values of `call(y_true, y_pred)` to one number.
 
-    `reduction`: "sum_over_batch_size" (= "mean": sum / number of values), "sum", "mean_with_sample_weight" (sum / sum of weights) or
+    `reduction`: "sum_over_batch_size" (= "mean": sum / number of values), "sum", "mean_with_sample_weight"
+    (sum / sum of weights) or
     None. Subclass and define `call` for a loss of your own.
     """
 
@@ -223,7 +227,7 @@ class Loss(Configured):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         values = self.call(y_true, y_pred)
-        return reduce_weighted(values, sample_weight, ops.get_mask(y_pred), self.reduction)
+        return reduce_weighted(values, sample_weight, mask_of(y_pred), self.reduction)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "reduction": self.reduction}
@@ -232,7 +236,8 @@ class Loss(Configured):
 def reduce_weighted(values: Any, sample_weight: Any, mask: Any, reduction: str | None) -> Any:
     """Weigh per-sample values by sample weights and by the output's mask, then reduce.
 
-    A mask makes the mean run over valid steps; sample weights scale the values but do not divide the mean by their sum.
+    A mask makes the mean run over valid steps; sample weights scale the values but do not divide the mean by
+    their sum.
     """
     weights = None if sample_weight is None else ops.cast(ops.convert_to_tensor(sample_weight), values.dtype)
     if mask is not None:
@@ -298,7 +303,11 @@ def _loss_class(class_name: str, fn: LossFunction, **defaults: Any) -> type[Loss
         given.pop("dtype", None)
         LossFunctionWrapper.__init__(self, fn, reduction, name, **{**defaults, **given})
 
-    return type(class_name, (LossFunctionWrapper,), {"__init__": __init__, "__doc__": fn.__doc__, "__module__": __name__})
+    return type(
+        class_name,
+        (LossFunctionWrapper,),
+        {"__init__": __init__, "__doc__": fn.__doc__, "__module__": __name__},
+    )
 
 
 MeanSquaredError = _loss_class("MeanSquaredError", mean_squared_error)

@@ -1,6 +1,7 @@
 """Metrics: running sums that the compiled step updates, and that are read when somebody looks.
 
-A metric holds `Variable`s; `update_state` is written in graphc's ops, so that inside a compiled step it becomes part of the graph, and on arrays
+A metric holds `Variable`s; `update_state` is written in graphc's ops, so that inside a compiled step it
+becomes part of the graph, and on arrays
 it is computed at once:
 
     >>> from graphc import metrics
@@ -19,19 +20,24 @@ import numpy as np
 
 from graphc import losses, ops
 from graphc.ir.errors import ArgumentError
+from graphc.layers.masks import mask_of
 from graphc.lookup import Configured, Lookup, snake_case
 from graphc.variable import Variable
 
 
 class Metric(Configured):
-    """Subclass it with `update_state(y_true, y_pred, sample_weight=None)` and `result()`; make state by `add_variable`."""
+    """Subclass it with `update_state(y_true, y_pred, sample_weight=None)` and `result()`; make state by
+    `add_variable`.
+    """
 
     def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
         self.name = name or snake_case(type(self).__name__)
         self.dtype = dtype or "float32"
         self.variables: list[Variable] = []
 
-    def add_variable(self, shape: Sequence[int] = (), name: str = "state", dtype: str | None = None) -> Variable:
+    def add_variable(
+        self, shape: Sequence[int] = (), name: str = "state", dtype: str | None = None
+    ) -> Variable:
         """State of the metric, zero at the start and after `reset_state`."""
         value = np.zeros(tuple(shape), dtype or self.dtype)
         variable = Variable(value, trainable=False, name=name)
@@ -94,7 +100,7 @@ class Mean(Metric):
         self.count.assign(self.count + count)
 
     def result(self) -> Any:
-        return ops.divide_no_nan(self.total, self.count)
+        return ops.where(self.count > 0, self.total / ops.maximum(self.count, 1e-30), 0.0)
 
     def read(self) -> float:
         """The mean as a Python number, at the least cost: what the training loop shows."""
@@ -130,7 +136,7 @@ class MeanMetricWrapper(Mean):
         self.fn, self.arguments = fn, arguments
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        mask = ops.get_mask(y_pred)
+        mask = mask_of(y_pred)
         values = self.fn(y_true, y_pred, **self.arguments)
         if mask is not None:
             mask = ops.cast(mask, self.dtype)
@@ -225,11 +231,17 @@ def _metric_class(class_name: str, fn: Callable[..., Any], **defaults: Any) -> t
         given = dict(zip(order, positional)) | keywords
         unknown = sorted(set(given) - set(order))
         if unknown or len(positional) > len(order):
-            raise TypeError(f"{class_name} takes the arguments {', '.join(order)}; got {positional} {keywords}")
+            raise TypeError(
+                f"{class_name} takes the arguments {', '.join(order)}; got {positional} {keywords}"
+            )
         name, dtype = given.pop("name", None) or snake_case(class_name), given.pop("dtype", None)
         MeanMetricWrapper.__init__(self, fn, name, dtype, **{**defaults, **given})
 
-    return type(class_name, (MeanMetricWrapper,), {"__init__": __init__, "__doc__": fn.__doc__, "__module__": __name__})
+    return type(
+        class_name,
+        (MeanMetricWrapper,),
+        {"__init__": __init__, "__doc__": fn.__doc__, "__module__": __name__},
+    )
 
 
 _ARGUMENTS_FIRST = ("TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy")

@@ -1,6 +1,8 @@
-"""What `compile()` was told, resolved per output: losses with their weights, metrics, and under which names they are logged.
+"""What `compile()` was told, resolved per output: losses with their weights, metrics, and under which names
+they are logged.
 
-Losses, metrics and weights may be given for all outputs at once, as a list with one entry per output, or as a dict by output name.
+Losses, metrics and weights may be given for all outputs at once, as a list with one entry per output, or as a
+dict by output name.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ def per_output(given: Any, names: Sequence[str], what: str, spread: bool = False
     if isinstance(given, dict):
         unknown = sorted(set(given) - set(names))
         if unknown:
-            raise ArgumentError(f"{what} names {unknown[0]!r}, but the model's outputs are {', '.join(names)}")
+            raise ArgumentError(
+                f"{what} names {unknown[0]!r}, but the model's outputs are {', '.join(names)}"
+            )
         return [given.get(n) for n in names]
     if isinstance(given, (list, tuple)):
         if len(given) != len(names):
@@ -46,7 +50,9 @@ def per_output(given: Any, names: Sequence[str], what: str, spread: bool = False
 
 
 def _kind(target: Any, prediction: Any) -> int:
-    """0: binary, 1: sparse categorical, 2: categorical; by the shapes of target and output, as Keras decides it."""
+    """0: binary, 1: sparse categorical, 2: categorical; by the shapes of target and output, as Keras decides
+    it.
+    """
     last = prediction.shape[-1]
     if last == 1:
         return 0
@@ -102,7 +108,9 @@ class Term:
 
 
 class Objective:
-    """The losses and metrics of a compiled model; `build` resolves them when targets and outputs are first seen."""
+    """The losses and metrics of a compiled model; `build` resolves them when targets and outputs are first
+    seen.
+    """
 
     def __init__(
         self,
@@ -167,7 +175,9 @@ class Objective:
         ]
 
     def _name_metrics(self, outputs: int) -> dict[str, metrics.Metric]:
-        """Metrics by the name that logs show: `name`, `output_name` with several outputs, `weighted_name` or `name_1` on a clash."""
+        """Metrics by the name that logs show: `name`, `output_name` with several outputs, `weighted_name` or
+        `name_1` on a clash.
+        """
         named: dict[str, metrics.Metric] = {}
         for kind in ("metrics", "weighted"):
             for term in self.terms:
@@ -186,7 +196,9 @@ class Objective:
     def total_loss(
         self, targets: Sequence[Any], predictions: Sequence[Any], weights: Sequence[Any], extra: Sequence[Any]
     ) -> Any:
-        """The sum of the outputs' losses and of `extra` (regularisation, `add_loss`); updates the losses' trackers."""
+        """The sum of the outputs' losses and of `extra` (regularisation, `add_loss`); updates the losses'
+        trackers.
+        """
         parts = []
         for term in self.terms:
             if term.loss is None:
@@ -197,7 +209,9 @@ class Objective:
             parts.append(value if term.weight is None else value * term.weight)
         parts += list(extra)
         if not parts:
-            raise ArgumentError("there is nothing to minimise: give compile() a loss, or add_loss() in a layer")
+            raise ArgumentError(
+                "there is nothing to minimise: give compile() a loss, or add_loss() in a layer"
+            )
         total = parts[0]
         for part in parts[1:]:
             total = total + ops.cast(part, total.dtype)
@@ -224,7 +238,8 @@ class Objective:
     def results(self) -> dict[str, float]:
         """The values so far."""
         return {
-            name: m.read() if isinstance(m, metrics.Mean) else float(m.result()) for name, m in self.named().items()
+            name: m.read() if isinstance(m, metrics.Mean) else float(m.result())
+            for name, m in self.named().items()
         }
 
     def reset(self) -> None:

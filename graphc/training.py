@@ -1,6 +1,7 @@
 """`compile`, `fit`, `evaluate`, `predict` and the `*_on_batch` calls of a model.
 
-The loop is Python around one native call per batch: batches come from `graphc.data`, steps from `graphc.steps`, what is shown from
+The loop is Python around one native call per batch: batches come from `graphc.data`, steps from
+    `graphc.steps`, what is shown from
 `graphc.progress`, and what happens between batches and epochs from `graphc.callbacks`.
 """
 
@@ -49,11 +50,13 @@ class Trainer:
 
         Args:
             optimizer: a name or an `Optimizer`.
-            loss: a name, a function of (y_true, y_pred) or a `Loss`; a list or dict of them for several outputs.
+            loss: a name, a function of (y_true, y_pred) or a `Loss`; a list or dict of them for several
+                outputs.
             metrics: names, functions or `Metric` objects; per output as a list or dict.
             loss_weights: factors of the outputs' losses.
             weighted_metrics: metrics that sample weights apply to.
-            run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: taken as Keras takes them; the step is always one native call.
+            run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: taken as Keras takes them; the
+                step is always one native call.
             options: options of `graphc.compile`, such as backend="numba" or check="nan".
 
         Raises:
@@ -91,7 +94,8 @@ class Trainer:
         """Losses and metrics; StateError before `compile`."""
         if self._objective is None:
             raise StateError(
-                f"the model '{self.name}' is not compiled: call model.compile(optimizer, loss, metrics) before training or evaluating it"
+                f"the model '{self.name}' is not compiled: call model.compile(optimizer, loss, metrics) "
+                "before training or evaluating it"
             )
         return self._objective
 
@@ -125,7 +129,7 @@ class Trainer:
         return self._steps[mode]
 
     def forget_steps(self) -> None:
-        """Trace again at the next call: layers have changed (`trainable`, `add`, `pop`)."""
+        """Trace again at the next call: the layers have changed."""
         self._steps = {}
 
     # -- data ---------------------------------------------------------------------------------------------
@@ -139,15 +143,12 @@ class Trainer:
     def make_batch(self, x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
         """One batch of checked arrays, cast to the model's element types."""
         inputs, outputs = self._slots()
-        return make_batch(x, y, sample_weight, inputs, outputs if y is not None else outputs)
+        return make_batch(x, y, sample_weight, inputs, outputs)
 
-    def _build_on(self, data: Data) -> Data:
-        """A model that is not built yet is built for the first batch's shapes; the data are opened again by the caller if it must be."""
-        if not self.built:  # type: ignore[attr-defined]
-            arrays = getattr(data, "arrays", None)
-            if arrays is not None:
-                shapes = [(None, *a.shape[1:]) for a in arrays.x]
-                self.build(shapes[0] if len(shapes) == 1 else shapes)  # type: ignore[attr-defined]
+    def _build_on(self, data: Any) -> Any:
+        """The same data; a model that is not built yet is built for the shapes of arrays among them."""
+        if not self.built and hasattr(data, "arrays"):  # type: ignore[attr-defined]
+            self.arrange(data.arrays.x[0] if len(data.arrays.x) == 1 else data.arrays.x)  # type: ignore[attr-defined]
         return data
 
     # -- fit ------------------------------------------------------------------------------------------------
@@ -172,8 +173,10 @@ class Trainer:
     ) -> History:
         """Train for `epochs` epochs; gives the `History` with loss and metrics per epoch.
 
-        Args are Keras's. `x` may be an array, a list or dict of arrays, a generator or other iterable of batches, or a `utils.Sequence`.
-        The logged loss is the mean over the epoch's samples; `validation_split` takes the last fraction before shuffling.
+        Args are Keras's. `x` may be an array, a list or dict of arrays, a generator or other iterable of
+        batches, or a `utils.Sequence`.
+        The logged loss is the mean over the epoch's samples; `validation_split` takes the last fraction
+        before shuffling.
 
         Raises:
             ArgumentError, ShapeError, DTypeError: data that do not fit the model or each other.
@@ -206,48 +209,45 @@ class Trainer:
             )
         elif validation_split:
             if not hasattr(data, "split"):
-                raise ArgumentError("validation_split needs arrays; give validation_data with generators and iterables")
+                raise ArgumentError(
+                    "validation_split needs arrays; give validation_data with generators and iterables"
+                )
             data, validation = data.split(validation_split)
-        hooks = CallbackList(
-            callbacks,
-            model=self,
-            params={"epochs": epochs, "steps": data.steps, "verbose": verbose},
-        )
-        shown = show_progress(verbose, epochs)
+        params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
+        hooks = CallbackList(callbacks, self, params)
         self.stop_training = False
         hooks.on_train_begin()
         logs: dict[str, float] = {}
-        with shown:
+        with show_progress(verbose, epochs) as display:
             for epoch in range(initial_epoch, epochs):
                 hooks.on_epoch_begin(epoch)
-                shown.begin_epoch(epoch, data.steps)
-                logs = self._train_epoch(step, data, hooks, shown)
+                display.begin_epoch(epoch, data.steps)
+                logs = self._train_epoch(step, data, hooks, display)
                 if validation is not None and _validates(validation_freq, epoch):
                     logs |= {f"val_{k}": v for k, v in self._evaluate_on(validation, hooks).items()}
-                shown.end_epoch(logs)
+                display.end_epoch(logs)
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training or data.exhausted:
                     break
         hooks.on_train_end(logs)
         return hooks.history
 
-    def _train_epoch(self, step: Step, data: Data, hooks: Any, shown: Any) -> dict[str, float]:
+    def _train_epoch(self, step: Step, data: Data, hooks: Any, display: Any) -> dict[str, float]:
         objective, run = self.objective, step.run
         objective.reset()
         begin, end = hooks.batch_hooks("train")
-        advance, results = shown.advance, objective.results
         for number, batch in enumerate(data.epoch()):
             if begin:
                 begin(number)
             run(batch)
-            advance(number + 1, results)
+            display.advance(number + 1, objective.results)
             if end:
-                end(number, results())
+                end(number, objective.results())
             if self.stop_training:
                 break
-        return results()
+        return objective.results()
 
-    # -- evaluate ---------------------------------------------------------------------------------------------
+    # -- evaluate ----------------------------------------------------------------------------------
     def evaluate(
         self,
         x: Any = None,
@@ -260,7 +260,9 @@ class Trainer:
         return_dict: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """Loss and metrics on data: a number, a list in the order of `metrics_names`, or a dict with `return_dict`."""
+        """Loss and metrics on data: a number, a list in the order of `metrics_names`, or a dict with
+        `return_dict`.
+        """
         from graphc.callbacks import CallbackList
         from graphc.progress import show_progress
 
@@ -269,18 +271,17 @@ class Trainer:
         data = self._build_on(
             open_data(x, y, sample_weight, inputs=inputs, outputs=outputs, batch_size=batch_size, steps=steps)
         )
-        hooks = CallbackList(callbacks, model=self, params={"steps": data.steps, "verbose": verbose})
-        shown = show_progress(verbose, None)
-        with shown:
-            shown.begin_epoch(0, data.steps)
-            logs = self._evaluate_on(data, hooks, shown)
-            shown.end_epoch(logs)
+        hooks = CallbackList(callbacks, self, {"steps": data.steps, "verbose": verbose})
+        with show_progress(verbose) as display:
+            display.begin_epoch(0, data.steps)
+            logs = self._evaluate_on(data, hooks, display)
+            display.end_epoch(logs)
         if return_dict:
             return logs
         values = list(logs.values())
         return values[0] if len(values) == 1 else values
 
-    def _evaluate_on(self, data: Data, hooks: Any, shown: Any = None) -> dict[str, float]:
+    def _evaluate_on(self, data: Data, hooks: Any, display: Any = None) -> dict[str, float]:
         objective, run = self.objective, self.step("evaluate").run
         objective.reset()
         hooks.on_test_begin()
@@ -289,15 +290,15 @@ class Trainer:
             if begin:
                 begin(number)
             run(batch)
-            if shown is not None:
-                shown.advance(number + 1, objective.results)
+            if display is not None:
+                display.advance(number + 1, objective.results)
             if end:
                 end(number, objective.results())
         logs = objective.results()
         hooks.on_test_end(logs)
         return logs
 
-    # -- predict --------------------------------------------------------------------------------------------------
+    # -- predict -----------------------------------------------------------------------------------
     def predict(
         self,
         x: Any,
@@ -312,30 +313,34 @@ class Trainer:
 
         inputs, _ = self._slots()
         data = self._build_on(open_data(x, inputs=inputs, batch_size=batch_size, steps=steps))
-        hooks = CallbackList(callbacks, model=self, params={"steps": data.steps, "verbose": verbose})
+        hooks = CallbackList(callbacks, self, {"steps": data.steps, "verbose": verbose})
         run, parts = self.step("predict").run, []
-        shown = show_progress(verbose, None)
         hooks.on_predict_begin()
         begin, end = hooks.batch_hooks("predict")
-        with shown:
-            shown.begin_epoch(0, data.steps)
+        with show_progress(verbose) as display:
+            display.begin_epoch(0, data.steps)
             for number, batch in enumerate(data.epoch()):
                 if begin:
                     begin(number)
                 parts.append(run(batch))
-                shown.advance(number + 1, dict)
+                display.advance(number + 1, dict)
                 if end:
                     end(number, {"outputs": parts[-1]})
-            shown.end_epoch({})
+            display.end_epoch({})
         hooks.on_predict_end()
         if not parts:
             raise ArgumentError("x gave no batch: there is nothing to predict")
         joined = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts)]
         return joined[0] if len(joined) == 1 else joined
 
-    # -- single batches -------------------------------------------------------------------------------------------
+    # -- single batches ----------------------------------------------------------------------------
     def train_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
     ) -> Any:
         """One training step on one batch; gives the running loss and metrics since they were last reset."""
         batch = self.make_batch(x, y, sample_weight)
@@ -344,7 +349,9 @@ class Trainer:
         self.step("train").run(batch)
         return self._logged(return_dict)
 
-    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """Loss and metrics with one more batch added to the running sums."""
         self.step("evaluate").run(self.make_batch(x, y, sample_weight))
         return self._logged(return_dict)

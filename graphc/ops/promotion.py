@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backend import floatx
+from graphc.ir.dims import Size
 from graphc.ir.errors import ArgumentError
 from graphc.ir.types import DType, dtype_of
 from graphc.tensor import Tensor
@@ -34,6 +35,8 @@ def tensor(x: Any, dtype: Any = None) -> Tensor:
     if isinstance(x, Tensor):
         trace.expr(x)
         return x if dtype is None else cast(x, dtype)
+    if isinstance(x, Size):
+        return trace.op("constant", value=x, dtype=dtype_of(dtype or "int64"))
     if isinstance(x, (list, tuple)) and any(isinstance(item, (Tensor, Variable, list, tuple)) for item in x):
         return tensor(_stack([tensor(item) for item in x]), dtype)
     array = np.asarray(x)

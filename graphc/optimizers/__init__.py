@@ -1,6 +1,7 @@
 """Optimizers and learning rate schedules, by name or as objects, with Keras's formulas.
 
-`optimizer` has the base class (rate, clipping, decay, slots), `algorithms` the optimizers, `schedules` the learning rates that follow the step.
+`optimizer` has the base class (rate, clipping, decay, slots), `algorithms` the optimizers, `schedules` the
+learning rates that follow the step.
 """
 
 from __future__ import annotations

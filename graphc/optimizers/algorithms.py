@@ -1,8 +1,8 @@
 """The optimizers: each names its rule (an op of `ir/ops/train`), its hyperparameters and its slots.
 
-    >>> from graphc.optimizers import Adam
-    >>> Adam(0.01).get_config()["beta_1"]
-    0.9
+>>> from graphc.optimizers import Adam
+>>> Adam(0.01).get_config()["beta_1"]
+0.9
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from graphc.variable import Variable
 
 
 class SGD(Optimizer):
-    """w -= rate * g, with momentum v = momentum * v - rate * g and w += v (Sutskever et al. 2013 for `nesterov`)."""
+    """w -= rate * g, with momentum v = momentum * v - rate * g and w += v (Sutskever et al. 2013 for
+    `nesterov`).
+    """
 
     rule, hyperparameters = "sgd", ("momentum", "nesterov")
 
@@ -33,7 +35,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015) in Keras's form: rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)."""
+    """Adam (Kingma & Ba 2015): rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)."""
 
     rule, hyperparameters = "adam", ("beta_1", "beta_2", "epsilon", "amsgrad")
 
@@ -57,7 +59,9 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
 
-    def __init__(self, learning_rate: Any = 0.001, weight_decay: float = 0.004, *args: Any, **keywords: Any) -> None:
+    def __init__(
+        self, learning_rate: Any = 0.001, weight_decay: float = 0.004, *args: Any, **keywords: Any
+    ) -> None:
         super().__init__(learning_rate, *args, weight_decay=weight_decay, **keywords)
 
 

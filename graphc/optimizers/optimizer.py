@@ -1,6 +1,7 @@
 """`Optimizer`: its state, and what all optimizers share around one update rule.
 
-The rule itself is an op of the IR (`ir/ops/train`), so that the update is part of the compiled step and fuses with the gradient that feeds it.
+The rule itself is an op of the IR (`ir/ops/train`), so that the update is part of the compiled step and fuses
+with the gradient that feeds it.
 An optimizer's learning rate is a `Variable` that the step reads: setting it never recompiles anything.
 """
 
@@ -26,8 +27,10 @@ Schedule = schedules.LearningRateSchedule
 class Optimizer(Configured):
     """Base of all optimizers: learning rate and schedule, clipping, weight decay, slots.
 
-    `learning_rate` is a number, a schedule, or a function without arguments. `clipvalue` clips each element of each gradient, `clipnorm` each
-    gradient's norm, `global_clipnorm` the norm of all together. `weight_decay` subtracts `weight_decay * learning_rate * w` from each weight first.
+    `learning_rate` is a number, a schedule, or a function without arguments. `clipvalue` clips each element
+    of each gradient, `clipnorm` each
+    gradient's norm, `global_clipnorm` the norm of all together. `weight_decay` subtracts `weight_decay *
+    learning_rate * w` from each weight first.
     """
 
     rule: ClassVar[str] = ""
@@ -56,7 +59,11 @@ class Optimizer(Configured):
         if isinstance(learning_rate, dict):
             learning_rate = schedules.deserialize(learning_rate)
         self.schedule = learning_rate if callable(learning_rate) else None
-        self._rate = Variable(np.float32(self._scheduled(0) if self.schedule else learning_rate), trainable=False, name="learning_rate")
+        self._rate = Variable(
+            np.float32(self._scheduled(0) if self.schedule else learning_rate),
+            trainable=False,
+            name="learning_rate",
+        )
         self.iterations = Variable(np.int64(0), trainable=False, name="iteration")
         self.slots: dict[int, list[Variable]] = {}
         self.trained: list[Variable] = []
@@ -76,7 +83,8 @@ class Optimizer(Configured):
             self.schedule = value
         elif self.schedule is not None:
             raise StateError(
-                f"the learning rate of '{self.name}' follows a schedule and can't be set; give it a number in the constructor to set it later"
+                f"the learning rate of '{self.name}' follows a schedule and can't be set; give the "
+                "constructor a number to set it later"
             )
         else:
             self._rate.assign(np.float32(value))
@@ -113,7 +121,8 @@ class Optimizer(Configured):
             if id(v) not in self.slots:
                 names = self.slot_names()
                 self.slots[id(v)] = [
-                    Variable(self.initial_slot(n, v), trainable=False, name=f"{v.path.replace('/', '_')}_{n}") for n in names
+                    Variable(self.initial_slot(n, v), trainable=False, name=f"{v.path.replace('/', '_')}_{n}")
+                    for n in names
                 ]
                 self.trained.append(v)
 
@@ -124,7 +133,9 @@ class Optimizer(Configured):
         self._not_decayed += [id(v) for v in var_list or ()] + list(var_names or ())
 
     def _decays(self, variable: Variable) -> bool:
-        return not any(key == id(variable) if isinstance(key, int) else key in variable.path for key in self._not_decayed)
+        return not any(
+            key == id(variable) if isinstance(key, int) else key in variable.path for key in self._not_decayed
+        )
 
     # -- the update, in a trace ----------------------------------------------------------------------
     def apply(self, trace: Trace, gradients: Sequence[Any], variables: Sequence[Variable]) -> None:
@@ -174,7 +185,9 @@ class Optimizer(Configured):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Optimizer:
-        """The optimizer of a config; entries of Keras's that change nothing here must have their default values."""
+        """The optimizer of a config; entries of Keras's that change nothing here must have their default
+        values.
+        """
         config = {k: v for k, v in config.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
         return cls(**config)
 

@@ -1,4 +1,5 @@
-"""Learning rates that depend on the step: evaluated in Python before each step, so that they never recompile anything.
+"""Learning rates that depend on the step: evaluated in Python before each step, so that they never recompile
+anything.
 
     >>> decay = ExponentialDecay(0.1, decay_steps=100, decay_rate=0.5)
     >>> decay(0), decay(100)
@@ -83,7 +84,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
 
 class PolynomialDecay(LearningRateSchedule):
-    """(initial - end) * (1 - step / decay_steps) ** power + end, for at most `decay_steps` steps, or in cycles that grow."""
+    """(initial - end) * (1 - step / decay_steps) ** power + end, for at most `decay_steps` steps, or in
+    cycles that grow.
+    """
 
     def __init__(
         self,
@@ -102,7 +105,9 @@ class PolynomialDecay(LearningRateSchedule):
         if self.cycle:
             steps *= max(1, math.ceil(step / self.decay_steps))
         left = 1.0 - min(step, steps) / steps
-        return (self.initial_learning_rate - self.end_learning_rate) * left**self.power + self.end_learning_rate
+        return (
+            self.initial_learning_rate - self.end_learning_rate
+        ) * left**self.power + self.end_learning_rate
 
     def get_config(self) -> dict[str, Any]:
         names = ("initial_learning_rate", "decay_steps", "end_learning_rate", "power", "cycle", "name")
@@ -110,7 +115,9 @@ class PolynomialDecay(LearningRateSchedule):
 
 
 class CosineDecay(LearningRateSchedule):
-    """Half a cosine from `initial` to `alpha * initial` (Loshchilov & Hutter 2017), after an optional linear warm-up."""
+    """Half a cosine from `initial` to `alpha * initial` (Loshchilov & Hutter 2017), after an optional linear
+    warm-up.
+    """
 
     def __init__(
         self,
@@ -139,7 +146,9 @@ class CosineDecay(LearningRateSchedule):
 
 
 class CosineDecayRestarts(LearningRateSchedule):
-    """Cosine decay that starts anew after `first_decay_steps`, each time `t_mul` times longer and `m_mul` times as high."""
+    """Cosine decay that starts anew after `first_decay_steps`, each time `t_mul` times longer and `m_mul`
+    times as high.
+    """
 
     def __init__(
         self,
