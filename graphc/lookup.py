@@ -70,7 +70,7 @@ class Lookup:
             return self.deserialize(identifier)
         if isinstance(identifier, type):
             identifier = identifier()
-        if callable(identifier):
+        if callable(identifier) or isinstance(identifier, Configured):
             return identifier
         raise ArgumentError(
             f"{identifier!r} is no {self.kind}: give a name such as '{next(iter(self.named))}', "

@@ -26,5 +26,5 @@ __all__ = [
     "serialize",
 ]
 
-_LOOKUP = Lookup("optimizer", "keras.optimizers", CLASSES)
+_LOOKUP = Lookup("optimizer", "keras.optimizers", CLASSES, {c.__name__.lower(): c for c in CLASSES})
 get, serialize, deserialize = _LOOKUP.get, _LOOKUP.serialize, _LOOKUP.deserialize
