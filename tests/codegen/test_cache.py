@@ -114,8 +114,8 @@ def test_folder_from_the_environment(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/c")
     assert str(default_folder()) == "/c/graphc"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/me")
-    assert str(default_folder()) == "/home/me/.cache/graphc"
+    monkeypatch.setenv("HOME", "/nowhere/me")
+    assert str(default_folder()) == "/nowhere/me/.cache/graphc"
 
 
 def test_keys_differ_with_every_part(monkeypatch):
