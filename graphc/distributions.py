@@ -18,7 +18,7 @@ TRUNCATED_STDDEV = 0.87962566103423978
 """The standard deviation of a unit normal cut at -2 and 2: the root of 1 - 4 pdf(2) / (2 cdf(2) - 1)."""
 
 
-def floating(dtype: npt.DTypeLike) -> np.dtype:
+def floating(dtype: npt.DTypeLike | None) -> np.dtype:
     """The dtype of the result; random numbers are floating point."""
     target = np.dtype(dtype or floatx())
     if target.kind != "f":
@@ -31,14 +31,16 @@ def _work_dtype(target: np.dtype) -> Any:
     return np.float64 if target.itemsize > 4 else np.float32
 
 
-def normal(shape: Shape, mean: float, stddev: float, dtype: npt.DTypeLike, seed: int | None) -> np.ndarray:
+def normal(
+    shape: Shape, mean: float, stddev: float, dtype: npt.DTypeLike | None, seed: int | None
+) -> np.ndarray:
     """Normally distributed numbers."""
     target = floating(dtype)
     return _place(generator(seed).standard_normal(tuple(shape), _work_dtype(target)), mean, stddev, target)
 
 
 def truncated_normal(
-    shape: Shape, mean: float, stddev: float, dtype: npt.DTypeLike, seed: int | None
+    shape: Shape, mean: float, stddev: float, dtype: npt.DTypeLike | None, seed: int | None
 ) -> np.ndarray:
     """Normally distributed numbers; those beyond two standard deviations are drawn again."""
     target, draw = floating(dtype), generator(seed)
@@ -57,7 +59,9 @@ def _place(unit: np.ndarray, mean: float, stddev: float, target: np.dtype) -> np
     return unit.astype(target, copy=False)
 
 
-def uniform(shape: Shape, low: float, high: float, dtype: npt.DTypeLike, seed: int | None) -> np.ndarray:
+def uniform(
+    shape: Shape, low: float, high: float, dtype: npt.DTypeLike | None, seed: int | None
+) -> np.ndarray:
     """Numbers uniformly distributed in [low, high)."""
     target = floating(dtype)
     values = _place(generator(seed).random(tuple(shape), _work_dtype(target)), low, high - low, target)

@@ -25,7 +25,7 @@ Shape = Sequence[int]
 class Initializer(Configured):
     """Makes the first values of a weight; subclass it and define `__call__(shape, dtype)`."""
 
-    def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> np.ndarray:
         """A new array of that shape and dtype (`backend.floatx()` when None)."""
         raise TypeError(f"{type(self).__name__} does not define __call__(shape, dtype)")
 
@@ -44,7 +44,7 @@ class Constant(Initializer):
     def __init__(self, value: Any = 0.0) -> None:
         self.value = value
 
-    def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> np.ndarray:
         given = np.shape(self.value)
         if given and given != tuple(shape):
             raise ShapeError(f"the initial value has shape {given}, but the weight {tuple(shape)}")
@@ -68,14 +68,14 @@ class Constant(Initializer):
 class Zeros(Initializer):
     """Every element is 0."""
 
-    def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> np.ndarray:
         return np.zeros(tuple(shape), dtype or floatx())
 
 
 class Ones(Initializer):
     """Every element is 1."""
 
-    def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> np.ndarray:
         return np.ones(tuple(shape), dtype or floatx())
 
 
@@ -89,10 +89,10 @@ class Identity(Initializer):
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = gain
 
-    def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> np.ndarray:
         if len(shape) != 2:
             raise ShapeError(f"Identity makes a matrix, but the weight has shape {tuple(shape)}")
-        matrix = np.eye(*shape, dtype=dtype or floatx())
+        matrix = np.eye(*shape, dtype=np.dtype(dtype or floatx()))
         matrix *= np.asarray(self.gain, matrix.dtype)
         return matrix
 
@@ -123,7 +123,7 @@ class RandomNormal(RandomInitializer):
         super().__init__(seed)
         self.mean, self.stddev = mean, stddev
 
-    def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> np.ndarray:
         return distributions.normal(shape, self.mean, self.stddev, dtype, self.seed)
 
     def get_config(self) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class RandomNormal(RandomInitializer):
 class TruncatedNormal(RandomNormal):
     """Normally distributed elements; those beyond two standard deviations are drawn again."""
 
-    def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> np.ndarray:
         return distributions.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
 
 
@@ -144,7 +144,7 @@ class RandomUniform(RandomInitializer):
         super().__init__(seed)
         self.minval, self.maxval = minval, maxval
 
-    def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> np.ndarray:
         return distributions.uniform(shape, self.minval, self.maxval, dtype, self.seed)
 
     def get_config(self) -> dict[str, Any]:
@@ -185,7 +185,7 @@ class VarianceScaling(RandomInitializer):
         self.scale, self.mode, self.distribution = scale, mode, distribution
         self.input_axes, self.output_axes = input_axes, output_axes
 
-    def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> np.ndarray:
         fan = FANS[self.mode](*compute_fans(shape, self.input_axes, self.output_axes))
         return DISTRIBUTIONS[self.distribution](shape, self.scale / max(1.0, fan), dtype, self.seed)
 
@@ -268,7 +268,7 @@ class Orthogonal(RandomInitializer):
         super().__init__(seed)
         self.gain = gain
 
-    def __call__(self, shape: Shape, dtype: npt.DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> np.ndarray:
         if len(shape) < 2:
             raise ShapeError(f"Orthogonal needs at least two axes, but the weight has shape {tuple(shape)}")
         target = distributions.floating(dtype)
