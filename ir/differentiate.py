@@ -42,7 +42,7 @@ def gradients(
     found: Cotangents = {}
     for output, ct in zip(outputs, cotangents, strict=True):
         if ct is not None:
-            _accumulate(found, builder.value(output), Expr(builder, builder.value(ct)), reached)
+            _accumulate(builder, found, builder.value(output), Expr(builder, builder.value(ct)), reached)
     for node in reversed(nodes):
         if any(r in found for r in node.results):
             _transpose(builder, node, found, reached)
@@ -58,12 +58,12 @@ def _depending(nodes: Iterable[Node], sources: set[Value]) -> set[Value]:
     return reached
 
 
-def _accumulate(found: Cotangents, value: Value, ct: Expr, reached: set[Value]) -> None:
+def _accumulate(builder: Builder, found: Cotangents, value: Value, ct: Expr, reached: set[Value]) -> None:
     if value not in reached:
         return
     if ct.type != value.type and (ct.dtype != value.type.dtype or ct.rank != value.type.rank):
         raise ArgumentError(f"the cotangent {ct!r} does not have the type of {value!r}")
-    found[value] = found[value] + ct if value in found else ct
+    found[value] = builder.add(found[value], ct) if value in found else ct
 
 
 def _transpose(builder: Builder, node: Node, found: Cotangents, reached: set[Value]) -> None:
@@ -77,7 +77,7 @@ def _transpose(builder: Builder, node: Node, found: Cotangents, reached: set[Val
                 continue
             if node.op.kind is Kind.ELEMENTWISE:
                 ct = sum_to(builder, ct, operand.type.shape)
-            _accumulate(found, operand, ct, reached)
+            _accumulate(builder, found, operand, ct, reached)
 
 
 def _operand_cotangents(

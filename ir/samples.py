@@ -74,7 +74,7 @@ def values(
         return rng.random(shape) < 0.5
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
-        return rng.integers(max(low, info.min), min(high, info.max), shape, dtype, endpoint=True)
+        return rng.integers(max(int(low), info.min), min(int(high), info.max), shape, dtype, endpoint=True)
     x = rng.uniform(low, high, shape)
     for kink in kinks:
         x = np.where(np.abs(x - kink) < 0.05, kink + np.where(x < kink, -0.05, 0.05), x)

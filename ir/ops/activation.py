@@ -394,7 +394,7 @@ class LogSigmoid:
     infer = unary_float
 
     def evaluate(x):
-        return -_softplus(-x)
+        return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
 
     def scalar(b, x):
         return b.minimum(x, 0) - b.log1p(b.exp(-abs(x)))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from graphc.ir.inference import classification, comparison
 from graphc.ir.opdef import Kind, define
 from graphc.ir.samples import ALL, binary, unary
 
-COMPARISONS = {
+COMPARISONS: dict[str, tuple[Any, ...]] = {
     "equal": ("x == y", np.equal, True),
     "not_equal": ("x != y", np.not_equal, True),
     "less": ("x < y", np.less, False),
@@ -27,7 +29,7 @@ for _name, (_doc, _function, _commutative) in COMPARISONS.items():
         samples=binary(-3, 3, ALL, differentiable=False),
     )
 
-CLASSIFICATIONS = {
+CLASSIFICATIONS: dict[str, tuple[Any, ...]] = {
     "isnan": ("Whether x is NaN.", np.isnan, lambda b, x: b.not_equal(x, x)),
     "isinf": ("Whether x is infinite.", np.isinf, lambda b, x: b.equal(abs(x), np.inf)),
     "isfinite": ("Whether x is neither NaN nor infinite.", np.isfinite, lambda b, x: abs(x) < np.inf),

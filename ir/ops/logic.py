@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from graphc.ir.inference import binary_bits, binary_bool, binary_integer, unary_bits, unary_bool
@@ -10,7 +12,7 @@ from graphc.ir.samples import INTEGERS, binary, unary
 
 BITS = (*INTEGERS, "bool")
 
-BITWISE = {
+BITWISE: dict[str, tuple[Any, ...]] = {
     "bitwise_and": ("Bits that both operands have; on bools, logical and.", np.bitwise_and),
     "bitwise_or": ("Bits that either operand has; on bools, logical or.", np.bitwise_or),
     "bitwise_xor": ("Bits that exactly one operand has; on bools, exclusive or.", np.bitwise_xor),
@@ -34,7 +36,7 @@ define(
     samples=unary(-100, 100, BITS, differentiable=False),
 )
 
-LOGICAL = {
+LOGICAL: dict[str, tuple[Any, ...]] = {
     "logical_and": ("x and y, on bools", np.logical_and, lambda b, x, y: b.bitwise_and(x, y)),
     "logical_or": ("x or y, on bools", np.logical_or, lambda b, x, y: b.bitwise_or(x, y)),
     "logical_xor": ("exactly one of x and y, on bools", np.logical_xor, lambda b, x, y: b.bitwise_xor(x, y)),
@@ -60,7 +62,7 @@ define(
     samples=unary(dtypes=("bool",), differentiable=False),
 )
 
-SHIFTS = {
+SHIFTS: dict[str, tuple[Any, ...]] = {
     "shift_left": (
         "x * 2**y, wrapped around; 0 where y is negative or not below the number of bits.",
         np.left_shift,

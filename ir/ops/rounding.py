@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from graphc.ir.inference import unary_float
 from graphc.ir.opdef import Kind, define
 from graphc.ir.samples import unary
 
-ROUNDINGS = {
+ROUNDINGS: dict[str, tuple[Any, ...]] = {
     "floor": ("The largest whole number not above x.", np.floor),
     "ceil": ("The smallest whole number not below x.", np.ceil),
     "round": ("The nearest whole number; halves go to the even one.", np.rint),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from graphc.ir.inference import binary_float, unary_float
@@ -9,7 +11,7 @@ from graphc.ir.opdef import Kind, define
 from graphc.ir.samples import binary, unary
 
 # name: (meaning, function, the factor of the cotangent, range of samples)
-FUNCTIONS = {
+FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "sin": ("The sine.", np.sin, lambda b, x, out: b.cos(x), -9, 9),
     "cos": ("The cosine.", np.cos, lambda b, x, out: -b.sin(x), -9, 9),
     "tan": ("The tangent.", np.tan, lambda b, x, out: 1 + out * out, -1.2, 1.2),

@@ -8,6 +8,7 @@ arrays and for nodes alike: `b` is the builder or NumPy, `t` the number of this 
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import numpy as np
 
@@ -119,7 +120,7 @@ def _adam_slots(a):
 
 
 # name: (formula, default attributes, how many slots there are, how many further scalar operands, meaning)
-UPDATES = {
+UPDATES: dict[str, tuple[Any, ...]] = {
     "sgd": (
         sgd,
         {"momentum": 0.0, "nesterov": False},
@@ -258,7 +259,7 @@ def _samples(slots, scalars, variants):
     )
 
 
-VARIANTS = {
+VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "sgd": ({"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}),
     "adam": ({"amsgrad": True},),
     "adamw": ({"amsgrad": True},),
