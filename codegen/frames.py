@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from graphc.codegen.buffers import ALIGNMENT, aligned_empty
+from graphc.codegen.buffers import aligned_empty
 from graphc.codegen.layout import Layout
 from graphc.codegen.program import Arrays
 from graphc.codegen.signature import Sizes
 from graphc.ir import dims
+from graphc.passes.plan import Layout as Arena
 
 
 class Frame:
@@ -22,11 +23,9 @@ class Frame:
 
     __slots__ = ("memory", "scalars", "table")
 
-    def __init__(
-        self, layout: Layout, sizes: Sizes, weights: Arrays, offsets: list[int], arena_bytes: int
-    ) -> None:
+    def __init__(self, layout: Layout, sizes: Sizes, weights: Arrays, arena: Arena) -> None:
         scratch = dims.evaluate(layout.scratch, sizes)
-        self.memory = aligned_empty((arena_bytes + scratch,), np.uint8)
+        self.memory = aligned_empty((arena.arena_bytes + scratch,), np.uint8)
         self.table = np.zeros(layout.slots, np.int64)
         base = self.memory.ctypes.data
         self.scalars = tuple(aligned_empty((), t.dtype.numpy) for t in layout.outputs if not t.rank)
@@ -34,15 +33,14 @@ class Frame:
         at = layout.dims_at
         expected = layout.expected_dims(sizes)
         self.table[at : at + len(expected)] = expected
-        arena = iter(offsets)
-        for place, slot in zip(layout.places, layout.storage.slots):
+        for place, slot, offset in zip(layout.places, layout.plan.slots, arena.offsets):
             if slot.kind == "arena":
-                self.table[place] = base + next(arena)
+                self.table[place] = base + offset
             elif slot.kind == "weight":
-                self.table[place] = weights[slot.number].ctypes.data
-            elif slot.kind == "output" and slot.number in scalar_of:
-                self.table[place] = scalar_of[slot.number].ctypes.data
-        self.table[layout.scratch_at] = base + arena_bytes
+                self.table[place] = weights[slot.index].ctypes.data
+            elif slot.kind == "output" and slot.index in scalar_of:
+                self.table[place] = scalar_of[slot.index].ctypes.data
+        self.table[layout.scratch_at] = base + arena.arena_bytes
         self.table[layout.symbols_at : layout.copies_at] = [sizes[s] for s in layout.symbols]
         self.table[layout.copies_at :] = layout.copy_bytes(sizes)
 
@@ -52,7 +50,7 @@ class Pool:
 
     def __init__(self, layout: Layout, sizes: Sizes, weights: Arrays) -> None:
         self.layout, self.sizes, self.weights = layout, sizes, weights
-        self.offsets, self.arena_bytes = arena_offsets(layout, sizes)
+        self.arena = layout.plan.layout(sizes)
         self.shapes = [
             (tuple(dims.evaluate(d, sizes) for d in t.shape), t.dtype.numpy) for t in layout.outputs if t.rank
         ]
@@ -63,7 +61,7 @@ class Pool:
         try:
             return self.free.pop()
         except IndexError:
-            return Frame(self.layout, self.sizes, self.weights, self.offsets, self.arena_bytes)
+            return Frame(self.layout, self.sizes, self.weights, self.arena)
 
     def arranged(self, arrays: list[Any], scalars: list[Any]) -> tuple[Any, ...]:
         """Arrays and scalars in the order of the outputs."""
@@ -75,13 +73,3 @@ class Pool:
     def outputs(self) -> list[np.ndarray]:
         """Fresh arrays for the outputs with dimensions."""
         return [aligned_empty(shape, dtype) for shape, dtype in self.shapes]
-
-
-def arena_offsets(layout: Layout, sizes: Sizes) -> tuple[list[int], int]:
-    """The offset of each arena slot, in order, and the size of the arena."""
-    offsets, total = [], 0
-    for slot in layout.storage.slots:
-        if slot.kind == "arena":
-            offsets.append(total)
-            total += -(-layout.bytes_of(slot, sizes) // ALIGNMENT) * ALIGNMENT
-    return offsets, total

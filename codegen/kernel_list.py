@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphc.codegen.loops import Kernel
@@ -10,6 +9,7 @@ from graphc.codegen.lower import lower
 from graphc.ir.errors import ArgumentError
 from graphc.ir.graph import Graph, Node
 from graphc.ir.locations import Location
+from graphc.passes.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,16 @@ def _place(location: Location) -> str:
     return str(Location(location.file, location.line, location.layer))
 
 
-def kernels_of(graph: Graph, in_place: Mapping[Node, Mapping[str, str]] | None = None) -> list[KernelStep]:
-    """Lower every kernel node of a final graph. `in_place`: see `lower`."""
-    chosen = in_place or {}
-    return [
-        KernelStep(node, lower(node, node.results[0].name, chosen.get(node)))
-        for node in graph.nodes
-        if node.op.name == "kernel"
-    ]
+def kernels_of(graph: Graph, plan: Plan) -> list[KernelStep]:
+    """Lower every kernel node of a final graph; the plan says which results overwrite operands."""
+    kernels = [node for node in graph.nodes if node.op.name == "kernel"]
+    return [KernelStep(n, lower(n, n.results[0].name, _in_place(n, plan))) for n in kernels]
+
+
+def _in_place(node: Node, plan: Plan) -> dict[str, str]:
+    operands = {plan.places[v.name]: v.name for v in node.operands}
+    places = {r.name: plan.places[r.name] for r in node.results}
+    return {name: operands[place] for name, place in places.items() if place in operands}
 
 
 def find(kernels: list[KernelStep], name: str | int) -> KernelStep:

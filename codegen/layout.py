@@ -1,36 +1,40 @@
 """The table that native code works on: 8-byte slots with pointers and sizes, of one call at a time.
 
-    inputs | outputs with dimensions | their sizes, as the entry checks them | weights | scalar outputs | arena
-    | scratch | symbols | bytes of the final copies
+    inputs | outputs with dimensions | their sizes, as the entry checks them | weights | scalar outputs
+    | arena | scratch | symbols | bytes of the final copies
 
 Kernels get the address of the table as their buffers, and the address of its symbols as their sizes.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from graphc.codegen.signature import Sizes
-from graphc.codegen.storage import Slot, Storage
 from graphc.ir import dims
 from graphc.ir.dims import Dim
-from graphc.ir.graph import Graph, Value
-from graphc.ir.types import TensorType
-
-ALIGNMENT = 64
+from graphc.ir.graph import Graph
+from graphc.ir.types import TensorType, dtype_of
+from graphc.passes.plan import Plan
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything is in the table of one compiled graph."""
+    """Where everything is in the table of one compiled graph. `scratch`: bytes that the hungriest kernel
+    wants.
+
+    `products`: the element types whose product library the code calls.
+    """
 
     inputs: tuple[TensorType, ...]
     outputs: tuple[TensorType, ...]
     symbols: tuple[str, ...]
-    storage: Storage
+    plan: Plan
     scratch: Dim
+    products: tuple[str, ...]
 
     # -- the first part, which the entry fills and checks ----------------------------------------------
     @cached_property
@@ -40,7 +44,7 @@ class Layout:
 
     @cached_property
     def dims_at(self) -> int:
-        """The slot of the first size that the entry checks."""
+        """The place of the first size that the entry checks."""
         return len(self.arrays)
 
     @cached_property
@@ -50,14 +54,14 @@ class Layout:
     # -- slots of memory --------------------------------------------------------------------------------
     @cached_property
     def places(self) -> tuple[int, ...]:
-        """The place in the table of each slot of the storage."""
+        """The place in the table of each slot of the plan."""
         found, next_free = [], self._rest_at
         array_outputs = [i for i, t in enumerate(self.outputs) if t.rank]
-        for slot in self.storage.slots:
+        for slot in self.plan.slots:
             if slot.kind == "input":
-                found.append(slot.number)
-            elif slot.kind == "output" and slot.number in array_outputs:
-                found.append(len(self.inputs) + array_outputs.index(slot.number))
+                found.append(slot.index)
+            elif slot.kind == "output" and slot.index in array_outputs:
+                found.append(len(self.inputs) + array_outputs.index(slot.index))
             else:
                 found.append(next_free)
                 next_free += 1
@@ -81,36 +85,62 @@ class Layout:
     @cached_property
     def slots(self) -> int:
         """The length of the table."""
-        return self.copies_at + len(self.storage.copies)
+        return self.copies_at + len(self.plan.copies)
 
     @cached_property
     def slot_of(self) -> dict[str, int]:
         """The place of each value's pointer, by the value's name, and that of `scratch`."""
-        return {name: self.places[i] for name, i in self.storage.slot_of.items()} | {
-            "scratch": self.scratch_at
-        }
+        return {name: self.places[i] for name, i in self.plan.places.items()} | {"scratch": self.scratch_at}
 
     # -- sizes ------------------------------------------------------------------------------------------
     def expected_dims(self, sizes: Sizes) -> list[int]:
         """The sizes of all arrays, one after the other."""
         return [dims.evaluate(d, sizes) for t in self.arrays for d in t.shape]
 
-    def bytes_of(self, slot: Slot, sizes: Sizes) -> int:
-        """The memory of a slot."""
-        return dims.evaluate(slot.size, sizes) * slot.dtype.itemsize
-
     def copy_bytes(self, sizes: Sizes) -> list[int]:
         """The number of bytes of each final copy."""
-        return [self.bytes_of(self.storage.slots[source], sizes) for source, _ in self.storage.copies]
+        return [dims.evaluate(self.plan.slots[c.source].size, sizes) for c in self.plan.copies]
+
+    # -- text -------------------------------------------------------------------------------------------
+    def to_json(self) -> str:
+        """What a warm start needs beside the object file."""
+        return json.dumps(
+            {
+                "inputs": [_type_text(t) for t in self.inputs],
+                "outputs": [_type_text(t) for t in self.outputs],
+                "symbols": self.symbols,
+                "scratch": str(self.scratch),
+                "products": self.products,
+                "plan": self.plan.to_json(),
+            }
+        )
+
+    @staticmethod
+    def from_json(text: str) -> Layout:
+        """The layout that `to_json` wrote."""
+        data = json.loads(text)
+        return Layout(
+            tuple(_read_type(t) for t in data["inputs"]),
+            tuple(_read_type(t) for t in data["outputs"]),
+            tuple(data["symbols"]),
+            Plan.from_json(data["plan"]),
+            dims.parse(data["scratch"]),
+            tuple(data["products"]),
+        )
 
 
-def layout_of(graph: Graph, storage: Storage, scratch: Sequence[Dim]) -> Layout:
+def layout_of(graph: Graph, plan: Plan, scratch: Sequence[Dim], products: Sequence[str]) -> Layout:
     """The layout for a final graph whose kernels want these numbers of bytes of scratch memory."""
     most: Dim = 0
     for wanted in scratch:
         most = dims.maximum(most, wanted)
-    return Layout(_types(graph.inputs), _types(graph.outputs), graph.symbols, storage, most)
+    inputs, outputs = (tuple(v.type for v in values) for values in (graph.inputs, graph.outputs))
+    return Layout(inputs, outputs, graph.symbols, plan, most, tuple(products))
 
 
-def _types(values: Sequence[Value]) -> tuple[TensorType, ...]:
-    return tuple(v.type for v in values)
+def _type_text(t: TensorType) -> list[str]:
+    return [t.dtype.name, *map(str, t.shape)]
+
+
+def _read_type(parts: list[str]) -> TensorType:
+    return TensorType(dtype_of(parts[0]), tuple(dims.parse(d) for d in parts[1:]))

@@ -21,49 +21,70 @@ from graphc.codegen.layout import Layout, layout_of
 from graphc.codegen.loader import Code, compile_object
 from graphc.codegen.loops import Product
 from graphc.codegen.native_text import ENTRY, STEP, native_text
+from graphc.codegen.object_cache import Artifact, ObjectCache
 from graphc.codegen.options import Options
 from graphc.codegen.program import Arrays
 from graphc.codegen.signature import Sizes
 from graphc.codegen.stages import Stages
-from graphc.codegen.storage import storage_of
 from graphc.codegen.target import Target, host
+from graphc.passes.memory import plan
+from graphc.passes.plan import Plan
 
 POOLS = 8  # tuples of sizes whose frames are kept
 
 
 class NativeProgram:
-    """Machine code of one graph."""
+    """Machine code of one graph. With a warm cache the passes do not run before someone asks for their
+    results.
+    """
 
     def __init__(self, pipeline: Stages, options: Options) -> None:
         self.pipeline, self.options = pipeline, options
         self.target: Target = host()
-        self.layout: Layout = self._layout()
-        data = compile_object(self.text, self.target)
-        symbols = entry.symbols() | self._product_symbols()
-        self.code = Code([data], self.target, symbols, keep=[self.layout])
+        artifact = self._artifact()
+        self.layout: Layout = artifact.layout
+        symbols = entry.symbols()
+        for dtype in self.layout.products:
+            symbols = symbols | product_symbols(dtype, self.target)
+        self.code = Code([artifact.data], self.target, symbols)
         self.step = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self.code.address(STEP))
         self.entry = entry.python_callable(self.code, ENTRY) if entry.layout_is_known() else None
+
+    def _artifact(self) -> Artifact:
+        if not self.options.cache:
+            return self._made()
+        stored = ObjectCache(self.pipeline.traced, self.options, self.target)
+        found = stored.get()
+        if found is None:
+            found = self._made()
+            stored.put(found)
+        return found
+
+    def _made(self) -> Artifact:
+        data = compile_object(self.text, self.target)
+        return Artifact(data, self._planned)
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return plan(self.pipeline.final)
 
     @cached_property
     def kernels(self) -> list[KernelStep]:
         """The kernels, in order."""
-        return kernels_of(self.pipeline.final)
+        return kernels_of(self.pipeline.final, self._plan)
+
+    @cached_property
+    def _planned(self) -> Layout:
+        kernels = [k.kernel for k in self.kernels]
+        parts = [part for kernel in kernels for part in kernel.parts]
+        products = {p.dtype.name for p in parts if isinstance(p, Product) and p.dtype.is_floating}
+        wanted = [scratch(kernel, self.target) for kernel in kernels]
+        return layout_of(self.pipeline.final, self._plan, wanted, sorted(products))
 
     @cached_property
     def text(self) -> str:
         """The module as LLVM text."""
-        return native_text(self.kernels, self.layout, self.target, release_gil=True)
-
-    def _layout(self) -> Layout:
-        final = self.pipeline.final
-        return layout_of(final, storage_of(final), [scratch(k.kernel, self.target) for k in self.kernels])
-
-    def _product_symbols(self) -> dict[str, int]:
-        parts = [p for k in self.kernels for p in k.kernel.parts if isinstance(p, Product)]
-        found: dict[str, int] = {}
-        for dtype in sorted({p.dtype.name for p in parts if p.dtype.is_floating}):
-            found |= product_symbols(dtype, self.target)
-        return found
+        return native_text(self.kernels, self._planned, self.target, release_gil=True)
 
     def bind(self, weights: Arrays) -> NativeRunner:
         return NativeRunner(self, weights)

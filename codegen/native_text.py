@@ -1,4 +1,6 @@
-"""The LLVM module of a whole step: its kernels, `i64 @step(ptr table)`, which calls them in order, and the entry."""
+"""The LLVM module of a whole step: its kernels, `i64 @step(ptr table)`, which calls them in order, the
+entry.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,10 @@ def step_text(kernels: Sequence[KernelStep], layout: Layout) -> str:
         status = f(f"call i64 @{symbol(kernel)}(ptr %table, ptr {sizes}, i64 0, i64 1)")
         failed = f(f"icmp ne i64 {status}, 0")
         f.give_up(failed, f"i64 {f(f'or i64 {status}, {number << 32}')}" if number else f"i64 {status}")
-    for i, (source, target) in enumerate(layout.storage.copies):
+    for i, copy in enumerate(layout.plan.copies):
         size = f.load("i64", f.at("i64", "%table", layout.copies_at + i))
-        here, there = (f.load("ptr", f.at("ptr", "%table", layout.places[slot])) for slot in (source, target))
+        here, there = (
+            f.load("ptr", f.at("ptr", "%table", layout.places[slot])) for slot in (copy.source, copy.target)
+        )
         f.do(f"call void @llvm.memmove.p0.p0.i64(ptr {there}, ptr {here}, i64 {size}, i1 false)")
     return f.text("i64 0")

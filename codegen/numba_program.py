@@ -20,9 +20,10 @@ from graphc.codegen.options import Options
 from graphc.codegen.program import Arrays
 from graphc.codegen.signature import Sizes
 from graphc.codegen.stages import Stages
-from graphc.codegen.storage import Storage, storage_of
 from graphc.ir import dims
 from graphc.ir.graph import Graph
+from graphc.passes.memory import plan
+from graphc.passes.plan import Plan
 
 
 class NumbaProgram:
@@ -30,25 +31,20 @@ class NumbaProgram:
 
     def __init__(self, traced: Graph, final: Graph) -> None:
         self.traced, self.final = traced, final
-        self.storage: Storage = storage_of(final)
-        self.kernels: list[KernelStep] = kernels_of(final)
+        self.plan: Plan = plan(final)
+        self.kernels: list[KernelStep] = kernels_of(final, self.plan)
 
     @cached_property
     def source(self) -> StepSource:
         """The step as Python source."""
-        return step_source(self.final, self.kernels, self.storage)
+        return step_source(self.final, self.kernels, self.plan)
 
     @cached_property
     def step(self) -> Callable[..., int]:
         scope: dict[str, Any] = {}
         file = f"<graphc {self.source.function}>"
         lines = self.source.text.splitlines(keepends=True)
-        linecache.cache[file] = (
-            len(self.source.text),
-            None,
-            lines,
-            file,
-        )  # tracebacks and Numba show the text
+        linecache.cache[file] = (len(self.source.text), None, lines, file)  # for tracebacks
         exec(compile(self.source.text, file, "exec"), scope)
         return scope[self.source.function]
 

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 
 from graphc.codegen.emit_numba import HEADER, Names, Writer
 from graphc.codegen.kernel_list import KernelStep
-from graphc.codegen.storage import Slot, Storage
 from graphc.ir.graph import Graph
+from graphc.ir.types import dtype_of
+from graphc.passes.plan import Plan, Slot
 
 PARAMETERS = ("input", "weight", "output")
 
@@ -34,23 +35,24 @@ class StepSource:
     function: str
 
 
-def step_source(graph: Graph, kernels: Sequence[KernelStep], storage: Storage) -> StepSource:
+def step_source(graph: Graph, kernels: Sequence[KernelStep], plan: Plan) -> StepSource:
     """The Python source of a final graph's step."""
     function = Names().new(graph.name or "step")
     names = Names((*graph.symbols, function))
-    slots = [names.new(s.name) for s in storage.slots]
-    parameters = [slots[i] for i in parameter_order(storage.slots)]
-    writer = Writer(names, {v: slots[i] for v, i in storage.slot_of.items()})
-    for name, slot in zip(slots, storage.slots):
+    slots = [names.new(_slot_name(s)) for s in plan.slots]
+    parameters = [slots[i] for i in parameter_order(plan.slots)]
+    writer = Writer(names, {v: slots[i] for v, i in plan.places.items()})
+    for name, slot in zip(slots, plan.slots):
         if slot.kind not in PARAMETERS:
-            writer.put(f"{name} = np.empty({slot.size}, np.{slot.dtype.numpy})")
+            dtype = dtype_of(slot.dtype)
+            writer.put(f"{name} = np.empty({slot.size // dtype.itemsize}, np.{dtype.numpy})")
     for number, step in enumerate(kernels, 1):
         writer.lines.append("")
         writer.put(f"# {number}  {step.note}")
         writer.failure = (number - 1) << 32
         writer.kernel(step.kernel)
-    for source, target in storage.copies:
-        writer.put(f"{slots[target]}[:] = {slots[source]}")
+    for copy in plan.copies:
+        writer.put(f"{slots[copy.target]}[:] = {slots[copy.source]}")
     writer.put("return 0")
     head = [
         '@njit(error_model="numpy", nogil=True)',
@@ -61,5 +63,9 @@ def step_source(graph: Graph, kernels: Sequence[KernelStep], storage: Storage) -
 
 def parameter_order(slots: Sequence[Slot]) -> list[int]:
     """The slots that are arguments of a step: inputs, weights, outputs, each in the order of the graph."""
-    numbered = [(PARAMETERS.index(s.kind), s.number, i) for i, s in enumerate(slots) if s.kind in PARAMETERS]
+    numbered = [(PARAMETERS.index(s.kind), s.index, i) for i, s in enumerate(slots) if s.kind in PARAMETERS]
     return [i for _, _, i in sorted(numbered)]
+
+
+def _slot_name(slot: Slot) -> str:
+    return slot.values[0] if slot.values else f"{slot.kind}.{slot.index}"

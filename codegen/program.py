@@ -18,8 +18,8 @@ Arrays = Sequence[np.ndarray]
 class Runner(Protocol):
     """A program with the arrays of its weights. Several threads may call it at once.
 
-    `fast` is a function of a call's arguments with the call's result, or with NotImplemented where `run` must look; None
-    if the backend has no such short cut.
+    `fast` is a function of a call's arguments with the call's result, or with NotImplemented where `run`
+    must look; None if the backend has no such short cut.
     """
 
     fast: Callable[..., Any] | None
@@ -38,6 +38,8 @@ class Program(Protocol):
 
 
 def result_of(outputs: Arrays) -> Any:
-    """What a call returns for these outputs: one array or a tuple, NumPy scalars where there are no dimensions."""
+    """What a call returns for these outputs: one array or a tuple, NumPy scalars where there are no
+    dimensions.
+    """
     values = tuple(o if o.ndim else o[()] for o in outputs)
     return values[0] if len(values) == 1 else values
