@@ -135,6 +135,11 @@ def _broadcast_of_reshape(b: Builder, x: Expr, middle: Shape, out: TensorType) -
     return b.broadcast(x, shape=out.shape) if in_front else None
 
 
+def _reshape_of_broadcast(b: Builder, x: Expr, out: TensorType) -> Result:
+    """All elements are one, in whatever shape."""
+    return b.broadcast(x, shape=out.shape) if x.rank == 0 else None
+
+
 def _implicit(name: str) -> tuple[Rule, Rule]:
     """An elementwise op broadcasts by itself, where its other operand has the result's shape."""
     return (
@@ -205,6 +210,7 @@ RULES: tuple[Rule, ...] = (
     Rule("reverse(reverse(x, axes=first), axes=second)", _reverse_of_reverse),
     Rule("concatenate(x)", _same),
     Rule("broadcast(reshape(x, shape=middle))", _broadcast_of_reshape),
+    Rule("reshape(broadcast(x))", _reshape_of_broadcast),
     *(rule for name in BINARY for rule in _implicit(name)),
     *(Rule(f"{fold}(x, axes=axes)", _fold_of_one) for fold in ("prod", "max", "min", "any", "all")),
     *(Rule(f"{fold}(x, axes=axes)", _sum_of_one) for fold in ("sum", "mean")),

@@ -137,6 +137,8 @@ REWRITES = [
         "%x: f32[4], %y: f32[4]",
         "broadcast multiply",
     ),
+    ("%a = broadcast %x {shape = (3, 4)} %r = reshape %a {shape = (4, 1, 3)}", "%x: f32[]", "broadcast"),
+    ("%a = broadcast %x {shape = (3, 4)} %r = reshape %a {shape = (12,)}", "%x: f32[4]", "broadcast reshape"),
     ("%r = slice %x {start = (0, 0), stop = (B, 4), step = (1, 1)}", X, ""),
     ("%r = slice %x {start = (0, 1), stop = (B, 4), step = (1, 1)}", X, "slice"),
     ("%r = pad %x {low = (0, 0), high = (0, 0)}", X, ""),
