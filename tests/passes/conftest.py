@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from graphc.ir import Builder, Expr, Graph, symbol, tensor
+from graphc.ir import Builder, Expr, Graph, dims, symbol, tensor
 from graphc.ir.evaluate import Run, run
 
 PROGRAMS: dict[str, Callable[[], Graph]] = {}
@@ -193,29 +193,40 @@ def programs() -> dict[str, Callable[[], Graph]]:
     return PROGRAMS
 
 
-def arrays_for(graph: Graph, sizes: dict[str, int] = SIZES, seed: int = 0) -> dict[str, np.ndarray]:
+def make_arrays(graph: Graph, sizes: dict[str, int] = SIZES, seed: int = 0) -> dict[str, np.ndarray]:
     """Random arrays for the graph's inputs and weights."""
-    from graphc.ir import dims
-
     rng = np.random.default_rng(seed)
     found = {}
     for v in graph.parameters:
         shape = tuple(dims.evaluate(d, sizes) for d in v.type.shape)
+        kind = v.type.dtype.numpy
         if v.type.dtype.is_floating:
-            found[v.name] = rng.normal(size=shape).astype(v.type.dtype.numpy)
+            found[v.name] = rng.normal(size=shape).astype(kind)
         else:
-            found[v.name] = rng.integers(0, 2 if v.type.dtype.kind == "b" else 10, shape).astype(
-                v.type.dtype.numpy
-            )
+            found[v.name] = rng.integers(0, 2 if kind == np.bool_ else 10, shape).astype(kind)
     return found
 
 
-def same_bits(a: Run, b: Run) -> None:
+def compare_runs(a: Run, b: Run) -> None:
     """Fail unless two runs gave the same bits."""
-    for x, y in [*zip(a.outputs, b.outputs, strict=True), *((a.updates[n], b.updates[n]) for n in a.updates)]:
+    assert a.updates.keys() == b.updates.keys()
+    pairs = [*zip(a.outputs, b.outputs, strict=True), *((a.updates[n], b.updates[n]) for n in a.updates)]
+    for x, y in pairs:
         assert x.dtype == y.dtype
         assert x.shape == y.shape
         assert x.tobytes() == y.tobytes()
+
+
+@pytest.fixture
+def arrays_for() -> Callable[..., dict[str, np.ndarray]]:
+    """`make_arrays`."""
+    return make_arrays
+
+
+@pytest.fixture
+def same_bits() -> Callable[[Run, Run], None]:
+    """`compare_runs`."""
+    return compare_runs
 
 
 @pytest.fixture
@@ -223,7 +234,7 @@ def assert_same_values() -> Callable[[Graph, Graph], None]:
     """A function that runs two graphs on the same arrays and compares every bit."""
 
     def compare(before: Graph, after: Graph) -> None:
-        arrays = arrays_for(before)
-        same_bits(run(before, arrays), run(after, arrays))
+        arrays = make_arrays(before)
+        compare_runs(run(before, arrays), run(after, arrays))
 
     return compare

@@ -1,0 +1,141 @@
+"""The rules of a memory plan, checked without trusting the planner: for tests, and for whoever changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations, pairwise
+
+from graphc.ir import dims
+from graphc.ir.errors import VerifyError
+from graphc.ir.graph import Graph, Node, Value
+from graphc.ir.opdef import Kind
+from graphc.passes.clusters import partition
+from graphc.passes.in_place import may_overwrite
+from graphc.passes.plan import Layout, Plan
+from graphc.passes.schedule import can_fail, is_alias, roots_of
+
+
+def check_plan(graph: Graph, plan: Plan, sizes: Mapping[str, int], transactional: bool = True) -> None:
+    """VerifyError if a value would be lost, overwritten too early or misplaced at these sizes."""
+    layout = plan.layout(sizes)
+    _check_layout(plan, layout, sizes)
+    _check_values(graph, plan, sizes)
+    for a, b in _successions(graph, plan):
+        _check_succession(graph, a, b)
+    _check_updates(graph, plan, transactional)
+
+
+def _fail(text: str) -> None:
+    raise VerifyError(f"memory plan: {text}")
+
+
+def _check_layout(plan: Plan, layout: Layout, sizes: Mapping[str, int]) -> None:
+    """Slots that live at one time do not share bytes; every slot begins at a cache line, inside the arena."""
+    spans = []
+    for i, (slot, offset) in enumerate(zip(plan.slots, layout.offsets)):
+        if (offset >= 0) != (slot.kind == "arena"):
+            _fail(f"slot {i} is of the kind {slot.kind}, but its offset is {offset}")
+        if offset >= 0:
+            end = offset + dims.evaluate(slot.size, sizes)
+            if offset % 64 or end > layout.arena_bytes:
+                _fail(f"slot {i} at {offset} .. {end} is not aligned or outside of the arena")
+            spans.append((slot, i, offset, end))
+    for (a, i, start_a, end_a), (b, j, start_b, end_b) in combinations(spans, 2):
+        same_time = a.first <= b.last and b.first <= a.last
+        if same_time and max(start_a, start_b) < min(end_a, end_b):
+            _fail(f"slots {i} and {j} share bytes while both live")
+
+
+def _check_values(graph: Graph, plan: Plan, sizes: Mapping[str, int]) -> None:
+    """Every value has a slot of its size that lives as long as the value."""
+    first, last = _lifetimes(graph)
+    root = roots_of(graph)
+    for v in graph.values():
+        if root[v] is not v:
+            if plan.places[v.name] != plan.places[root[v].name]:
+                _fail(f"%{v.name} is an alias of %{root[v].name}, but lies elsewhere")
+            continue
+        slot = plan.slots[plan.places[v.name]]
+        if dims.evaluate(slot.size, sizes) != dims.evaluate(v.type.size, sizes) * v.type.dtype.itemsize:
+            _fail(f"%{v.name} does not fit the size of its slot")
+        if first[v] < slot.first or last[v] > slot.last or v.name not in slot.values:
+            _fail(
+                f"%{v.name} lives from {first[v]} to {last[v]}, but its slot from {slot.first} to {slot.last}"
+            )
+    for step, node in enumerate(graph.nodes):
+        for name, i in plan.scratch[step].items():
+            slot = plan.slots[i]
+            if slot.kind != "arena" or (slot.first, slot.last) != (step, step):
+                _fail(f"the scratch value %{name} of {node!r} is not in a slot of its own step")
+
+
+def _lifetimes(graph: Graph) -> tuple[dict[Value, int], dict[Value, int]]:
+    root = roots_of(graph)
+    first = dict.fromkeys(graph.parameters, -1)
+    last = dict(first)
+    for step, node in enumerate(graph.nodes):
+        first.update(dict.fromkeys(node.results, step))
+        last.update(dict.fromkeys(node.results, step))
+        if not is_alias(node):
+            last.update((root[v], step) for v in node.operands)
+    return first, last
+
+
+def _successions(graph: Graph, plan: Plan) -> list[tuple[Value, Value]]:
+    """Pairs of values of which the second takes over the first one's slot."""
+    by_name = {v.name: v for v in graph.values()}
+    pairs = []
+    for slot in plan.slots:
+        values = [by_name[name] for name in slot.values if name in by_name]
+        pairs += list(pairwise(values))
+    return pairs
+
+
+def _check_succession(graph: Graph, old: Value, new: Value) -> None:
+    _, last = _lifetimes(graph)
+    root = roots_of(graph)
+    node = graph.producers[new]
+    step = graph.nodes.index(node)
+    if old in {root[v] for v in graph.outputs} or last[old] > step:
+        _fail(f"%{new.name} overwrites %{old.name}, which is needed after step {step}")
+    if last[old] == step and not _safe(node, old, new, root):
+        _fail(f"%{new.name} overwrites %{old.name} while {node!r} still reads it")
+
+
+def _safe(node: Node, old: Value, new: Value, root: Mapping[Value, Value]) -> bool:
+    if node.op.kind is not Kind.KERNEL:
+        return False
+    region = node.regions[0]
+    parts = partition(region)
+    inner = region.outputs[node.results.index(new)]
+    read = [v for v, o in zip(region.inputs, node.operands) if root[o] is old]
+    return all(may_overwrite(parts, v, inner) for v in read)
+
+
+def _check_updates(graph: Graph, plan: Plan, transactional: bool) -> None:
+    """Weights hold their new values after the copies, outputs theirs, and nothing fails once a weight is
+    written.
+    """
+    failing = [i for i, n in enumerate(graph.nodes) if can_fail(n)] if transactional else []
+    root = roots_of(graph)
+    producers = graph.producers
+    holds = {i: s.values[-1] if s.values else "" for i, s in enumerate(plan.slots)}
+    for i, slot in enumerate(plan.slots):
+        for name in slot.values[1:] if slot.kind == "weight" else ():
+            step = next(graph.nodes.index(n) for v, n in producers.items() if v.name == name)
+            if any(f >= step for f in failing):
+                _fail(f"%{name} is written to its weight at step {step}, but a later step can fail")
+        if slot.kind == "output" and plan.places[root[graph.outputs[slot.index]].name] != i:
+            holds[i] = ""
+    for copy in plan.copies:
+        holds[copy.target] = holds[copy.source]
+    for i, v in enumerate(graph.outputs):
+        buffer = next(j for j, s in enumerate(plan.slots) if s.kind == "output" and s.index == i)
+        if holds[buffer] != root[v].name:
+            _fail(f"output {i} should be %{root[v].name}, but its buffer holds %{holds[buffer]}")
+    expected = {w.value: w.value.name for w in graph.weights}
+    expected |= {u.target: root[u.new].name for u in graph.updates}
+    for weight, name in expected.items():
+        held = holds[plan.places[weight.name]]
+        if held != name:
+            _fail(f"the weight %{weight.name} should become %{name}, but holds %{held}")
