@@ -20,7 +20,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graphc.compiling import compile as compile, spec as spec
+    from graphc.compiling import compile as compile
+    from graphc.compiling import spec as spec
     from graphc.functional import Input as Input
     from graphc.gradients import vjp as vjp
     from graphc.ir.errors import GraphcError as GraphcError

@@ -14,9 +14,25 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "layer": ("Layer",),
     "spec": ("InputSpec",),
     "input": ("InputLayer",),
+    "operation": ("Operation",),
     "core": ("Dense", "Activation", "Identity", "Lambda"),
-}
+    "activations": (
+        "ReLU", "LeakyReLU", "ELU", "Softmax", "PReLU", "ThresholdedReLU", "ActivityRegularization", "Rescaling",
+    ),
+    "reshaping": ("Flatten", "Reshape", "Permute", "RepeatVector"),
+    "merging": (
+        "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot",
+        "add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate", "dot",
+    ),
+    "noise": ("Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout", "AlphaDropout"),
+    "embedding": ("Embedding", "Masking"),
+    "normalization": ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization"),
+    "wrappers": ("TimeDistributed", "Wrapper"),
+}  # fmt: skip
 """Which file has which layers."""
+
+CLASSES = frozenset(name for names in FAMILIES.values() for name in names if name[0].isupper())
+"""The names of all layers, as files may name them."""
 
 _HOMES = {name: family for family, names in FAMILIES.items() for name in names}
 

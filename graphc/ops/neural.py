@@ -7,6 +7,7 @@ from typing import Any
 from graphc.ir.relations import normalize_axis
 from graphc.ops.dispatch import emit, operation
 from graphc.ops.promotion import tensor, unify
+from graphc.ops.reduce import axes_of
 from graphc.ops.shape import moveaxis, reshape
 
 
@@ -43,9 +44,8 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     """
     output, target = unify(output, target, floating=True)
     place = normalize_axis(axis, output.ndim)
-    if from_logits:
-        return emit("softmax_cross_entropy", output, target, axis=place)
-    return emit("categorical_cross_entropy", _last(output, place), _last(target, place))
+    op = "softmax_cross_entropy" if from_logits else "categorical_cross_entropy"
+    return emit(op, output, target, axis=place)
 
 
 @operation
@@ -81,10 +81,12 @@ def _last(x: Any, axis: int) -> Any:
 
 
 @operation
-def layer_normalization(x: Any, gamma: Any, beta: Any, axis: int = -1, epsilon: float = 1e-3) -> Any:
+def layer_normalization(x: Any, gamma: Any, beta: Any, axis: Any = -1, epsilon: float = 1e-3) -> Any:
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta, with statistics along `axis`."""
     x, gamma, beta = unify(x, gamma, beta, floating=True)
-    return emit("layer_norm", x, gamma, beta, axis=normalize_axis(axis, x.ndim), epsilon=float(epsilon))
+    axes = axes_of(x, axis)
+    along = axes[0] if len(axes) == 1 else axes
+    return emit("layer_norm", x, gamma, beta, axis=along, epsilon=float(epsilon))
 
 
 @operation

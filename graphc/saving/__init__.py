@@ -1,1 +1,3 @@
-"""Models and weights in files: `registry` (classes by name), `models` (architecture as JSON), `weights` (arrays)."""
+"""Models and weights in files: `registry` (classes by name), `models` (architecture as JSON), `weights`
+(arrays).
+"""
