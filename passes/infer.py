@@ -29,7 +29,7 @@ Sizes = dict[str, Dim]
 @register("infer")
 def infer(graph: Graph) -> Graph:
     """The graph with a type for every value; the same object if all have one. Parameters must have theirs."""
-    return graph if _is_typed(graph) else _Typing(graph, {}, {}).run()
+    return graph if is_typed(graph) else _Typing(graph, {}, {}).run()
 
 
 def retype(graph: Graph, types: Mapping[str, TensorType]) -> Graph:
@@ -49,9 +49,10 @@ def retype(graph: Graph, types: Mapping[str, TensorType]) -> Graph:
     return _Typing(graph, dict(types), sizes).run()
 
 
-def _is_typed(graph: Graph) -> bool:
+def is_typed(graph: Graph) -> bool:
+    """Whether every value has a type, in the graph and in its regions."""
     typed = all(v.declared is not None for v in graph.values())
-    return typed and all(_is_typed(r) for node in graph.nodes for r in node.regions)
+    return typed and all(is_typed(r) for node in graph.nodes for r in node.regions)
 
 
 def _unify(value: Value, new: TensorType, sizes: Sizes) -> None:

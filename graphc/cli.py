@@ -1,0 +1,238 @@
+"""The command line: `graphc run | show | opt | cache | doctor`, also as `python -m graphc`.
+
+Exit status: 0 on success, 1 on a user's error (one readable message, no traceback), 2 on wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import runpy
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from graphc.ir.errors import ArgumentError, GraphcError
+
+Command = Callable[[argparse.Namespace], int]
+
+VIEWS = {
+    "source": "the kernels as Numba-compatible Python",
+    "llvm": "the kernels' LLVM IR after optimisation",
+    "asm": "the kernels' machine code",
+    "cost": "FLOPs, bytes and intensity, per kernel",
+    "memory": "weights, arena, peak; each buffer's lifetime",
+    "stages": "the stages, with node counts and times",
+}
+"""What `show` prints by a method of the compiled model, and its help."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit status."""
+    args = _parser().parse_args(argv)
+    command: Command = args.command
+    try:
+        return command(args)
+    except (GraphcError, OSError) as e:
+        print(f"graphc: {_message(e)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "graphc", description="Compile graphs of layers to native code, and look inside."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, text, arguments, command in COMMANDS:
+        sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        arguments(sub)
+        sub.set_defaults(command=command)
+    return parser
+
+
+# -- run ------------------------------------------------------------------------------------------
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log", metavar="TOPICS", help="log lines on stderr: compile,cache,fusion,trace,all")
+    parser.add_argument("--dump", metavar="DIR", help="write the graph at each stage of each compile to DIR")
+    parser.add_argument("script", metavar="SCRIPT")
+    parser.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run a script as Python would, with its folder first in the module path."""
+    settings = {"GRAPHC_LOG": args.log, "GRAPHC_DUMP": args.dump}
+    os.environ.update({name: value for name, value in settings.items() if value})
+    path = Path(args.script)
+    if not path.is_file():
+        raise ArgumentError(f"there is no script {args.script}")
+    sys.argv = [args.script, *args.args]
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    except GraphcError:
+        raise
+    except Exception as e:
+        own = {__file__, runpy.__file__, "<frozen runpy>"}
+        frames = [f for f in traceback.extract_tb(e.__traceback__) if f.filename not in own]
+        print(
+            "Traceback (most recent call last):",
+            *traceback.format_list(frames),
+            sep="\n",
+            end="",
+            file=sys.stderr,
+        )
+        print(*traceback.format_exception_only(e), sep="", end="", file=sys.stderr)
+        return 1
+    return 0
+
+
+# -- opt ------------------------------------------------------------------------------------------
+def _opt_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.gir", help="a graph's text; - reads standard input")
+    parser.add_argument("--passes", metavar="NAMES", help='such as "simplify,cse,fuse" or "default,-fuse"')
+    parser.add_argument(
+        "--verify-each", action="store_true", help="check the rules of the IR after each pass"
+    )
+    parser.add_argument("--dump-each", metavar="DIR", help="write each stage that differs to a file in DIR")
+
+
+def _opt(args: argparse.Namespace) -> int:
+    from graphc import ir, passes
+
+    text = sys.stdin.read() if args.file == "-" else _text_of(args.file)
+    observers: list[passes.Observer] = passes.observers.from_environment()
+    if args.verify_each:
+        observers.append(passes.observers.verify_each)
+    if args.dump_each:
+        observers.append(passes.observers.Dump(args.dump_each))
+    print(passes.PassManager(args.passes, observers).run(ir.parse(text))[-1].graph)
+    return 0
+
+
+def _text_of(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ArgumentError(f"{file} is no text") from None
+
+
+# -- show -----------------------------------------------------------------------------------------
+def _show_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a .json file of a model, or module:attribute")
+    parser.add_argument(
+        "--step", choices=("train", "evaluate", "predict"), help="a step instead of the forward pass"
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--stage", metavar="S", default="final", help="the graph at a stage; the default is final"
+    )
+    what.add_argument("--diff", nargs=2, metavar=("A", "B"), help="what differs between two stages")
+    what.add_argument("--summary", action="store_true", help="the table of layers")
+    for name, text in VIEWS.items():
+        what.add_argument(f"--{name}", action="store_const", const=name, dest="view", help=text)
+
+
+def _show(args: argparse.Namespace) -> int:
+    import graphc
+
+    model = load(args.model)
+    if args.summary:
+        model.summary()
+        return 0
+    compiled = graphc.compile(model, step=args.step) if args.step else graphc.compile(model)
+    if args.view:
+        print(getattr(compiled, args.view)())
+    else:
+        print(compiled.diff(*args.diff) if args.diff else compiled.ir(args.stage))
+    return 0
+
+
+def load(name: str) -> Any:
+    """The model of a .json file, or of `module:attribute`, which is a model or a function that makes one."""
+    from graphc.models import Model
+
+    if name.endswith(".json"):
+        from graphc.saving.models import model_from_json
+
+        return model_from_json(_text_of(name))
+    if name.endswith(".keras"):
+        raise ArgumentError(f"{name}: .keras files can't be read yet; give a .json file or module:attribute")
+    if ":" not in name:
+        hint = "names of applications are not known yet; give a .json file or module:attribute"
+        raise ArgumentError(f"there is no model {name!r}: {hint}")
+    found = _attribute(*name.split(":", 1))
+    model = found() if callable(found) and not isinstance(found, Model) else found
+    if not isinstance(model, Model):
+        raise ArgumentError(f"{name} is no model, but {type(model).__name__}")
+    return model
+
+
+def _attribute(module: str, path: str) -> Any:
+    import importlib
+
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as e:
+        raise ArgumentError(f"can't import {module}: {e}") from e
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise ArgumentError(f"{module} has no attribute {path}")
+        found = getattr(found, part)
+    return found
+
+
+# -- cache, doctor --------------------------------------------------------------------------------
+def _cache_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("info", "clear", "verify"))
+
+
+def _cache(args: argparse.Namespace) -> int:
+    from graphc.codegen import cache
+
+    store = cache.default()
+    if args.action == "clear":
+        print(f"removed {_counted(store.clear())} from {store.folder}")
+        return 0
+    if args.action == "verify":
+        damaged = store.verify()
+        kept = _counted(store.info().entries)
+        print(f"{kept} in {store.folder} fine; removed {len(damaged)} damaged", *damaged, sep="\n")
+        return 0
+    info = store.info()
+    print(f"{info.folder}: {_counted(info.entries)}, {info.bytes / 1e6:.1f} MB")
+    if info.problem:
+        print(f"not used: {info.problem}")
+    return 0
+
+
+def _counted(entries: int) -> str:
+    return f"{entries} {'entry' if entries == 1 else 'entries'}"
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from graphc.doctor import report
+
+    lines, healthy = report()
+    print("\n".join(lines))
+    return 0 if healthy else 1
+
+
+COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], Command], ...] = (
+    ("run", "run a script, with switches for log lines and dumps", _run_arguments, _run),
+    ("show", "print a model's graph, code or cost", _show_arguments, _show),
+    ("opt", "run passes over a graph's text and print the result", _opt_arguments, _opt),
+    ("cache", "look at the cache of compiled objects", _cache_arguments, _cache),
+    ("doctor", "check this installation", lambda parser: None, _doctor),
+)
