@@ -5,6 +5,7 @@ from __future__ import annotations
 from graphc.ir.errors import ArgumentError, DTypeError
 from graphc.ir.inference import require_kind
 from graphc.ir.opdef import Kind, op
+from graphc.ir.relations import same
 
 
 @op("gradient", Kind.COARSE)
@@ -23,8 +24,10 @@ class Gradient:
             )
         require_kind("f", *heads, *targets)
         for head, ct in zip(heads, cotangents):
-            if head != ct:
+            if head.dtype != ct.dtype or head.rank != ct.rank:
                 raise DTypeError(f"the cotangent of an output {head} has the type {ct}")
+            for d, e in zip(head.shape, ct.shape):
+                same(d, e, "the shape of a cotangent")
         return tuple(targets)
 
     def evaluate(*operands, outputs):

@@ -18,21 +18,22 @@ DIFFERENTIABLE = sorted(
 UNITS = {np.dtype("f4"): 2.0**-23, np.dtype("f8"): 2.0**-52}
 
 
-def graph_of(case: Case, make):
-    """A graph with the case's operands as inputs, and the inputs by name.
+def graph_of(case: Case, make, symbolic=False):
+    """A graph with the case's operands as inputs, and these by name; `make` gives the outputs.
 
-    `make(builder, *operands)` gives the outputs.
+    With `symbolic`, sizes above 1 are symbols, equal ones the same.
     """
     b = Builder("case")
     names = [f"x{i}" for i in range(len(case.operands))]
-    operands = [b.input(n, tensor(x.dtype, *x.shape)) for n, x in zip(names, case.operands)]
+    shapes = [[f"S{n}" if symbolic and n > 1 else n for n in x.shape] for x in case.operands]
+    operands = [b.input(n, tensor(x.dtype, *shape)) for n, x, shape in zip(names, case.operands, shapes)]
     outputs = make(b, *operands)
     b.output(*(outputs if isinstance(outputs, (tuple, list)) else [outputs]))
     return b.build(), dict(zip(names, case.operands))
 
 
-def evaluate(case: Case, make):
-    graph, inputs = graph_of(case, make)
+def evaluate(case: Case, make, symbolic=False):
+    graph, inputs = graph_of(case, make, symbolic)
     return run(graph, inputs).outputs
 
 
@@ -54,7 +55,8 @@ def close(got, want, scale=None, units=8.0):
 def test_evaluate_gives_the_inferred_types(name):
     """The evaluator compares each result with the inferred type, so running is the test."""
     for case in cases(OPS[name]):
-        assert evaluate(case, lambda b, *xs, a=case.attrs: b.op(name, *xs, **a))
+        for symbolic in (False, True):
+            assert evaluate(case, lambda b, *xs, a=case.attrs: b.op(name, *xs, **a), symbolic)
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -62,7 +64,7 @@ def test_formula_gives_the_same_values(name):
     op = OPS[name]
     formula = op.decompose or op.scalar
     for case in cases(op):
-        got = evaluate(case, lambda b, *xs, a=case.attrs: formula(b, *xs, **_complete(op, a)))
+        got = evaluate(case, lambda b, *xs, a=case.attrs: formula(b, *xs, **_complete(op, a)), symbolic=True)
         want = evaluate(case, lambda b, *xs, a=case.attrs: b.op(name, *xs, **a))
         scale = max([1.0, *(_largest(x) for x in case.operands)])
         for g, w in zip(got, want, strict=True):
@@ -104,6 +106,8 @@ def check_gradient(case: Case, name: str) -> None:
         return b.op("gradient", *heads, *cts, *(xs[i] for i in floats), outputs=len(heads))
 
     gradients = evaluate(case, differentiated)
+    for got, want in zip(evaluate(case, differentiated, symbolic=True), gradients, strict=True):
+        np.testing.assert_array_equal(got, want)
 
     def total(operands):
         ys = evaluate(
