@@ -12,19 +12,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphc.codegen import backends
 from graphc.codegen import options as option
+from graphc.codegen.backends import why_not_native
 from graphc.codegen.options import Options
 from graphc.codegen.program import Program, Runner, result_of
-from graphc.codegen.signature import Signature, counted
-from graphc.codegen.stages import Stages
+from graphc.codegen.report import Text
+from graphc.codegen.signature import Signature, Sizes, counted
+from graphc.codegen.stages import StageList, Stages
 from graphc.codegen.stats import STATS
 from graphc.ir.errors import ArgumentError, StateError
 from graphc.ir.graph import Graph
 from graphc.passes.log import log
+
+if TYPE_CHECKING:
+    from graphc.codegen.cost import CostTable
+    from graphc.codegen.lowered import Lowered
+    from graphc.codegen.memory_report import MemoryReport
 
 
 def compile(
@@ -71,7 +80,8 @@ class Compiled:
         self.graph, self.options = graph, options
         self.parameters = Signature.of(graph)
         self.pipeline = Stages(graph, options)
-        self._program = _build(self.pipeline, options)
+        self.program: Program = backends.build(self.pipeline, options)
+        self.last_sizes: Sizes = {}
         self.weights: tuple[np.ndarray, ...] = ()
         self._runner: Runner | None = None
         self._fast: Callable[..., Any] = self._general
@@ -117,7 +127,7 @@ class Compiled:
 
     def _link(self, weights: tuple[np.ndarray, ...]) -> None:
         self.weights = weights
-        self._runner = self._program.bind(weights)
+        self._runner = self.program.bind(weights)
         self._fast = self._runner.fast or self._general
 
     def _general(self, *inputs: Any) -> Any:
@@ -129,11 +139,87 @@ class Compiled:
                 f"{name} has {counted(count, 'weight')}: bind {arrays} first, with f.bind(arrays)."
             )
         arrays = self.parameters.convert(inputs)
-        sizes = self.parameters.sizes(arrays, self.weights)
-        return result_of(self._runner.run(arrays, sizes))
+        self.last_sizes = self.parameters.sizes(arrays, self.weights)
+        return result_of(self._runner.run(arrays, self.last_sizes))
 
+    # -- what was compiled --------------------------------------------------------------------------
+    def ir(self, stage: str = "final") -> Graph:
+        """The graph at a stage: "traced", the name of a pass that changed it, or "final"; it prints as
+        text.
+        """
+        return self.pipeline.graph(stage)
 
-def _build(pipeline: Stages, options: Options) -> Program:
-    from graphc.codegen import backends
+    def stages(self) -> StageList:
+        """Each stage that changed the graph: name, number of nodes, milliseconds; prints as a table."""
+        return self.pipeline.listed()
 
-    return backends.build(pipeline, options)
+    def diff(self, before: str, after: str) -> Text:
+        """A text diff between two stages."""
+        return self.pipeline.diff(before, after)
+
+    @property
+    def lowered(self) -> Lowered:
+        """Kernels, memory plan and code of the final graph.
+
+        Raises
+        ------
+        StateError
+            The graph has none: it runs by the evaluator.
+        """
+        reason = why_not_native(self.graph)
+        if reason is not None:
+            raise StateError(f"{self.parameters.name} runs by the evaluator: {reason}.")
+        return self._lowered
+
+    @cached_property
+    def _lowered(self) -> Lowered:
+        from graphc.codegen.lowered import Lowered
+        from graphc.codegen.target import host
+
+        return Lowered(self.pipeline, host())
+
+    def source(self, kernel: str | int | None = None) -> Text:
+        """The whole step, or one kernel by name or number, as Python source that Numba compiles."""
+        from graphc.codegen import inspect
+
+        return inspect.source(self.lowered, kernel)
+
+    def llvm(self, kernel: str | int | None = None) -> Text:
+        """The LLVM IR of the step, or of one kernel, as the machine code is made from it."""
+        from graphc.codegen import inspect
+
+        return inspect.llvm(self.lowered, kernel)
+
+    def asm(self, kernel: str | int | None = None) -> Text:
+        """The machine code of the step, or of one kernel, as text."""
+        from graphc.codegen import inspect
+
+        return inspect.asm(self.lowered, kernel)
+
+    def cost(self, **sizes: int) -> CostTable:
+        """Operations, bytes and their ratio, by kernel and in total; for the given sizes, or those of the
+        last call.
+
+        Sizes that are not known stay symbols.
+        """
+        from graphc.codegen.cost import cost_table
+
+        return cost_table(self.lowered.kernels, sizes or self.last_sizes)
+
+    def memory(self, **sizes: int) -> MemoryReport:
+        """The memory of a call with the given sizes, or those of the last call, and each buffer's lifetime.
+
+        Raises
+        ------
+        StateError
+            A size is not given, and there was no call yet.
+        """
+        from graphc.codegen import inspect
+
+        return inspect.memory(self.lowered, sizes or self.last_sizes)
+
+    def explain(self) -> Text:
+        """What was fused with what, why a neighbour was not, and whether the cache was hit."""
+        from graphc.codegen import inspect
+
+        return inspect.explain(self)

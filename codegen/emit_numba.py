@@ -299,14 +299,15 @@ def _grouped(size: Dim) -> str:
 
 def kernel_source(kernel: Kernel, symbols: Sequence[str], note: str = "") -> str:
     """One kernel as a function of its flat buffers and of the sizes; it returns the kernel's status."""
-    names = Names(symbols)
+    function = Names().new(kernel.name)
+    names = Names((*symbols, function))
     buffers = {b.name: names.new(b.name) for b in kernel.buffers}
     writer = Writer(names, buffers)
     writer.kernel(kernel)
     head = [
         *writer.tables,
         '@njit(error_model="numpy", nogil=True)',
-        f"def {Names().new(kernel.name)}({', '.join([*buffers.values(), *symbols])}):",
+        f"def {function}({', '.join([*buffers.values(), *symbols])}):",
         *([f"    # {note}"] if note else []),
     ]
     return "\n".join([*head, *writer.lines, "    return 0"]) + "\n"

@@ -5,11 +5,14 @@ A kernel only knows that a check failed. The evaluator, run on the same arrays, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.program import Arrays
 from graphc.ir.errors import ArgumentError, CompileError, GraphcError, IndexRangeError, NumericsError
 from graphc.ir.evaluate import run
 from graphc.ir.graph import Graph
+from graphc.ir.locations import Location
 
 ERRORS: dict[str, type[GraphcError]] = {
     "index": IndexRangeError,
@@ -29,5 +32,9 @@ def failure(
         return error
     step = steps[status >> 32]
     meaning = step.kernel.failures[(status & 0xFFFFFFFF) - 1]
-    places = "".join(f"\n  at {place}" for place in step.locations)
-    return ERRORS.get(meaning.error, CompileError)(f"{meaning.message}{places}")
+    return ERRORS.get(meaning.error, CompileError)(f"{meaning.message}{location_lines(step.locations)}")
+
+
+def location_lines(locations: Iterable[Location]) -> str:
+    """A line for each place, to be put below a message."""
+    return "".join(f"\n  at {place}" for place in locations)

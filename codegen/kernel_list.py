@@ -32,15 +32,20 @@ class KernelStep:
         return tuple(found) or ((self.node.location,) if self.node.location else ())
 
     @property
-    def note(self) -> str:
-        """The operations inside, and the places they came from, in one line."""
+    def operations(self) -> str:
+        """The operations inside, constants left out."""
         (region,) = self.node.regions
         counts: dict[str, int] = {}
         for n in region.nodes:
-            counts[n.op.name] = counts.get(n.op.name, 0) + 1
-        ops = ", ".join(name if count == 1 else f"{count} {name}" for name, count in counts.items())
+            if n.op.name != "constant":
+                counts[n.op.name] = counts.get(n.op.name, 0) + 1
+        return ", ".join(name if count == 1 else f"{count} {name}" for name, count in counts.items())
+
+    @property
+    def note(self) -> str:
+        """The operations inside, and the places they came from, in one line."""
         places = dict.fromkeys(_place(x) for x in self.locations)
-        return f"{ops}    {', '.join(places)}".rstrip()
+        return f"{self.operations}    {', '.join(p for p in places if p)}".rstrip()
 
 
 def _place(location: Location) -> str:

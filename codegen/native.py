@@ -6,29 +6,24 @@ import ctypes
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from graphc.codegen import entry
-from graphc.codegen.emit_llvm import scratch
 from graphc.codegen.failures import failure
 from graphc.codegen.frames import Pool
-from graphc.codegen.kernel_list import KernelStep, kernels_of
 from graphc.codegen.kernels.library import product_symbols
-from graphc.codegen.layout import Layout, layout_of
+from graphc.codegen.layout import Layout
 from graphc.codegen.loader import Code, compile_object
-from graphc.codegen.loops import Product
-from graphc.codegen.native_text import ENTRY, STEP, native_text
+from graphc.codegen.lowered import Lowered
+from graphc.codegen.native_text import ENTRY, STEP
 from graphc.codegen.object_cache import Artifact, ObjectCache
 from graphc.codegen.options import Options
 from graphc.codegen.program import Arrays
 from graphc.codegen.signature import Sizes
 from graphc.codegen.stages import Stages
 from graphc.codegen.target import Target, host
-from graphc.passes.memory import plan
-from graphc.passes.plan import Plan
 
 POOLS = 8  # tuples of sizes whose frames are kept
 
@@ -41,6 +36,8 @@ class NativeProgram:
     def __init__(self, pipeline: Stages, options: Options) -> None:
         self.pipeline, self.options = pipeline, options
         self.target: Target = host()
+        self.lowered = Lowered(pipeline, self.target)
+        self._stored: ObjectCache | None = None
         artifact = self._artifact()
         self.layout: Layout = artifact.layout
         symbols = entry.symbols()
@@ -50,10 +47,15 @@ class NativeProgram:
         self.step = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self.code.address(STEP))
         self.entry = entry.python_callable(self.code, ENTRY) if entry.layout_is_known() else None
 
+    @property
+    def story(self) -> str:
+        """Whether the cache had the code, and if not, why."""
+        return f"cache: {'not used' if self._stored is None else self._stored.story()}"
+
     def _artifact(self) -> Artifact:
         if not self.options.cache:
             return self._made()
-        stored = ObjectCache(self.pipeline.traced, self.options, self.target)
+        self._stored = stored = ObjectCache(self.pipeline.traced, self.options, self.target)
         found = stored.get()
         if found is None:
             found = self._made()
@@ -61,30 +63,7 @@ class NativeProgram:
         return found
 
     def _made(self) -> Artifact:
-        data = compile_object(self.text, self.target)
-        return Artifact(data, self._planned)
-
-    @cached_property
-    def _plan(self) -> Plan:
-        return plan(self.pipeline.final)
-
-    @cached_property
-    def kernels(self) -> list[KernelStep]:
-        """The kernels, in order."""
-        return kernels_of(self.pipeline.final, self._plan)
-
-    @cached_property
-    def _planned(self) -> Layout:
-        kernels = [k.kernel for k in self.kernels]
-        parts = [part for kernel in kernels for part in kernel.parts]
-        products = {p.dtype.name for p in parts if isinstance(p, Product) and p.dtype.is_floating}
-        wanted = [scratch(kernel, self.target) for kernel in kernels]
-        return layout_of(self.pipeline.final, self._plan, wanted, sorted(products))
-
-    @cached_property
-    def text(self) -> str:
-        """The module as LLVM text."""
-        return native_text(self.kernels, self._planned, self.target, release_gil=True)
+        return Artifact(compile_object(self.lowered.llvm, self.target), self.lowered.layout)
 
     def bind(self, weights: Arrays) -> NativeRunner:
         return NativeRunner(self, weights)
@@ -138,7 +117,9 @@ class NativeRunner:
             scalars = [x.copy() for x in frame.scalars]
         pool.free.append(frame)
         if status:
-            raise failure(self.program.pipeline.traced, self.program.kernels, status, inputs, self.weights)
+            raise failure(
+                self.program.pipeline.traced, self.program.lowered.kernels, status, inputs, self.weights
+            )
         return pool.arranged(outputs, scalars)
 
 

@@ -8,45 +8,38 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from graphc.codegen.buffers import aligned_empty
 from graphc.codegen.failures import failure
-from graphc.codegen.kernel_list import KernelStep, kernels_of
-from graphc.codegen.numba_step import StepSource, step_source
+from graphc.codegen.lowered import Lowered
 from graphc.codegen.options import Options
 from graphc.codegen.program import Arrays
 from graphc.codegen.signature import Sizes
 from graphc.codegen.stages import Stages
+from graphc.codegen.target import host
 from graphc.ir import dims
 from graphc.ir.graph import Graph
-from graphc.passes.memory import plan
-from graphc.passes.plan import Plan
 
 
 class NumbaProgram:
     """Runs the source of a step."""
 
-    def __init__(self, traced: Graph, final: Graph) -> None:
-        self.traced, self.final = traced, final
-        self.plan: Plan = plan(final)
-        self.kernels: list[KernelStep] = kernels_of(final, self.plan)
-
-    @cached_property
-    def source(self) -> StepSource:
-        """The step as Python source."""
-        return step_source(self.final, self.kernels, self.plan)
+    def __init__(self, lowered: Lowered) -> None:
+        self.lowered = lowered
 
     @cached_property
     def step(self) -> Callable[..., int]:
+        """The step, which Numba compiles at its first call."""
         scope: dict[str, Any] = {}
-        file = f"<graphc {self.source.function}>"
-        lines = self.source.text.splitlines(keepends=True)
-        linecache.cache[file] = (len(self.source.text), None, lines, file)  # for tracebacks
-        exec(compile(self.source.text, file, "exec"), scope)
-        return scope[self.source.function]
+        source = self.lowered.python
+        file = f"<graphc {source.function}>"
+        lines = source.text.splitlines(keepends=True)
+        linecache.cache[file] = (len(source.text), None, lines, file)  # for tracebacks
+        exec(compile(source.text, file, "exec"), scope)
+        return cast(Callable[..., int], scope[source.function])
 
     def bind(self, weights: Arrays) -> NumbaRunner:
         return NumbaRunner(self, weights)
@@ -63,13 +56,14 @@ class NumbaRunner:
 
     def run(self, inputs: Arrays, sizes: Sizes) -> tuple[np.ndarray, ...]:
         """Run the step on flat arrays; the last thing it does is to write the weights."""
-        program = self.program
-        outputs = empty_outputs(program.final, sizes)
+        lowered = self.program.lowered
+        final = lowered.final
+        outputs = empty_outputs(final, sizes)
         flat = [x.reshape(-1) for x in (*inputs, *self.weights, *outputs)]
-        with self.lock if program.final.updates else nullcontext():
-            status = program.step(*flat, *(sizes[s] for s in program.final.symbols))
+        with self.lock if final.updates else nullcontext():
+            status = self.program.step(*flat, *(sizes[s] for s in final.symbols))
         if status:
-            raise failure(program.traced, program.kernels, status, inputs, self.weights)
+            raise failure(lowered.pipeline.traced, lowered.kernels, status, inputs, self.weights)
         return outputs
 
 
@@ -83,4 +77,4 @@ def empty_outputs(graph: Graph, sizes: Sizes) -> tuple[np.ndarray, ...]:
 
 def build(pipeline: Stages, options: Options) -> NumbaProgram:
     """The Numba program for the final graph."""
-    return NumbaProgram(pipeline.traced, pipeline.final)
+    return NumbaProgram(Lowered(pipeline, host()))

@@ -89,6 +89,7 @@ class ObjectCache:
         self.name = graph.name
         self.cache: Cache = default()
         self.parts = key_parts(graph, options, target)
+        self.hit = False
         self.key = key_of(target, "step", json.dumps(self.parts))
 
     def get(self) -> Artifact | None:
@@ -99,9 +100,14 @@ class ObjectCache:
         except (KeyError, ValueError, TypeError, AttributeError):
             self.cache.counters.count("damaged")
             found = None
+        self.hit = found is not None
         if wants("cache"):
-            log("cache", f"@{self.name} {'hit' if found is not None else 'miss: ' + self.why_missed()}")
+            log("cache", f"@{self.name} {self.story()}")
         return found
+
+    def story(self) -> str:
+        """Whether the entry was there, and if not, why."""
+        return "hit" if self.hit else f"miss: {self.why_missed()}"
 
     def put(self, artifact: Artifact) -> None:
         """Store a step."""

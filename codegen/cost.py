@@ -1,0 +1,98 @@
+"""What a step costs: operations and bytes of each kernel, as sizes or, for given sizes, as numbers.
+
+An elementwise op or a fold counts one operation per element, a product two per multiply-add. Bytes are those
+of each kernel's operands and results, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from graphc.codegen.kernel_list import KernelStep
+from graphc.codegen.report import table
+from graphc.ir import dims
+from graphc.ir.dims import Dim
+from graphc.ir.graph import Node
+from graphc.ir.opdef import Kind
+
+
+@dataclass(frozen=True)
+class KernelCost:
+    """Operations and bytes of one kernel."""
+
+    name: str
+    flops: Dim
+    bytes: Dim
+
+    @property
+    def intensity(self) -> float | None:
+        """Operations per byte; None while sizes are symbols."""
+        if isinstance(self.flops, int) and isinstance(self.bytes, int):
+            return self.flops / self.bytes if self.bytes else 0.0
+        return None
+
+
+class CostTable(list[KernelCost]):
+    """The cost of each kernel, in order; prints as a table with the total."""
+
+    @property
+    def total(self) -> KernelCost:
+        """The sums."""
+        flops: Dim = 0
+        size: Dim = 0
+        for k in self:
+            flops, size = flops + k.flops, size + k.bytes
+        return KernelCost("total", flops, size)
+
+    def __repr__(self) -> str:
+        rows = [(k.name, _text(k.flops), _text(k.bytes), _ratio(k.intensity)) for k in [*self, self.total]]
+        return table(["kernel", "flops", "bytes", "flops/byte"], rows, right="lrrr")
+
+    __str__ = __repr__
+
+
+def cost_table(kernels: Sequence[KernelStep], sizes: Mapping[str, int]) -> CostTable:
+    """The cost of kernels, with the symbols replaced whose sizes are given."""
+    known: dict[str, Dim] = dict(sizes)
+    return CostTable(
+        KernelCost(k.name, dims.substitute(_flops(k), known), dims.substitute(_bytes(k.node), known))
+        for k in kernels
+    )
+
+
+def _flops(step: KernelStep) -> Dim:
+    total: Dim = 0
+    for region in step.node.regions:
+        for node in region.nodes:
+            total = total + _operations(node)
+    return total
+
+
+def _operations(node: Node) -> Dim:
+    kind = node.op.kind
+    if kind is Kind.ELEMENTWISE:
+        return node.results[0].type.size
+    if kind is Kind.CONTRACTION:
+        a = node.operands[0].type.shape
+        return 2 * node.results[0].type.size * a[-2 if node.attrs.get("transpose_a") else -1]
+    if kind in (Kind.REDUCTION, Kind.CUMULATIVE):
+        return node.operands[0].type.size
+    if kind is Kind.SCATTER:
+        return node.operands[-1].type.size
+    return 0
+
+
+def _bytes(node: Node) -> Dim:
+    total: Dim = 0
+    for v in dict.fromkeys((*node.operands, *node.results)):
+        total = total + v.type.size * v.type.dtype.itemsize
+    return total
+
+
+def _text(size: Dim) -> str:
+    return f"{size:,}" if isinstance(size, int) else str(size)
+
+
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"

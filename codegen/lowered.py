@@ -1,0 +1,63 @@
+"""A final graph on its way to code: memory plan, kernels, layout, and the texts. Each part is made when
+first asked for.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from graphc.codegen.emit_llvm import scratch
+from graphc.codegen.kernel_list import KernelStep, kernels_of
+from graphc.codegen.layout import Layout, layout_of
+from graphc.codegen.loops import Product
+from graphc.codegen.native_text import native_text
+from graphc.codegen.numba_step import StepSource, step_source
+from graphc.codegen.stages import Stages
+from graphc.codegen.target import Target
+from graphc.ir.graph import Graph
+from graphc.passes.memory import plan
+from graphc.passes.plan import Plan
+
+
+class Lowered:
+    """Everything between the final graph and machine code, for one target.
+
+    `fallible`: any kernel may fail (check="nan"), so no weight is written before the end.
+    """
+
+    def __init__(self, pipeline: Stages, target: Target, fallible: bool = False) -> None:
+        self.pipeline, self.target, self.fallible = pipeline, target, fallible
+
+    @property
+    def final(self) -> Graph:
+        """The graph after the last pass."""
+        return self.pipeline.final
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Where every value lives."""
+        return plan(self.final, nan_checks=self.fallible)
+
+    @cached_property
+    def kernels(self) -> list[KernelStep]:
+        """The kernels, in order."""
+        return kernels_of(self.final, self.plan)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The table that native code works on."""
+        kernels = [k.kernel for k in self.kernels]
+        parts = [part for kernel in kernels for part in kernel.parts]
+        products = {p.dtype.name for p in parts if isinstance(p, Product) and p.dtype.is_floating}
+        wanted = [scratch(kernel, self.target) for kernel in kernels]
+        return layout_of(self.final, self.plan, wanted, sorted(products))
+
+    @cached_property
+    def llvm(self) -> str:
+        """The module of the step as LLVM text."""
+        return native_text(self.kernels, self.layout, self.target, release_gil=True)
+
+    @cached_property
+    def python(self) -> StepSource:
+        """The step as Python source."""
+        return step_source(self.final, self.kernels, self.plan)
