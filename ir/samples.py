@@ -48,13 +48,17 @@ class Case:
     differentiable: bool
 
 
-def cases(op: OpDef, dtypes: Sequence[str] | None = None) -> Iterator[Case]:
-    """All samples of an op as arrays, the same in every run; `dtypes` narrows the element types."""
+def cases(op: OpDef, dtypes: Sequence[str] | None = None, views: bool = False) -> Iterator[Case]:
+    """All samples of an op as arrays, the same in every run.
+
+    `dtypes` narrows the element types; with `views` the arrays are not contiguous in memory.
+    """
     for number, sample in enumerate(op.samples):
         for dtype in sample.dtypes:
             if dtypes is None or dtype in dtypes:
                 rng = np.random.default_rng(zlib.crc32(f"{op.name} {number}".encode()))
                 arrays = [np.asarray(x) for x in sample.make(rng, dtype_of(dtype).numpy)]
+                arrays = [strided(x) for x in arrays] if views else arrays
                 yield Case(dtype, arrays, dict(sample.attrs), sample.differentiable)
 
 

@@ -9,7 +9,7 @@ from graphc.ir.inference import require_axis, require_kind
 from graphc.ir.opdef import Kind, Sample, op
 from graphc.ir.relations import same
 from graphc.ir.samples import COMMON, NUMBERS, arrays, values
-from graphc.ir.types import DTYPES, dtype_of, tensor
+from graphc.ir.types import DTYPES, I32, I64, dtype_of, tensor
 
 
 def in_range(indices: np.ndarray, size: int, axis: int) -> np.ndarray:
@@ -21,7 +21,8 @@ def in_range(indices: np.ndarray, size: int, axis: int) -> np.ndarray:
     if len(wrong):
         position = tuple(map(int, wrong[0]))
         raise range_failure(int(indices[position]), position, size, axis)
-    return np.where(indices < 0, indices + np.asarray(size).astype(indices.dtype), indices)
+    places = indices.astype(np.int64)
+    return np.where(places < 0, places + size, places)
 
 
 def range_failure(index: int, position: tuple[int, ...], size: int, axis: int) -> IndexRangeError:
@@ -64,6 +65,7 @@ class Gather:
             lambda rng, dtype: [values(rng, dtype, (3, 7)), _indices(rng, (2, 4), 7)], {"axis": 1}, COMMON
         ),
         Sample(lambda rng, dtype: [values(rng, dtype, (2, 7, 3)), _indices(rng, (), 7)], {"axis": 1}, COMMON),
+        Sample(lambda rng, dtype: [values(rng, dtype, (300,)), np.array([-1, 5], np.int8)], {"axis": 0}),
         Sample(lambda rng, dtype: [values(rng, dtype, (7,)), _indices(rng, (0,), 7)], {"axis": 0}, COMMON),
         Sample(
             lambda rng, dtype: [values(rng, dtype, (7, 33)), _indices(rng, (9,), 7).astype(np.int32)],
@@ -205,6 +207,9 @@ class OneHot:
 
 def is_class(b, indices, depth):
     """The bool of shape (*indices.shape, depth): whether the last position equals the index."""
-    column = b.reshape(b.cast(indices, dtype=DTYPES["i64"]), shape=(*indices.shape, 1))
-    shape = (*indices.shape, depth)
-    return b.equal(column, b.iota(shape=shape, axis=indices.rank, dtype=DTYPES["i64"]))
+    # 32 bits where the indices fit: twice as many lanes
+    dtype = I32 if indices.dtype.name in ("i8", "i16", "i32", "u8", "u16") else I64
+    column = b.reshape(
+        indices if indices.dtype == dtype else b.cast(indices, dtype=dtype), shape=(*indices.shape, 1)
+    )
+    return b.equal(column, b.iota(shape=(*indices.shape, depth), axis=indices.rank, dtype=dtype))

@@ -115,10 +115,10 @@ def _message(classes):
 
 
 def _checked(b, labels, classes):
-    """The labels as values that stop the call where one is not a class."""
-    labels = b.cast(labels, dtype="i64")
-    fine = b.logical_and(labels >= 0, labels < classes)
-    return b.check(labels, fine, message=_message(classes), error="index")
+    """The labels as i32; the call stops where one is not a class."""
+    wide = b.cast(labels, dtype="i64")
+    fine = b.logical_and(wide >= 0, wide < classes)
+    return b.cast(b.check(wide, fine, message=_message(classes), error="index"), dtype="i32")
 
 
 def _pick(b, values, labels):
@@ -155,8 +155,9 @@ class SparseSoftmaxCrossEntropy:
         last = logits.rank - 1
         ct = b.reshape(ct, shape=(*ct.shape, 1))
         p = b.softmax(logits, axis=last)
-        # the loss has checked the labels already
-        hit = b.cast(is_class(b, labels, logits.shape[-1]), dtype=logits.dtype)
+        # the check is the loss's own, so that equal nodes merge
+        classes = logits.shape[-1]
+        hit = b.cast(is_class(b, _checked(b, labels, classes), classes), dtype=logits.dtype)
         return (p - hit) * ct, None
 
     samples = _sparse(_scores)
@@ -199,6 +200,14 @@ class CategoricalCrossEntropy:
         q = _clip(b, p / b.sum(p, **along(axis)))
         return -b.sum(target * b.log(q), axes=(axis,))
 
+    def vjp(b, p, target, out, ct, axis):
+        ct = b.reshape(ct, shape=(*p.shape[:axis], 1, *p.shape[axis + 1 :]))
+        total = b.sum(p, **along(axis))
+        q = p / total
+        inside = b.logical_and(q > EPSILON, q < 1 - EPSILON)
+        dq = b.select(inside, -ct * target / q, 0)
+        return (dq - b.sum(dq * q, **along(axis))) / total, -ct * b.log(_clip(b, q))
+
     samples = _dense(_probabilities)
 
 
@@ -221,7 +230,8 @@ class SparseCategoricalCrossEntropy:
     def vjp(b, p, labels, out, ct):
         ct = b.reshape(ct, shape=(*ct.shape, 1))
         inside = b.logical_and(p > EPSILON, p < 1 - EPSILON)
-        hit = b.logical_and(is_class(b, labels, p.shape[-1]), inside)
+        classes = p.shape[-1]
+        hit = b.logical_and(is_class(b, _checked(b, labels, classes), classes), inside)
         return b.select(hit, -ct / p, 0), None
 
     samples = _sparse(_unnormalised)

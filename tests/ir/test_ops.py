@@ -59,6 +59,16 @@ def test_evaluate_gives_the_inferred_types(name):
             assert evaluate(case, lambda b, *xs, a=case.attrs: b.op(name, *xs, **a), symbolic)
 
 
+@pytest.mark.parametrize("name", SAMPLED)
+def test_views_give_the_values_of_contiguous_arrays(name):
+    for case, viewed in zip(cases(OPS[name]), cases(OPS[name], views=True)):
+        want = evaluate(case, lambda b, *xs, a=case.attrs: b.op(name, *xs, **a))
+        got = evaluate(viewed, lambda b, *xs, a=case.attrs: b.op(name, *xs, **a))
+        for g, w in zip(got, want, strict=True):
+            # sums in another order round otherwise
+            close(g, w, max([1.0, *(_largest(x) for x in case.operands)]))
+
+
 @pytest.mark.parametrize("name", FORMULAS)
 def test_formula_gives_the_same_values(name):
     op = OPS[name]
