@@ -190,6 +190,10 @@ class Body:
                 varying.append((name, step))
         return total, varying
 
+    def place(self, offset: Offset) -> Operand:
+        """The index of the one element that all lanes mean."""
+        return self._uniform(offset)[0]
+
     def _address(self, buffer: str, t: Element, index: Operand) -> str:
         return self.f.at(t.stored, self.frame.pointer(buffer), index)
 

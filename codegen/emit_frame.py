@@ -52,10 +52,14 @@ class Frame:
         finally:
             self.f.lines = before
 
-    def text(self) -> str:
+    def within(self, f: Function) -> Frame:
+        """The same kernel's frame in another function, which has `%buffers`, `%sizes` and `%member` too."""
+        return Frame(self.kernel, self.target, f, self.slots, self.symbols, self.scratch)
+
+    def text(self, result: str = "i64 0") -> str:
         """The finished function."""
         self.f.lines[1:1] = self.head
-        return self.f.text("i64 0")
+        return self.f.text(result)
 
     def size(self, d: Dim) -> Operand:
         """A size as an i64."""

@@ -30,6 +30,13 @@ def emit_nest(frame: Frame, nest: Nest, body: Body | None = None) -> None:
     _Writer(frame, nest).write(body or Body(frame))
 
 
+def emit_columns(frame: Frame, nest: Nest, body: Body, low: Operand, high: Operand) -> None:
+    """Write the stages of a nest for the counts low .. high of its lane, inside loops that are written
+    already.
+    """
+    _Writer(frame, nest).columns(nest.outer[-1], low, high, body, bounded=False)
+
+
 @dataclass
 class _Accumulators:
     """The folds of a stage with `lanes` lanes and `turns` copies of each."""
@@ -86,7 +93,6 @@ class _Writer:
         self.frame, self.nest, self.f = frame, nest, frame.f
         self.lanes = vector_lanes(nest, frame.target) if nest.lane is not None else 1
         self.masked = masked_tail(nest, frame.target)
-        self.columns = bool(nest.outer) and nest.outer[-1].name == nest.lane
         self.sources: dict[str, str] = {}
 
     def write(self, body: Body) -> None:
@@ -125,7 +131,16 @@ class _Writer:
         if not any(s.axes for s in self.nest.stages):
             turns = 1
         low, high = self._share(axis, self.lanes * turns) if shared else (0, self.frame.size(axis.extent))
-        for start, stop, lanes, count, mask in self._segments(axis, low, high, turns):
+        self.columns(axis, low, high, body, turns)
+
+    def columns(
+        self, axis: Axis, low: Operand, high: Operand, body: Body, turns: int = 1, bounded: bool = True
+    ) -> None:
+        """The stages for a range of the lane; `bounded` says that it is the axis's or a share of it in whole
+        blocks.
+        """
+        known = axis.extent if bounded and isinstance(axis.extent, int) else None
+        for start, stop, lanes, count, mask in self._segments(known, low, high, turns):
             if mask:
                 with self.f.when(self.f.less(start, stop)):
                     self._stages(body.inside(self._tail(axis, start, stop)))
@@ -142,16 +157,15 @@ class _Writer:
         return Lanes(axis.name, start, self.lanes, 1, (mask,))
 
     def _segments(
-        self, axis: Axis, low: Operand, high: Operand, turns: int
+        self, known: int | None, low: Operand, high: Operand, turns: int
     ) -> Iterator[tuple[Operand, Operand, int, int, bool]]:
         """(start, stop, lanes, vectors at once, masked) of the loops that cover low..high; segments known to
         be empty are left out.
         """
-        f, n, lanes = self.f, axis.extent, self.lanes
+        f, lanes = self.f, self.lanes
         if lanes == 1:
             yield low, high, 1, 1, False
             return
-        known = n if isinstance(n, int) else None
         span = f.sub(high, low)
         at: Operand = low
         for count in dict.fromkeys((turns, 1)):
@@ -331,11 +345,12 @@ class _Writer:
         width = len(vector.neutral()) if self.lanes > 1 else 0
         both = _Joined(vector if self.lanes > 1 else None, single)
 
+        known = axis.extent if isinstance(axis.extent, int) else None
+        length = self.frame.size(axis.extent)
+
         def row(inner: Body, carried: Carried) -> Carried:
             wide, one = carried[:width], carried[width:]
-            for start, stop, lanes, count, mask in self._segments(
-                axis, 0, self.frame.size(axis.extent), turns
-            ):
+            for start, stop, lanes, count, mask in self._segments(known, 0, length, turns):
                 if lanes == 1:
                     one = self._row_segment(stage, axis, start, stop, Lanes(axis.name, 0), inner, single, one)
                 elif mask:

@@ -1,10 +1,162 @@
-def declarations(kernel, target):
-    return ()
+"""A product as calls of the library of tiles, and what happens to its finished tiles as a function that the
+library calls.
+"""
+
+from __future__ import annotations
+
+from graphc.codegen.element import Element, const, register
+from graphc.codegen.emit_body import Body
+from graphc.codegen.emit_frame import ALIGNMENT, Frame, scratch_bytes
+from graphc.codegen.emit_nest import emit_columns
+from graphc.codegen.kernels.library import product_scratch_bytes
+from graphc.codegen.kernels.product import HOOK_ARGUMENTS, arguments
+from graphc.codegen.loops import Kernel, Matrix, Product
+from graphc.codegen.target import Target
+from graphc.codegen.text import Function, Operand
+from graphc.ir.dims import Dim, ceildiv
+
+CONTEXT = ("buffers", "sizes", "member", "column")
+"""What a tile's function finds in its context, before the counts of the batch."""
 
 
-def emit_product(frame, part, n):
-    raise AssertionError
+def declarations(kernel: Kernel, target: Target) -> tuple[str, ...]:
+    """The library's functions that the kernel calls."""
+    found = dict.fromkeys(p.dtype.name for p in kernel.parts if isinstance(p, Product))
+    return tuple(
+        f"declare void @product_{dtype}({_types(arguments(register(dtype, target)))})" for dtype in found
+    )
 
 
-def product_scratch(part, target):
-    return 0
+def _types(parameters: str) -> str:
+    return ", ".join(part.split(" %")[0] for part in parameters.split(", "))
+
+
+def product_scratch(part: Product, target: Target) -> Dim:
+    """Bytes for packed operands, and for a row of zeros where the product begins with nothing."""
+    packed = product_scratch_bytes(part.dtype.name, target)
+    return packed + (_zeros_bytes(part) if part.init is None else 0)
+
+
+def _zeros_bytes(part: Product) -> Dim:
+    return ceildiv(part.n * part.dtype.itemsize, ALIGNMENT) * ALIGNMENT + ALIGNMENT
+
+
+def emit_product(frame: Frame, part: Product, number: int) -> list[str]:
+    """Write the calls of a product; the text of the functions that it needs. Each member does its share of
+    the columns.
+    """
+    return _Writer(frame, part, f"{frame.kernel.name}.tile{number}").write()
+
+
+class _Writer:
+    def __init__(self, frame: Frame, part: Product, hook: str) -> None:
+        self.frame, self.part, self.hook, self.f = frame, part, hook, frame.f
+        self.t = Element(part.dtype.name, 1)
+
+    def write(self) -> list[str]:
+        f = self.f
+        low, high = self._columns()
+        self.low, self.width = low, f.sub(high, low)
+        self.zeros = self._zeros() if self.part.init is None else ""
+        context = self._context() if self.part.tile is not None else "null"
+        with f.when(f.less(low, high)):
+            self._batch(0, Body(self.frame), context)
+        return [self._hook_text()] if self.part.tile is not None else []
+
+    def _columns(self) -> tuple[Operand, Operand]:
+        """The columns of this member, in whole cache lines."""
+        f, n = self.f, self.frame.size(self.part.n)
+        line = ALIGNMENT // self.t.size
+        each = f.mul(f.ceildiv(f.ceildiv(n, line), "%count"), line)
+        low = f.minimum(f.mul("%member", each), n)
+        return low, f.minimum(f.add(low, each), n)
+
+    def _packed(self) -> str:
+        total: Dim = 0
+        for temporary in self.frame.kernel.temporaries:
+            total = total + scratch_bytes(temporary)
+        return self.f.at("i8", self.frame.pointer("scratch"), self.frame.size(total))
+
+    def _zeros(self) -> str:
+        """A row of zeros, behind the packed operands."""
+        packed = product_scratch_bytes(self.part.dtype.name, self.frame.target)
+        zeros = self.f.at("i8", self._packed(), packed)
+        size = self.f.mul(self.frame.size(self.part.n), self.t.size)
+        self.f.do(f"call void @llvm.memset.p0.i64(ptr align 64 {zeros}, i8 0, i64 {size}, i1 false)")
+        return zeros
+
+    # -- the calls -------------------------------------------------------------------------------------------
+    def _batch(self, depth: int, body: Body, context: str) -> None:
+        if depth == len(self.part.batch):
+            self._call(body, context)
+            return
+        axis = self.part.batch[depth]
+        with self.f.loop(0, self.frame.size(axis.extent), 1) as loop:
+            if context != "null":
+                self.f.store("i64", loop.i, self.f.at("i64", context, len(CONTEXT) + depth))
+            self._batch(depth + 1, body.inside(**{axis.name: loop.i}), context)
+
+    def _call(self, body: Body, context: str) -> None:
+        p, f, t = self.part, self.f, self.t
+        body = body.inside()
+        body.run(p.start)
+        a, b, c = (self._start(m, body) for m in (p.a, p.b, p.c))
+        b = f.at(t.name, b, f.mul(self.low, self.frame.size(p.b.column)))
+        c = f.at(t.name, c, self.low)
+        init, init_row = self._init(body)
+        alpha = body.values[p.alpha].parts[0] if p.alpha is not None else const(t, 1.0)
+        floor = const(t, float("-inf") if p.floor is None else p.floor)
+        size = self.frame.size
+        sizes = f"i64 {size(p.m)}, i64 {self.width}, i64 {size(p.k)}"
+        left = f"ptr {a}, i64 {size(p.a.row)}, i64 {size(p.a.column)}"
+        right = f"ptr {b}, i64 {size(p.b.row)}, i64 {size(p.b.column)}"
+        hook = f"ptr @{self.hook}, ptr {context}" if context != "null" else "ptr null, ptr null"
+        f.do(
+            f"call void @product_{p.dtype}({left}, {right}, ptr {c}, i64 {size(p.c.row)}, {sizes}, "
+            f"ptr {init}, i64 {init_row}, {t.name} {alpha}, {t.name} {floor}, ptr {self._packed()}, "
+            f"{hook}, ptr null, ptr null)"
+        )
+
+    def _start(self, m: Matrix, body: Body) -> str:
+        return self.f.at(self.t.name, self.frame.pointer(m.buffer), body.place(m.offset))
+
+    def _init(self, body: Body) -> tuple[str, Operand]:
+        init = self.part.init
+        if init is None:
+            return self.zeros, 0
+        return self.f.at(self.t.name, self._start(init, body), self.low), self.frame.size(init.row)
+
+    # -- finished tiles --------------------------------------------------------------------------------------
+    def _context(self) -> str:
+        """A table of 8-byte fields on the stack."""
+        f = self.f
+        fields = len(CONTEXT) + len(self.part.batch)
+        with self.frame.start():
+            context = f(f"alloca [{fields} x i64], align 8")
+        for i, (kind, name) in enumerate(
+            (("ptr", "%buffers"), ("ptr", "%sizes"), ("i64", "%member"), ("i64", self.low))
+        ):
+            f.store(kind, str(name), f.at("i64", context, i))
+        return context
+
+    def _hook_text(self) -> str:
+        """The function of a tile: rows row .. row + rows, columns col .. col + n."""
+        assert self.part.tile is not None
+        f = Function(self.hook, HOOK_ARGUMENTS, linkage="internal")
+        f.do("%buffers = load ptr, ptr %context")
+        for i, (kind, name) in enumerate((("ptr", "sizes"), ("i64", "member"), ("i64", "column")), start=1):
+            f.do(f"%{name} = load {kind}, ptr {f.at('i64', '%context', i)}")
+        frame = self.frame.within(f)
+        frame.head, f.lines = f.lines[1:], ["entry:"]
+        counts = {
+            axis.name: f.load("i64", f.at("i64", "%context", len(CONTEXT) + i))
+            for i, axis in enumerate(self.part.batch)
+        }
+        body = Body(frame).inside(**counts)
+        body.run(self.part.start)
+        row, _ = self.part.tile.outer
+        first = f.add("%column", "%col")
+        with f.loop("%row", f.add("%row", "%rows"), 1) as loop:
+            inner = body.inside(**{row.name: loop.i})
+            emit_columns(frame, self.part.tile, inner, first, f.add(first, "%n"))
+        return frame.text("void")

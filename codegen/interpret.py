@@ -128,9 +128,10 @@ class _Machine:
             case Fold():
                 folded[i.result].append(scalars[i.value])
             case Running():
-                before = list(folded[i.result])
-                folded[i.result].append(scalars[i.value])
-                scalars[i.result] = fold(i.kind, before if i.exclusive else folded[i.result], i.dtype)
+                before = folded[i.result][-1] if folded[i.result] else fold(i.kind, [], i.dtype)
+                after = compute(_STEP[i.kind], i.dtype, [before, scalars[i.value]])
+                folded[i.result].append(after)
+                scalars[i.result] = before if i.exclusive else after
             case Store():
                 if i.when is None or scalars[i.when]:
                     self.arrays[i.buffer][self.element(i.buffer, i.offset, scalars)] = scalars[i.value]
@@ -203,6 +204,16 @@ _FOLDS: dict[str, Callable[[np.ndarray, DType], Any]] = {
     "all": lambda x, dtype: np.all(x),
     "argmax": lambda x, dtype: np.argmax(x) if x.size else 0,
     "argmin": lambda x, dtype: np.argmin(x) if x.size else 0,
+}
+
+
+_STEP = {
+    "sum": "add",
+    "prod": "multiply",
+    "max": "maximum",
+    "min": "minimum",
+    "any": "bitwise_or",
+    "all": "bitwise_and",
 }
 
 

@@ -50,7 +50,7 @@ def lower(node: Node, name: str = "", in_place: Mapping[str, str] | None = None)
     for group, members in divide(region, outputs).items():
         values.start()
         if group.kind == "product":
-            parts.append(lower_product(values, members, node, in_place))
+            parts.append(lower_product(values, members, in_place))
         elif group.kind == "ordered":
             parts.extend(lower_ordered(values, members))
         elif group.kind == "map":

@@ -296,7 +296,7 @@ def split(v: Values, whole: Offset, shape: Sequence[Dim]) -> Indices:
         else:
             whole, rest_index = exact
             result.insert(0, rest_index)
-    return (whole, *result) if shape else ()
+    return (ZERO if shape[0] == 1 else whole, *result) if shape else ()
 
 
 @rule("gather")
@@ -304,10 +304,15 @@ def _gather(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
     x, where = node.operands
     axis, rank = node.attrs["axis"], where.type.rank
     index = v.at(where, indices[axis : axis + rank], guard)
-    message = f"index out of range for an axis of size {x.type.shape[axis]}"
-    position = wrapped(v, index, x.type.shape[axis], guard, message)
+    size = x.type.shape[axis]
+    position = wrapped(v, index, size, guard, range_message(size))
     source = (*indices[:axis], variable(position.name), *indices[axis + rank :])
     return v.at(x, source, guard)
+
+
+def range_message(size: Dim) -> str:
+    """What is said of an index from data that is out of range."""
+    return f"index out of range for an axis of size {size}"
 
 
 def wrapped(v: Values, index: Scalar, size: Dim, guard: Guard, message: str) -> Scalar:
@@ -336,8 +341,8 @@ def wrapped(v: Values, index: Scalar, size: Dim, guard: Guard, message: str) -> 
 def _one_hot(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
     (labels,) = node.operands
     label = v.at(labels, indices[:-1], guard)
-    position = _cast(v, v.scalars.index(indices[-1]), label.dtype)
-    return _as(v, v.scalars.primitive("equal", BOOL, position, label), node)
+    position = v.scalars.index(indices[-1])
+    return _as(v, v.scalars.primitive("equal", BOOL, position, _cast(v, label, I64)), node)
 
 
 def _cast(v: Values, x: Scalar, dtype: Any) -> Scalar:
