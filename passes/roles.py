@@ -50,8 +50,14 @@ bitwise_and bitwise_or bitwise_xor bitwise_not shift_left shift_right
 COSTS: Mapping[str, int] = dict.fromkeys(_SIMPLE.split(), 1) | {"divide": 4, "reciprocal": 4, "sqrt": 4}
 """Instructions per element, roughly; ops that are not listed are dear."""
 DEAR = 20
+RANDOM = ("threefry",)
+"""Ops that are computed again rather than stored whatever they cost: random bits come from the element's
+number.
+"""
 VIRTUAL_LIMIT = 8
-"""A virtual value costs at most so much, with all virtual values that it is made of."""
+"""A virtual array costs at most so much per element, with all virtual arrays that it is made of."""
+SINGLE_LIMIT = 400
+"""The same for one number, which is computed once before the loops."""
 
 
 def is_unit_reshape(node: Node) -> bool:
@@ -114,21 +120,33 @@ def _is_virtual(graph: Graph, node: Node, stored: set[Value], virtual: dict[Valu
     kind = node.op.kind
     if node.op.can_fail or len(node.results) != 1 or node.results[0] in stored or kind is Kind.GATHER:
         return False
+    result = node.results[0]
     parts = [virtual[v] for v in node.operands if v in virtual]
-    direct = [v for v in node.operands if v not in virtual]
-    cost = sum(p.cost for p in parts)
-    sources = frozenset(direct).union(*(p.sources for p in parts))
-    if kind is Kind.VIEW:
-        cost += len(node.operands)
-    elif kind is Kind.ELEMENTWISE:
-        cost += COSTS.get(node.op.name, DEAR)
+    sources = frozenset(v for v in node.operands if v not in virtual).union(*(p.sources for p in parts))
+    if kind is Kind.ELEMENTWISE:
         known = all(v in stored or v not in graph.producers for v in sources)
-        if not known or sum(_as_large(v, node.results[0]) for v in sources) > 1:
+        if not known or sum(_as_large(v, result) for v in sources) > 1:
             return False
-    if cost > VIRTUAL_LIMIT:
+    cost, limit = _cost(node, virtual)
+    if cost > limit:
         return False
-    virtual[node.results[0]] = _Virtual(cost, sources)
+    virtual[result] = _Virtual(cost, sources)
     return True
+
+
+def _cost(node: Node, virtual: Mapping[Value, _Virtual]) -> tuple[int, int]:
+    """What computing a node's result again costs, and how much that may be."""
+    single = is_single(node.results[0].type.shape)
+    # in loops over an array, single numbers cost nothing
+    counted = [v for v in node.operands if v in virtual and (single or not is_single(v.type.shape))]
+    cost = sum(virtual[v].cost for v in counted)
+    if node.op.name in RANDOM:
+        cost = 1
+    elif node.op.kind is Kind.VIEW:
+        cost += len(node.operands)
+    elif node.op.kind is Kind.ELEMENTWISE:
+        cost += COSTS.get(node.op.name, DEAR)
+    return cost, SINGLE_LIMIT if single else VIRTUAL_LIMIT
 
 
 def _as_large(v: Value, result: Value) -> bool:
