@@ -32,7 +32,7 @@ def from_environment() -> list[Observer]:
 
 
 def verify_each(before: Stage, after: Stage) -> None:
-    """Check the rules of the IR: of the traced graph, if it has types, and after each pass that changed it."""
+    """Check the rules of the IR: of the traced graph, if it has types, and of each that a pass changed."""
     if not after.changed and not (after.name == "traced" and is_typed(after.graph)):
         return
     try:
