@@ -11,7 +11,7 @@ import numpy as np
 
 from graphc import structure
 from graphc.ir.dims import symbol
-from graphc.ir.errors import ArgumentError, DTypeError
+from graphc.ir.errors import ArgumentError, DTypeError, ShapeError
 from graphc.ir.types import TensorType, dtype_of
 from graphc.replay import Traced, trace_model
 
@@ -107,11 +107,17 @@ def convert(array: np.ndarray, wanted: TensorType, name: str) -> np.ndarray:
     """An array in the element type of an input.
 
     Raises:
+        ShapeError: a number of axes, or a size, that the input does not have.
         DTypeError: floating-point values that are no integers for an input of integers, or no numbers at all.
     """
     target = wanted.dtype.numpy
     if array.ndim == wanted.rank - 1 and wanted.shape[-1] == 1:
         array = array[..., None]
+    known = [d if isinstance(d, int) else None for d in wanted.shape]
+    if array.ndim != len(known) or any(d is not None and d != n for d, n in zip(known, array.shape)):
+        raise ShapeError(
+            f"the input '{name}' has the shape {tuple(known)}, but got an array of shape {array.shape}."
+        )
     if array.dtype == target:
         return array
     if array.dtype.kind not in "biuf":

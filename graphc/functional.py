@@ -85,10 +85,10 @@ class Dag:
     def _enter(self, tensor: Tensor, stack: list[tuple[Call, Iterator[Tensor]]], done: set[int]) -> None:
         assert tensor.history is not None
         call = tensor.history[0]
-        if id(call) in done:
+        if id(call) in done or (id(tensor) in self._given and not call.is_input):
             return
         self.order.setdefault(id(call.layer), len(self.order))
-        stack.append((call, iter(() if id(tensor) in self._given else call.inputs)))
+        stack.append((call, iter(call.inputs)))
 
     def _check_connected(self) -> None:
         for call in self.calls:
@@ -136,8 +136,8 @@ class Dag:
 
     @cached_property
     def executed(self) -> list[Call]:
-        """The calls that a replay runs: not the inputs, and nothing before a given tensor."""
-        return [c for c in self.calls if not c.is_input and not all(id(t) in self._given for t in c.tensors)]
+        """The calls that a replay runs: all but the inputs."""
+        return [c for c in self.calls if not c.is_input]
 
     def _check_names(self) -> None:
         names: dict[str, Any] = {}

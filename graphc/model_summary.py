@@ -81,4 +81,4 @@ def _shape(layer: Layer, made: list[Call]) -> str:
     if shapes:
         return shapes.pop()
     known = {str(structure.transform(backend.int_shape, c.outputs)) for c in layer._state.calls}
-    return known.pop() if len(known) == 1 else "multiple" if known else "?"
+    return known.pop() if len(known) == 1 else "multiple" if known or layer.built else "?"

@@ -15,7 +15,7 @@ from graphc.ir.locations import caller
 from graphc.ir.types import TensorType
 from graphc.layers.blame import blame
 from graphc.layers.layer import Layer
-from graphc.layers.recording import symbolic_type, trial
+from graphc.layers.recording import begin_at_inputs, symbolic_type, trial
 from graphc.layers.spec import InputSpec
 from graphc.layers.state import EPOCH
 from graphc.replay import require_built
@@ -68,6 +68,7 @@ class Model(Trainer, Layer):
         for what, given in (("input", inputs), ("output", outputs)):
             for leaf in structure.leaves(given):
                 _require_tensor(leaf, what, self.name)
+        inputs, outputs = begin_at_inputs(inputs, outputs)
         self.__dict__["_dag"] = Dag(structure.leaves(inputs), structure.leaves(outputs))
         self.__dict__["_placeholders"] = (inputs, outputs)
         specs = [InputSpec(shape=t.shape) for t in structure.leaves(inputs)]
@@ -169,16 +170,22 @@ class Model(Trainer, Layer):
                 f"build() of the model '{self.name}' needs the shape of its input.\n"
                 f"  fix     {self.name}.build(input_shape=(None, 784)), None being the number of samples."
             )
-        used: set[str] = set()
 
         def enter(shape: Any) -> Any:
             if isinstance(shape, dict):
                 return {k: enter(v) for k, v in shape.items()}
             if shape and isinstance(shape[0], (list, tuple)):
                 return [enter(s) for s in shape]
-            return Tensor(symbolic_type(shape, self.compute_dtype, used))
+            return Tensor(symbolic_type(shape, self.compute_dtype))
 
         self._try(enter(input_shape))
+
+    def _build_for(self, arguments: dict[str, Any]) -> None:
+        """The layers of a model are built by its `call`; a `build` of the user's own runs first."""
+        if type(self).build is Model.build:
+            self.built = True
+            return
+        super()._build_for(arguments)
 
     def _try(self, inputs: Any) -> None:
         """Build on tensors of the inputs' types, and keep the outputs that result."""
@@ -239,11 +246,8 @@ class Model(Trainer, Layer):
             from graphc.forward import batch_type
 
             used = structure.transform(lambda a: Tensor(batch_type(a)), arrays)
-            self._enter_arrays(used)
+            self._try(used)
         return self.flat_inputs(arrays)
-
-    def _enter_arrays(self, tensors: Any) -> None:
-        self._try(tensors)
 
     def _call_on_arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         training = bool(kwargs.pop("training", False) or False)

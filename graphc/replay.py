@@ -31,6 +31,7 @@ from graphc import structure
 from graphc.ir.errors import ArgumentError, StateError
 from graphc.ir.graph import Graph
 from graphc.ir.types import TensorType
+from graphc.layers.recording import canonical
 from graphc.tensor import Tensor
 from graphc.trace import Trace
 from graphc.variable import Variable
@@ -59,7 +60,7 @@ def model_inputs(model: Model, trace: Trace, types: Sequence[TensorType] | None 
     """
     model.prepare(types)
     expected = [t.type for t in model.inputs]
-    chosen = expected if types is None else list(types)
+    chosen = canonical(expected) if types is None else list(types)
     if len(chosen) != len(expected):
         raise ArgumentError(f"the model '{model.name}' has {len(expected)} inputs, but got {len(chosen)}")
     return [trace.input(name, t) for name, t in zip(model.input_names, chosen)]

@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.builder import Builder, Expr
-from graphc.ir.dims import Dim, symbol
 from graphc.ir.errors import ShapeError, TraceError
 from graphc.ir.graph import Graph
 from graphc.ir.locations import NOWHERE, Location, caller
@@ -202,12 +201,6 @@ class Trace:
             with self.builder.at(NOWHERE):
                 self._values[generator.step] = self.builder.op("add", step, np.int64(1))
         return self.tensor(seed), self.tensor(step), number
-
-    def fresh_size(self, used: set[str]) -> Dim:
-        """A symbol that is not in `used`, which gets it: N, N1, N2, ..."""
-        name = next(n for i in range(len(used) + 1) if (n := f"N{i or ''}") not in used)
-        used.add(name)
-        return symbol(name)
 
     # -- result -----------------------------------------------------------------------------------
     @property

@@ -82,6 +82,10 @@ class ELU(Layer):
         return {**super().get_config(), "alpha": self.alpha}
 
 
+MASKED = -1e9
+"""What is added to masked logits, so that their exponential is 0."""
+
+
 class Softmax(Layer):
     """exp(x) / sum(exp(x)) along `axis`; places where `mask` is false get 0."""
 
@@ -93,8 +97,8 @@ class Softmax(Layer):
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is not None:
-            lowest = -3e4 if inputs.dtype == "float16" else -1e9
-            inputs = inputs + (1.0 - ops.cast(mask, inputs.dtype)) * lowest
+            valid = ops.reshape(mask, (*mask.shape, *(1,) * (inputs.ndim - mask.ndim)))
+            inputs = inputs + (1.0 - ops.cast(valid, inputs.dtype)) * MASKED
         return ops.softmax(inputs, self.axis)
 
     def get_config(self) -> dict[str, Any]:

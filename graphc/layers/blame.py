@@ -29,7 +29,8 @@ def blame(error: GraphcError, layer: Layer, place: Location) -> None:
     lines += [f"  called  at {_where(place)}{_source(place)}"] if place.file else []
     fix = getattr(error, "fix", "")
     lines += [f"  fix     {fix}"] if fix else []
-    error.args = ("\n".join([str(error), *lines]),)
+    message = str(error).removesuffix(f"\n  at {place}")
+    error.args = ("\n".join([message, *lines]),)
 
 
 def _where(place: Location) -> str:

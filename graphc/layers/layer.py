@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Iterator
 from functools import wraps
 from typing import Any
@@ -13,7 +15,7 @@ from graphc.ir.errors import ArgumentError, GraphcError, StateError, StructureEr
 from graphc.ir.locations import Location, caller, is_own_code
 from graphc.layers.blame import blame
 from graphc.layers.masks import gather_masks, settle_masks
-from graphc.layers.signature import build_parameters, call_signature
+from graphc.layers.signature import CallSignature, build_parameters, call_signature
 from graphc.layers.spec import check_inputs
 from graphc.layers.state import EPOCH, LayerState, contained, unique
 from graphc.tensor import Tensor
@@ -370,13 +372,17 @@ class Layer:
                 masks = gather_masks(signature.names, arguments)
                 if signature.takes_training:
                     arguments["training"] = bool(training)
-                result = self.call(**arguments) if not _positional(signature) else self.call(*args, **kwargs)
+                result = self._run_call(signature, arguments)
                 result = settle_masks(self, first, masks, result)
                 self._penalise(result)
         except GraphcError as e:
             blame(e, self, place)
             raise
         return result
+
+    def _run_call(self, signature: CallSignature, arguments: dict[str, Any]) -> Any:
+        bound = inspect.BoundArguments(signature.signature, arguments)  # type: ignore[arg-type]
+        return self.call(*bound.args, **bound.kwargs)
 
     def _convert(self, leaf: Any) -> Any:
         """Arrays as constants; floating-point tensors in the layer's own type."""
@@ -497,11 +503,6 @@ def _place(trace: Trace, given: Location | None, path: str) -> Location:
     return Location(found.file, found.line, path, found.derived)
 
 
-def _positional(signature: Any) -> bool:
-    """Whether `call` has *args or **kwargs, so that arguments can't be passed by name."""
-    return any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in signature.signature.parameters.values())
-
-
 def _has_tensors(value: Any) -> bool:
     return any(isinstance(leaf, Tensor) for leaf in structure.leaves(value))
 
@@ -550,15 +551,11 @@ def _first_shape(kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:
 
 
 def _file_of(cls: type) -> str:
-    import sys
-
     return getattr(sys.modules.get(cls.__module__), "__file__", None) or "<stdin>"
 
 
 def _captured(layer: Layer) -> dict[str, Any]:
     """The arguments that a user's layer was made with, by name."""
-    import inspect
-
     args, kwargs = layer._state.first_arguments
     bound = inspect.signature(type(layer).__init__).bind(layer, *args, **kwargs).arguments
     plain: dict[str, Any] = {}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphc import structure
-from graphc.functional import Call
-from graphc.ir.dims import Size, symbol, symbols
+from graphc.functional import Call, Dag
+from graphc.ir.dims import Dim, Size, symbol, symbols
 from graphc.ir.errors import GraphcError
 from graphc.ir.locations import Location, caller
 from graphc.ir.types import BOOL, TensorType, dtype_of
@@ -25,17 +27,29 @@ BATCH = "B"
 """The symbol of the number of samples in a batch."""
 
 
-def symbolic_type(shape: Any, dtype: Any, used: set[str] | None = None) -> TensorType:
-    """The type for a shape with None: the first is the batch size, others are sizes of their own."""
-    used = set() if used is None else used
-    sizes: list[Any] = []
-    for axis, d in enumerate(shape):
-        if d is None and axis:
-            name = next(n for i in range(len(used) + 2) if (n := f"N{i or ''}") not in used)
-            used.add(name)
-            d = symbol(name)
-        sizes.append(symbol(BATCH) if d is None else d if isinstance(d, Size) else int(d))
+_sizes = itertools.count()
+
+
+def symbolic_type(shape: Any, dtype: Any) -> TensorType:
+    """The type for a shape with None: the first is the batch size, each other one a size of its own."""
+    sizes = [
+        d
+        if isinstance(d, Size)
+        else int(d)
+        if d is not None
+        else symbol(f"n{next(_sizes)}" if axis else BATCH)
+        for axis, d in enumerate(shape)
+    ]
     return TensorType(dtype_of(dtype), tuple(sizes))
+
+
+def canonical(types: Sequence[TensorType]) -> list[TensorType]:
+    """The types with their sizes renamed by order of appearance, so that a graph's text does not depend on
+    what else was made.
+    """
+    found = dict.fromkeys(s for t in types for d in t.shape for s in sorted(symbols(d)) if s != BATCH)
+    names: dict[str, Dim] = {s: symbol(f"N{i or ''}") for i, s in enumerate(found)}
+    return [t.substitute(names) for t in types]
 
 
 def record(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], place: Location | None = None) -> Any:
@@ -103,6 +117,34 @@ def _functional(call: Call, index: int, leaf: Any) -> Any:
     return tensor
 
 
+def begin_at_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
+    """Inputs and outputs of a model, where an input that a layer computed is replaced by an `Input`, and the
+    calls after it are repeated.
+    """
+    from graphc.layers.input import InputLayer
+
+    given = structure.leaves(inputs)
+    if all(t.history[0].is_input for t in given):
+        return inputs, outputs
+    new = [
+        t if t.history[0].is_input else InputLayer(batch_shape=t.shape, dtype=t.dtype).output for t in given
+    ]
+    known = {id(t): n for t, n in zip(given, new)}
+
+    def repeated(leaf: Any) -> Any:
+        return known.get(id(leaf), leaf) if isinstance(leaf, Tensor) else leaf
+
+    for call in Dag(given, structure.leaves(outputs)).executed:
+        if any(id(t) in known for t in call.inputs):
+            args, kwargs = (
+                structure.transform(repeated, call.args),
+                structure.transform(repeated, call.kwargs),
+            )
+            made = record(call.layer, args, kwargs, call.place)
+            known.update(zip(map(id, call.tensors), structure.leaves(made)))
+    return structure.pack(inputs, new), structure.transform(repeated, outputs)
+
+
 def compute(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The arrays that a layer gives for arrays, by the NumPy evaluator."""
     inputs: dict[str, np.ndarray] = {}
@@ -137,11 +179,10 @@ def _array(argument: Any) -> Any:
 
 def output_shape(layer: Layer, *shapes: Any, **named: Any) -> Any:
     """The output's shape for input shapes, found by a trial on tensors of the layer's type."""
-    used: set[str] = set()
 
     def enter(shape: Any) -> Any:
         if _is_shape(shape):
-            return Tensor(symbolic_type(shape, layer.compute_dtype, used))
+            return Tensor(symbolic_type(shape, layer.compute_dtype))
         if isinstance(shape, dict):
             return {k: enter(v) for k, v in shape.items()}
         return [enter(s) for s in shape]
