@@ -18,7 +18,8 @@ from harness import one_thread, side_by_side
 
 from graphc.codegen.buffers import aligned_empty
 from graphc.codegen.element import register
-from graphc.codegen.kernels.library import library, product_scratch_bytes
+from graphc.codegen.kernels.library import product_scratch_bytes, product_symbols
+from graphc.codegen.kernels.product import arguments
 from graphc.codegen.loader import load
 from graphc.codegen.target import host
 from graphc.codegen.text import Function, module
@@ -60,31 +61,26 @@ def peak_probe(dtype: str, turns: int = 50_000) -> tuple[Callable[[], None], flo
 
 
 def ours(dtype: str) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Callable[[], None]]:
-    """A maker of closures c = a @ b on our library."""
-    letter = "f" if dtype == "f32" else "d"
-    run = library(dtype, host()).function(f"product_{dtype}", f"piipiipiiiipi{letter}{letter}ppppp")
+    """A maker of closures c = a @ b on our library, called from native code as a compiled step does."""
+    t = register(dtype, host())
+    f = Function("run", "ptr %table")
+    types = [part.split(" ")[0] for part in arguments(t).split(", ")]
+    values = [f"{ty} {f.load(ty, f.at('i64', '%table', i))}" for i, ty in enumerate(types)]
+    f.do(f"call void @product_{dtype}({', '.join(values)})")
+    symbols = product_symbols(dtype, host())
+    run = load([module(f.text(), target=host())], host(), symbols=symbols).function("run", "p")
     scratch = aligned_empty((product_scratch_bytes(dtype, host()),), "u1")
     zeros = np.zeros(1 << 12, NUMPY[dtype])
+    unit, floor = (np.array([x], NUMPY[dtype]).view(f"u{t.size}")[0] for x in (1.0, -np.inf))
 
     def bind(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Callable[[], None]:
         sa, sb, sc = ([stride // x.itemsize for stride in x.strides] for x in (a, b, c))
+        at_a, at_b, at_c, at_init, at_scratch = (x.ctypes.data for x in (a, b, c, zeros, scratch))
         sizes = (a.shape[0], b.shape[1], a.shape[1])
-        pointers = [x.ctypes.data for x in (a, b, c, zeros, scratch)]
-        args = (
-            pointers[0],
-            *sa,
-            pointers[1],
-            *sb,
-            pointers[2],
-            sc[0],
-            *sizes,
-            pointers[3],
-            0,
-            1.0,
-            -np.inf,
-            pointers[4],
-        )
-        return lambda keep=(a, b, c): run(*args, 0, 0, 0, 0)
+        fields = [at_a, *sa, at_b, *sb, at_c, sc[0], *sizes, at_init, 0, unit, floor, at_scratch, 0, 0, 0, 0]
+        table = np.array(fields, "u8")
+        address = table.ctypes.data
+        return lambda keep=(a, b, c, table): run(address)
 
     return bind
 

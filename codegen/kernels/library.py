@@ -8,7 +8,9 @@ from graphc.codegen import cache
 from graphc.codegen.kernels.large import large_driver
 from graphc.codegen.kernels.packers import packers
 from graphc.codegen.kernels.product import narrow_driver, narrow_rows, product
+from graphc.codegen.kernels.row import ROWS, add_rows, row_driver
 from graphc.codegen.kernels.strategy import Strategy, strategy
+from graphc.codegen.kernels.stream import finish, stream_driver
 from graphc.codegen.kernels.tiles import KINDS, microkernels, table
 from graphc.codegen.loader import Code, compile_object
 from graphc.codegen.target import Target
@@ -18,7 +20,18 @@ from graphc.codegen.text import module
 def library_text(s: Strategy, target: Target) -> str:
     """The module that defines `product_<dtype>`: microkernels, packers, drivers."""
     tables = [table(s, kind) for kind in KINDS]
-    functions = [*microkernels(s), *packers(s), narrow_driver(s), large_driver(s), product(s)]
+    functions = [
+        *microkernels(s),
+        *packers(s),
+        finish(s.t),
+        add_rows(s.t, 1),
+        add_rows(s.t, ROWS),
+        row_driver(s),
+        stream_driver(s),
+        narrow_driver(s),
+        large_driver(s),
+        product(s),
+    ]
     return module(*functions, target=target, top="\n".join([*tables, narrow_rows(s)]))
 
 

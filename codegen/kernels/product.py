@@ -154,5 +154,8 @@ def product(s: Strategy) -> str:
     thin = f(f"icmp sle i64 %n, {s.width}")
     names = ", ".join(f"{part.replace(' noalias', '')}" for part in arguments(t).split(", "))
     driver = f.select("ptr", f.either(few, thin), f"@product_narrow_{t.dtype}", f"@product_large_{t.dtype}")
+    along = f.both(few, f.equal("%b_col", 1))
+    driver = f.select("ptr", along, f"@product_stream_{t.dtype}", driver)
+    driver = f.select("ptr", f.both(along, f.equal("%m", 1)), f"@product_row_{t.dtype}", driver)
     f.do(f"call void {driver}({names})")
     return f.text()

@@ -34,6 +34,9 @@ class Strategy:
     nc: int
     few_rows: int
     few_vectors: int
+    run: int
+    depth: int
+    row_run: int
 
     @property
     def width(self) -> int:
@@ -75,9 +78,12 @@ def strategy(dtype: str, target: Target) -> Strategy:
         rows,
         vectors,
         narrow,
-        kc=384 if t.size == 4 else 256,
+        kc=400,
         mc=144,
-        nc=2048 // t.size * 2,
+        nc=4096 // t.size,
         few_rows=8,
         few_vectors=4,
+        run=2048 // t.size,
+        depth=8,
+        row_run=16384 // t.size,
     )

@@ -37,7 +37,8 @@ FULL = Kind("full", True, "packed", False)
 EDGE = Kind("edge", True, "packed", True)
 COPY = Kind("copy", True, "copied", False)
 STRIDED = Kind("strided", False, "in place", True)
-KINDS = (FULL, EDGE, COPY, STRIDED)
+STREAM = Kind("stream", False, "in place", False)  # adds to accumulators at %copy, of row stride %c_row
+KINDS = (FULL, EDGE, COPY, STRIDED, STREAM)
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,14 @@ def kernel_name(kind: Kind, t: Element, nrv: int, mr: int) -> str:
 def microkernel(t: Element, kind: Kind, nrv: int, mr: int) -> str:
     """c[mr, n] for (nrv - 1) * lanes < n <= nrv * lanes; strides are in elements."""
     f = Function(kernel_name(kind, t, nrv, mr), ARGUMENTS.format(T=t.name), linkage="internal")
+    if kind is STREAM:
+        _add_to_sums(f, t, nrv, mr)
+        return f.text()
     masks: list[str | None] = [None] * nrv
     if kind.masked:
         masks[-1] = f.lanes_below(t, f.sub("%n", (nrv - 1) * t.lanes))
     _prefetch_c(f, t, nrv, mr)
-    acc = _sum_over_k(f, t, kind, nrv, mr)
+    acc = _sum_over_k(f, t, kind, nrv, mr, ["zeroinitializer"] * (mr * nrv))
     _write_c(f, t, masks, mr, acc)
     return f.text()
 
@@ -84,9 +88,16 @@ def _prefetch_c(f: Function, t: Element, nrv: int, mr: int) -> None:
             f.prefetch(f.at(t.name, row, v * t.lanes))
 
 
-def _sum_over_k(f: Function, t: Element, kind: Kind, nrv: int, mr: int) -> list[str]:
+def _add_to_sums(f: Function, t: Element, nrv: int, mr: int) -> None:
+    rows = [f.at(t.name, "%copy", f.mul("%c_row", i)) for i in range(mr)]
+    places = [f.at(t.name, row, v * t.lanes) for row in rows for v in range(nrv)]
+    for p, x in zip(places, _sum_over_k(f, t, STREAM, nrv, mr, [f.vload(t, p) for p in places])):
+        f.vstore(t, x, p)
+
+
+def _sum_over_k(f: Function, t: Element, kind: Kind, nrv: int, mr: int, sums: list[str]) -> list[str]:
     pointers = [("ptr", "%a"), ("ptr", "%b"), ("ptr", "%copy")]
-    carry = pointers + [(t.vec, "zeroinitializer")] * (mr * nrv)
+    carry = pointers + [(t.vec, x) for x in sums]
     main = f(f"and i64 %k, {-UNROLL}")
     with f.loop(0, main, UNROLL, carry) as l:
         l.next = _steps(f, t, kind, nrv, mr, l.values, UNROLL)
@@ -134,7 +145,7 @@ def _step(
     """One k: nrv loads of B, a broadcast of A per row, and their products."""
     b, copy, offset = where
     start = offset if kind.b == "packed" else 0
-    if kind.b != "packed":
+    if kind in (COPY, STRIDED):
         soon = f.at(t.name, b, f.mul("%b_row", AHEAD))
         for v in range(0, nrv, max(1, 64 // (t.lanes * t.size))):
             f.prefetch(f.at(t.name, soon, v * t.lanes))
@@ -166,7 +177,7 @@ def _write_c(f: Function, t: Element, masks: list[str | None], mr: int, acc: lis
 
 def shapes(s: Strategy, kind: Kind) -> dict[int, int]:
     """The most rows of a tile of each number of vectors, of a kind."""
-    return s.narrow if kind is STRIDED else dict.fromkeys(range(1, s.vectors + 1), s.rows)
+    return s.narrow if kind in (STRIDED, STREAM) else dict.fromkeys(range(1, s.vectors + 1), s.rows)
 
 
 def table_name(kind: Kind, t: Element) -> str:
