@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from graphc import ops
 from graphc.backend import epsilon
 from graphc.lookup import Configured, Lookup
 
@@ -29,8 +30,6 @@ class MaxNorm(Constraint):
         self.max_value, self.axis = max_value, axis
 
     def __call__(self, w: Any) -> Any:
-        from graphc import ops
-
         norms = _norms(w, self.axis)
         return w * (ops.clip(norms, 0.0, self.max_value) / (epsilon() + norms))
 
@@ -42,8 +41,6 @@ class NonNeg(Constraint):
     """Replaces negative elements by 0."""
 
     def __call__(self, w: Any) -> Any:
-        from graphc import ops
-
         return ops.maximum(w, 0.0)
 
 
@@ -80,8 +77,6 @@ class MinMaxNorm(Constraint):
         self.min_value, self.max_value, self.rate, self.axis = min_value, max_value, rate, axis
 
     def __call__(self, w: Any) -> Any:
-        from graphc import ops
-
         norms = _norms(w, self.axis)
         wanted = self.rate * ops.clip(norms, self.min_value, self.max_value) + (1.0 - self.rate) * norms
         return w * (wanted / (epsilon() + norms))
@@ -92,8 +87,6 @@ class MinMaxNorm(Constraint):
 
 
 def _norms(w: Any, axis: int | Sequence[int]) -> Any:
-    from graphc import ops
-
     along = axis if isinstance(axis, int) else tuple(axis)
     return ops.sqrt(ops.sum(ops.square(w), axis=along, keepdims=True))
 

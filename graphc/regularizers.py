@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc import ops
 from graphc.ir.errors import ArgumentError, ShapeError
 from graphc.lookup import Configured, Lookup
 
@@ -33,8 +34,6 @@ class L1L2(Regularizer):
         self.l1, self.l2 = _factor(l1 or 0.0, "l1"), _factor(l2 or 0.0, "l2")
 
     def __call__(self, x: Any) -> Any:
-        from graphc import ops
-
         terms = []
         if self.l1:
             terms.append(self.l1 * ops.sum(ops.abs(x)))
@@ -80,8 +79,6 @@ class OrthogonalRegularizer(Regularizer):
         self.factor, self.mode = _factor(factor, "factor"), mode
 
     def __call__(self, x: Any) -> Any:
-        from graphc import ops
-
         if len(x.shape) != 2:
             raise ShapeError(f"OrthogonalRegularizer takes a matrix, but got shape {tuple(x.shape)}")
         rows = x if self.mode == "rows" else ops.transpose(x)

@@ -91,7 +91,7 @@ def _from_dict(value: Mapping[str, Any], slots: Slots, what: str) -> Named:
         raise ArgumentError(
             f"{what} has arrays for {_quoted(value)}, but the model's {_kind(what)}s are {_quoted(names)}"
         )
-    chosen = slots or [None] * len(names)
+    chosen: Sequence[Slot | None] = slots or [None] * len(names)
     return [(f"{what}[{name!r}]", value[name], slot) for name, slot in zip(names, chosen)]
 
 
