@@ -42,7 +42,7 @@ class Frame:
                 self.table[place] = scalar_of[slot.index].ctypes.data
         self.table[layout.scratch_at] = base + arena.arena_bytes
         self.table[layout.symbols_at : layout.copies_at] = [sizes[s] for s in layout.symbols]
-        self.table[layout.copies_at :] = layout.copy_bytes(sizes)
+        self.table[layout.copies_at :] = [*layout.copy_bytes(sizes), *layout.output_bytes(sizes)]
 
 
 class Pool:

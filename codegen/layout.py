@@ -1,7 +1,7 @@
 """The table that native code works on: 8-byte slots with pointers and sizes, of one call at a time.
 
     inputs | outputs with dimensions | their sizes, as the entry checks them | weights | scalar outputs
-    | arena | scratch | symbols | bytes of the final copies
+    | arena | scratch | symbols | bytes of the final copies | bytes of the outputs
 
 Kernels get the address of the table as their buffers, and the address of its symbols as their sizes.
 """
@@ -83,9 +83,23 @@ class Layout:
         return self.symbols_at + len(self.symbols)
 
     @cached_property
+    def output_bytes_at(self) -> int:
+        """The place of the number of bytes of the first output that has dimensions."""
+        return self.copies_at + len(self.plan.copies)
+
+    @cached_property
     def slots(self) -> int:
         """The length of the table."""
-        return self.copies_at + len(self.plan.copies)
+        return self.output_bytes_at + len(self.arrays) - len(self.inputs)
+
+    @cached_property
+    def scalar_places(self) -> dict[int, int]:
+        """The place of the pointer of each output without dimensions, by its number."""
+        return {
+            slot.index: place
+            for slot, place in zip(self.plan.slots, self.places)
+            if slot.kind == "output" and not self.outputs[slot.index].rank
+        }
 
     @cached_property
     def slot_of(self) -> dict[str, int]:
@@ -100,6 +114,11 @@ class Layout:
     def copy_bytes(self, sizes: Sizes) -> list[int]:
         """The number of bytes of each final copy."""
         return [dims.evaluate(self.plan.slots[c.source].size, sizes) for c in self.plan.copies]
+
+    def output_bytes(self, sizes: Sizes) -> list[int]:
+        """The number of bytes of each output that has dimensions."""
+        arrays = self.arrays[len(self.inputs) :]
+        return [dims.evaluate(t.size, sizes) * t.dtype.itemsize for t in arrays]
 
     # -- text -------------------------------------------------------------------------------------------
     def to_json(self) -> str:

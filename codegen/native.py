@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from graphc.codegen import entry
+from graphc.codegen.call_entry import call_symbols
 from graphc.codegen.failures import failure
-from graphc.codegen.frames import Pool
+from graphc.codegen.frames import Frame, Pool
 from graphc.codegen.kernels.library import product_symbols
 from graphc.codegen.layout import Layout
 from graphc.codegen.loader import Code, compile_object
@@ -40,7 +41,7 @@ class NativeProgram:
         self._stored: ObjectCache | None = None
         artifact = self._artifact()
         self.layout: Layout = artifact.layout
-        symbols = entry.symbols()
+        symbols = call_symbols()
         for dtype in self.layout.products:
             symbols = symbols | product_symbols(dtype, self.target)
         self.code = Code([artifact.data], self.target, symbols)
@@ -75,9 +76,12 @@ class NativeRunner:
     def __init__(self, program: NativeProgram, weights: Arrays) -> None:
         self.program, self.weights = program, weights
         self._pools: dict[tuple[int, ...], Pool] = {}
-        self._current: Pool | None = None
-        self._guard = threading.Lock() if program.pipeline.traced.updates else nullcontext()
-        self.fast: Callable[..., Any] | None = self._fast if program.entry is not None else None
+        self._free: list[Frame] = []  # those of the sizes of the last general call
+        self._entry = program.entry
+        updates = bool(program.pipeline.traced.updates)
+        self._guard = threading.Lock() if updates else nullcontext()
+        quick = self._fast_alone if updates else self._fast
+        self.fast: Callable[..., Any] | None = quick if program.entry is not None else None
 
     def _pool(self, sizes: Sizes) -> Pool:
         key = tuple(sizes.values())
@@ -87,24 +91,24 @@ class NativeRunner:
             while len(self._pools) >= POOLS:
                 self._pools.pop(next(iter(self._pools)), None)
             self._pools[key] = pool
-        self._current = pool
+        self._free = pool.free
         return pool
 
     def _fast(self, *inputs: Any) -> Any:
         """A call with arrays that fit the sizes of the last one; else NotImplemented."""
-        pool = self._current
-        if pool is None:
+        free = self._free
+        try:
+            frame = free.pop()
+        except IndexError:
             return NotImplemented
-        frame = pool.take()
-        outputs = pool.outputs()
+        result = self._entry(frame.table, *inputs)
+        free.append(frame)
+        return result
+
+    def _fast_alone(self, *inputs: Any) -> Any:
+        """The same for a graph that writes weights: one call at a time."""
         with self._guard:
-            status = self.program.entry(frame.table, *inputs, *outputs)
-            scalars = [x[()] for x in frame.scalars]
-        pool.free.append(frame)
-        if status != 0:  # NotImplemented, or a failure that `run` will meet again
-            return NotImplemented
-        values = pool.arranged(outputs, scalars)
-        return values[0] if len(values) == 1 else values
+            return self._fast(*inputs)
 
     def run(self, inputs: Arrays, sizes: Sizes) -> tuple[np.ndarray, ...]:
         """Run the step through ctypes, which takes any arrays."""

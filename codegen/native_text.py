@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from graphc.codegen.call_entry import call_entry_text, call_globals
 from graphc.codegen.emit_llvm import KernelText, emit_kernel, module_text
-from graphc.codegen.entry import entry_globals, entry_text
 from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.layout import Layout
 from graphc.codegen.target import Target
@@ -31,9 +31,8 @@ def kernel_text(step: KernelStep, layout: Layout, target: Target) -> KernelText:
 def native_text(kernels: Sequence[KernelStep], layout: Layout, target: Target, release_gil: bool) -> str:
     """The module of a step."""
     texts = [kernel_text(k, layout, target) for k in kernels]
-    arguments = [(t.dtype.name, t.rank) for t in layout.arrays]
-    entry = entry_text(ENTRY, STEP, arguments, release_gil, layout.dims_at)
-    texts.append(KernelText(step_text(kernels, layout), tuple(entry_globals().splitlines())))
+    entry = call_entry_text(ENTRY, STEP, layout, release_gil)
+    texts.append(KernelText(step_text(kernels, layout), tuple(call_globals().splitlines())))
     return module_text(texts, target, [entry])
 
 

@@ -1,0 +1,129 @@
+"""A whole call in native code: `entry(table, x0, x1, ...)` checks the arguments, makes the outputs, runs the
+step, and
+gives what the caller wants: an array, a NumPy scalar, or a tuple of them.
+
+Where anything is not exactly as expected, or the step fails, it gives NotImplemented, and Python takes the
+slow road. Outputs begin at a cache line: each is a view of a slightly longer array of bytes. NumPy's C
+functions are looked up in its table of functions, whose order never changes
+(`numpy/_core/code_generators/numpy_api.py`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+
+from graphc.codegen.entry import (
+    _DATA,
+    _call_step,
+    _checked_argument,
+    _checked_frame,
+    _field,
+    _require,
+    entry_globals,
+    symbols,
+)
+from graphc.codegen.layout import Layout
+from graphc.codegen.text import Function
+from graphc.ir.types import TensorType
+
+_NUMPY = {"graphc_new_array": 94, "graphc_set_base": 282, "graphc_scalar": 60}
+_PYTHON = ("PyTuple_New", "PyTuple_SetItem", "Py_DecRef")
+_CARRAY = 0x1 | 0x100 | 0x400  # C-contiguous, aligned, writeable
+
+
+@functools.cache
+def call_symbols() -> dict[str, int]:
+    """The addresses of everything that a call entry refers to."""
+    from numpy._core import _multiarray_umath
+
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    prototype = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
+    table = prototype(ctypes.cast(pointer, ctypes.c_void_p).value or 0)(_multiarray_umath._ARRAY_API, None)
+    functions = (ctypes.c_void_p * (max(_NUMPY.values()) + 1)).from_address(table)
+    found = {name: int(functions[i] or 0) for name, i in _NUMPY.items()}
+    for name in _PYTHON:
+        found[name] = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
+    return symbols() | found
+
+
+def call_globals() -> str:
+    """The declarations that a module with a call entry needs."""
+    return "\n".join(
+        [
+            entry_globals(),
+            "declare ptr @graphc_new_array(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)",
+            "declare i32 @graphc_set_base(ptr, ptr)",
+            "declare ptr @graphc_scalar(ptr, ptr, ptr)",
+        ]
+    )
+
+
+def call_entry_text(name: str, step: str, layout: Layout, release_gil: bool) -> str:
+    """The entry `name` of a layout, which calls `i64 step(ptr table)`."""
+    f = Function(name, "ptr %self, ptr %args, i64 %count", ret="ptr")
+    size = f("alloca i64")
+    _require(f, "i64", "%count", 1 + len(layout.inputs))
+    table = _checked_frame(f, f.load("ptr", "%args"), layout.slots)
+    at = layout.dims_at
+    for i, t in enumerate(layout.inputs):
+        argument = f.load("ptr", f.at("ptr", "%args", i + 1))
+        data = _checked_argument(f, argument, t.dtype.name, t.rank, table, at)
+        f.store("ptr", data, f.at("i64", table, i))
+        at += t.rank
+    results: list[str] = []
+    arrays = [t for t in layout.outputs if t.rank]
+    for i, t in enumerate(arrays):
+        results.append(_new_output(f, t, table, at, layout.output_bytes_at + i, size))
+        data = _field(f, "ptr", results[-1], _DATA)
+        f.store("ptr", data, f.at("i64", table, len(layout.inputs) + i))
+        at += t.rank
+    status = _call_step(f, step, table, release_gil)
+    failed, fine = f.label("failed"), f.label("fine")
+    f.do(f"br i1 {f(f'icmp ne i64 {status}, 0')}, label %{failed}, label %{fine}")
+    f.begin(failed)
+    for array in results:
+        f.do(f"call void @Py_DecRef(ptr {array})")
+    f.do("br label %unexpected")
+    f.begin(fine)
+    f.do(f"ret ptr {_result(f, layout, table, results)}")
+    f.begin("unexpected")
+    f.do("call void @Py_IncRef(ptr @graphc_not_implemented)")
+    return f.text("ptr @graphc_not_implemented")
+
+
+def _new_output(f: Function, t: TensorType, table: str, dims: int, bytes_at: int, size: str) -> str:
+    """A fresh array of the sizes that stand in the table, whose data begins at a cache line."""
+    length = f.add(f.load("i64", f.at("i64", table, bytes_at)), 64)
+    f.store("i64", length, size)
+    raw = _new_array(f, "u8", 1, size, "null", 0)
+    start = f(f"ptrtoint ptr {_field(f, 'ptr', raw, _DATA)} to i64")
+    aligned = f(f"inttoptr i64 {f(f'and i64 {f.add(start, 63)}, -64')} to ptr")
+    array = _new_array(f, t.dtype.name, t.rank, f.at("i64", table, dims), aligned, _CARRAY)
+    f(f"call i32 @graphc_set_base(ptr {array}, ptr {raw})")
+    return array
+
+
+def _new_array(f: Function, dtype: str, rank: int, shape: str, data: str, flags: int) -> str:
+    f.do(f"call void @Py_IncRef(ptr @graphc_dtype_{dtype})")  # the new array takes over a reference
+    call = f"call ptr @graphc_new_array(ptr @graphc_ndarray_type, ptr @graphc_dtype_{dtype}, i32 {rank}"
+    array = f(f"{call}, ptr {shape}, ptr null, ptr {data}, i32 {flags}, ptr null)")
+    f.give_up(f(f"icmp eq ptr {array}, null"), "ptr null")  # NumPy has set a MemoryError
+    return array
+
+
+def _result(f: Function, layout: Layout, table: str, arrays: list[str]) -> str:
+    waiting, places = iter(arrays), layout.scalar_places
+    values = []
+    for i, t in enumerate(layout.outputs):
+        if t.rank:
+            values.append(next(waiting))
+            continue
+        data = f.load("ptr", f.at("ptr", table, places[i]))
+        values.append(f(f"call ptr @graphc_scalar(ptr {data}, ptr @graphc_dtype_{t.dtype.name}, ptr null)"))
+    if len(values) == 1:
+        return values[0]
+    result = f(f"call ptr @PyTuple_New(i64 {len(values)})")
+    for i, value in enumerate(values):
+        f(f"call i32 @PyTuple_SetItem(ptr {result}, i64 {i}, ptr {value})")
+    return result
