@@ -1,13 +1,19 @@
-"""Which program runs a compiled graph: a table of backends, and the checking runner in front of them."""
+"""Which program runs a compiled graph: a table of backends, the checking runner, and the evaluator for the rest.
+
+A graph that has no native form yet (control ops, a kernel that can't be lowered) runs by the evaluator: slower, with
+the same values. That is logged and counted (`reference_fallbacks` of `graphc.stats()`).
+"""
 
 from __future__ import annotations
 
 import importlib
 
+from graphc.codegen.errors import LinkError
 from graphc.codegen.options import Options
 from graphc.codegen.program import Program
 from graphc.codegen.stages import Stages
 from graphc.codegen.stats import STATS
+from graphc.ir.errors import CompileError
 from graphc.ir.graph import Graph
 from graphc.ir.opdef import Kind
 from graphc.passes.log import log
@@ -15,28 +21,28 @@ from graphc.passes.log import log
 MODULES = {"llvm": "native", "numba": "numba_program", "reference": "reference"}
 
 
-def build(pipeline: Stages, options: Options) -> Program:
-    """The program for the graph of a pipeline."""
-    module = importlib.import_module(f"{__package__}.{_module(pipeline, options)}")
-    try:
-        return module.build(pipeline, options)
-    except AssertionError:
-        return importlib.import_module(f"{__package__}.reference").build(pipeline, options)
+def build(pipeline: Stages, options: Options) -> tuple[Program, str]:
+    """The program for the graph of a pipeline, and why it is the evaluator if nobody asked for that."""
+    reason = why_not_native(pipeline.traced) if options.backend != "reference" else None
+    if reason is None:
+        try:
+            return _made("checked" if options.check else MODULES[options.backend], pipeline, options), ""
+        except LinkError:
+            raise
+        except CompileError as error:
+            reason = str(error)
+    STATS.count("reference_fallbacks")
+    log("compile", f"@{pipeline.traced.name} runs by the reference evaluator: {reason}")
+    return _made("reference", pipeline, options), reason
 
 
-def _module(pipeline: Stages, options: Options) -> str:
-    if options.backend == "reference":
-        return MODULES["reference"]
-    reason = why_not_native(pipeline.traced)
-    if reason is not None:
-        STATS.count("reference_fallbacks")
-        log("compile", f"@{pipeline.traced.name} runs by the reference evaluator: {reason}")
-        return MODULES["reference"]
-    return "checked" if options.check else MODULES[options.backend]
+def _made(module: str, pipeline: Stages, options: Options) -> Program:
+    program: Program = importlib.import_module(f"{__package__}.{module}").build(pipeline, options)
+    return program
 
 
 def why_not_native(graph: Graph) -> str | None:
-    """Why the graph can't become one native step; None if it can.
+    """Why the graph can't become one native step; None if nothing is known to speak against it.
 
     >>> from graphc.ir import Builder
     >>> why_not_native(Builder("f").build())

@@ -19,9 +19,8 @@ import numpy as np
 
 from graphc.codegen import backends
 from graphc.codegen import options as option
-from graphc.codegen.backends import why_not_native
 from graphc.codegen.options import Options
-from graphc.codegen.program import Program, Runner, result_of
+from graphc.codegen.program import Runner, result_of
 from graphc.codegen.report import Text
 from graphc.codegen.signature import Signature, Sizes, counted
 from graphc.codegen.stages import StageList, Stages
@@ -80,7 +79,7 @@ class Compiled:
         self.graph, self.options = graph, options
         self.parameters = Signature.of(graph)
         self.pipeline = Stages(graph, options)
-        self.program: Program = backends.build(self.pipeline, options)
+        self.program, self.fallback = backends.build(self.pipeline, options)
         self.last_sizes: Sizes = {}
         self.weights: tuple[np.ndarray, ...] = ()
         self._runner: Runner | None = None
@@ -166,9 +165,8 @@ class Compiled:
         StateError
             The graph has none: it runs by the evaluator.
         """
-        reason = why_not_native(self.graph)
-        if reason is not None:
-            raise StateError(f"{self.parameters.name} runs by the evaluator: {reason}.")
+        if self.fallback:
+            raise StateError(f"{self.parameters.name} runs by the evaluator: {self.fallback}")
         return self._lowered
 
     @cached_property
