@@ -270,13 +270,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A whole kernel. Its status is 0, or i + 1 for `failures[i]`."""
+    """A whole kernel. Its status is 0, or i + 1 for `failures[i]`; `shared` is memory in which one part
+    leaves values for another.
+    """
 
     name: str
     buffers: tuple[Buffer, ...]
     parts: tuple[Part, ...]
     failures: tuple[Failure, ...] = ()
     tables: tuple[Table, ...] = ()
+    shared: tuple[Temporary, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(_kernel_lines(self))
@@ -288,7 +291,7 @@ class Kernel:
     @property
     def temporaries(self) -> tuple[Temporary, ...]:
         """Every temporary of every part; names are unique in a kernel."""
-        found: list[Temporary] = []
+        found = list(self.shared)
         for part in self.parts:
             if isinstance(part, Nest):
                 found += part.temporaries
@@ -325,6 +328,8 @@ def _kernel_lines(kernel: Kernel) -> Iterator[str]:
     yield f"kernel @{kernel.name}({buffers})"
     for i, failure in enumerate(kernel.failures):
         yield f"  status {i + 1}: {failure.error} {failure.message!r}"
+    for temporary in kernel.shared:
+        yield f"  temporary %{temporary.name}: {temporary.dtype}[{temporary.extent}]"
     for table in kernel.tables:
         yield f"  table %{table.name}: {table.dtype}[{len(table.values)}]"
     for part in kernel.parts:

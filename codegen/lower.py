@@ -1,36 +1,27 @@
 """A `kernel` node of the final graph -> loop nests.
 
-The outputs of the region are divided into parts: those that a product gives, those around reductions over the
-same axes, and those that need neither. Each part becomes one nest (or product); every value inside is
-computed backwards from its store.
+`passes/clusters` says how the region divides into parts; each part becomes one nest (or product), and every
+value inside is computed backwards from where it is stored. What one part computes for another lies in memory
+of the kernel's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from graphc.codegen import index_maps
 from graphc.codegen.collapse import collapse
-from graphc.codegen.loops import Buffer, Kernel, Part
+from graphc.codegen.loops import Buffer, Kernel, Nest, Stage, Store, Temporary
+from graphc.codegen.loops import Part as Loops
 from graphc.codegen.lower_map import lower_map
-from graphc.codegen.lower_ordered import ORDERED, lower_ordered
+from graphc.codegen.lower_ordered import lower_ordered
 from graphc.codegen.lower_product import lower_product
 from graphc.codegen.lower_reduce import lower_reduce
-from graphc.codegen.scalar import Scalars
+from graphc.codegen.scalar import OUTER, Scalars
 from graphc.codegen.values import Values
-from graphc.ir import Graph, Kind, Node, Value
-from graphc.ir.dims import Shape
-
-
-@dataclass(frozen=True)
-class Group:
-    """Outputs of a region that one nest computes: by a product, around reductions of the shape over the axes,
-    or neither.
-    """
-
-    kind: str
-    shape: Shape
-    axes: tuple[int, ...] = ()
+from graphc.ir import Kind, Node, Value
+from graphc.ir.errors import CompileError
+from graphc.passes.clusters import Part, divide
 
 
 def lower(node: Node, name: str = "", in_place: Mapping[str, str] | None = None) -> Kernel:
@@ -39,72 +30,94 @@ def lower(node: Node, name: str = "", in_place: Mapping[str, str] | None = None)
     `in_place` says which results take the place of which operands in memory; where it is not given, any
     result may take the place of any operand of its type.
     """
-    (region,) = node.regions
-    inputs = {v: x.name for v, x in zip(region.inputs, node.operands)}
-    outputs = [(r.name, v) for r, v in zip(node.results, region.outputs)]
-    scalars = Scalars()
-    for buffer in dict.fromkeys([*inputs.values(), *(n for n, _ in outputs)]):
-        scalars.fresh(buffer)
-    values = Values(region, inputs, scalars)
-    parts: list[Part] = []
-    for group, members in divide(region, outputs).items():
-        values.start()
-        if group.kind == "product":
-            parts.append(lower_product(values, members, in_place))
-        elif group.kind == "ordered":
-            parts.extend(lower_ordered(values, members))
-        elif group.kind == "map":
-            parts.append(lower_map(values, members, group.shape))
-        else:
-            parts.append(lower_reduce(values, members, group.shape, group.axes))
-    return Kernel(
-        name or node.results[0].name,
-        _buffers(node),
-        tuple(collapse(p) for p in parts),
-        tuple(values.failures),
-        tuple(values.tables.values()),
-    )
+    return _Lowering(node, in_place).kernel(name or node.results[0].name)
+
+
+class _Lowering:
+    def __init__(self, node: Node, in_place: Mapping[str, str] | None) -> None:
+        (region,) = node.regions
+        self.node, self.region, self.in_place = node, region, in_place
+        self.inputs = {v: x.name for v, x in zip(region.inputs, node.operands)}
+        self.results: dict[Value, list[str]] = {}
+        for result, value in zip(node.results, region.outputs):
+            self.results.setdefault(value, []).append(result.name)
+        self.scalars = Scalars()
+        for buffer in dict.fromkeys([*self.inputs.values(), *(r.name for r in node.results)]):
+            self.scalars.fresh(buffer)
+        self.values = Values(region, dict(self.inputs), self.scalars)
+        self.shared: list[Temporary] = []
+        self.loops: list[Loops] = []
+        self.copies: list[tuple[str, str, Value]] = []
+
+    def kernel(self, name: str) -> Kernel:
+        """All parts in order, then the copies of results that had to wait."""
+        parts = divide(self.region).parts
+        for i, part in enumerate(parts):
+            later = {v for p in parts[i + 1 :] for v in p.inputs}
+            self._part(part, later)
+        for target, source, value in self.copies:
+            self.loops.append(self._copy(target, source, value))
+        return Kernel(
+            name,
+            _buffers(self.node),
+            tuple(collapse(p) for p in self.loops),
+            tuple(self.values.failures),
+            tuple(self.values.tables.values()),
+            tuple(self.shared),
+        )
+
+    def _part(self, part: Part, later: set[Value]) -> None:
+        outputs = []
+        for value in part.outputs:
+            names = self.results.get(value, [])
+            waits = not names or any(self._overwrites(n, later) for n in names)
+            if waits:
+                names, wanted = [self._temporary(value)], names
+                self.copies += [(n, names[0], value) for n in wanted]
+            outputs += [(n, value) for n in names]
+        self.values.start()
+        self.loops += self._loops(part, outputs)
+        for name, value in reversed(outputs):
+            self.values.buffers[value] = name
+
+    def _overwrites(self, result: str, later: set[Value]) -> bool:
+        """Whether a result takes the place of something that a later part reads."""
+        read = {self.inputs[v]: v for v in later if v in self.inputs}
+        if self.in_place is not None:
+            return self.in_place.get(result) in read
+        own = next(r.type for r in self.node.results if r.name == result)
+        return any(v.type == own for v in read.values())
+
+    def _temporary(self, value: Value) -> str:
+        name = self.scalars.fresh(value.name)
+        self.shared.append(Temporary(name, value.type.dtype, value.type.size))
+        return name
+
+    def _loops(self, part: Part, outputs: list[tuple[str, Value]]) -> list[Loops]:
+        values = self.values
+        if part.kind == "contract":
+            return [lower_product(values, part.anchor, outputs, self.in_place)]
+        if part.kind in ("scatter", "scan"):
+            return list(lower_ordered(values, outputs))
+        if part.kind in ("reduce", "rows"):
+            return [lower_reduce(values, outputs, part.shape, part.reduced, self.in_place)]
+        if part.kind == "outside" and part.anchor.op.kind is not Kind.VIEW:
+            raise CompileError(f"'{part.anchor.op.name}' can't be computed in a kernel")
+        return [lower_map(values, outputs, part.shape)]
+
+    def _copy(self, target: str, source: str, value: Value) -> Nest:
+        self.values.start()
+        self.values.buffers[value] = source
+        indices = tuple(self.values.axis(f"i{axis}", d, OUTER) for axis, d in enumerate(value.type.shape))
+        element = self.values.at(value, indices)
+        store = Store(target, index_maps.linear(indices, value.type.shape), element.name)
+        axes = tuple(self.values.loop(i.terms[0][0]) for i in indices if i.terms)
+        body = (*self.scalars.code[OUTER], store)
+        lane = axes[-1].name if axes else None
+        return Nest(axes, (Stage((), body),), lane, start=tuple(self.scalars.code[0]))
 
 
 def _buffers(node: Node) -> tuple[Buffer, ...]:
     found = {x.name: Buffer(x.name, x.type.dtype, x.type.size) for x in node.operands}
     found |= {r.name: Buffer(r.name, r.type.dtype, r.type.size, output=True) for r in node.results}
     return tuple(found.values())
-
-
-def divide(region: Graph, outputs: list[tuple[str, Value]]) -> dict[Group, list[tuple[str, Value]]]:
-    """Which outputs one nest computes together."""
-    reductions = {n.op.kind is Kind.REDUCTION: n for n in region.nodes}
-    shapes = {_reduced(n) for n in region.nodes if n.op.kind is Kind.REDUCTION}
-    groups: dict[Group, list[tuple[str, Value]]] = {}
-    for name, value in outputs:
-        cone = _cone(region, value)
-        inner = {_reduced(n) for n in cone if n.op.kind is Kind.REDUCTION}
-        if any(n.op.name in ORDERED for n in cone):
-            group = Group("ordered", value.type.shape)
-        elif any(n.op.kind is Kind.CONTRACTION for n in cone):
-            group = Group("product", value.type.shape)
-        elif inner:
-            group = Group("reduce", *max(inner, key=lambda s: len(s[0])))
-        elif reductions.get(True) is not None and any(value.type.shape == s for s, _ in shapes):
-            group = Group("reduce", *next(s for s in shapes if s[0] == value.type.shape))
-        else:
-            group = Group("map", value.type.shape)
-        groups.setdefault(group, []).append((name, value))
-    return groups
-
-
-def _reduced(node: Node) -> tuple[Shape, tuple[int, ...]]:
-    axes = (node.attrs["axis"],) if "axis" in node.attrs else tuple(node.attrs["axes"])
-    return node.operands[0].type.shape, axes
-
-
-def _cone(region: Graph, value: Value) -> set[Node]:
-    found: set[Node] = set()
-    todo = [value]
-    while todo:
-        node = region.producers.get(todo.pop())
-        if node is not None and node not in found:
-            found.add(node)
-            todo += node.operands
-    return found

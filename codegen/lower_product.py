@@ -16,14 +16,15 @@ from graphc.codegen.loops import Fold, Matrix, Nest, Offset, Product, Stage, Sto
 from graphc.codegen.lower_map import Outputs
 from graphc.codegen.scalar import BODY, OUTER, START, Scalar
 from graphc.codegen.values import Guard, Values, split
-from graphc.ir import Kind, Node, Value
+from graphc.ir import Node, Value
 from graphc.ir.dims import Dim, Shape, product
 from graphc.ir.errors import CompileError
 
 
-def lower_product(values: Values, outputs: Outputs, in_place: Mapping[str, str] | None) -> Product | Nest:
-    """The product in the cone of the outputs, with everything that follows it element by element."""
-    node = next(n for n in values.region.nodes if n.op.kind is Kind.CONTRACTION)
+def lower_product(
+    values: Values, node: Node, outputs: Outputs, in_place: Mapping[str, str] | None
+) -> Product | Nest:
+    """A product, with everything that follows it element by element."""
     if not node.result.type.dtype.is_floating:
         return _integer_product(values, node, outputs)
     operands = _Operands(values, node)

@@ -7,6 +7,8 @@ divides and stores
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from graphc.codegen import index_maps
 from graphc.codegen.index_maps import ZERO, Indices
 from graphc.codegen.loops import Fold, Nest, Offset, Stage, Store, Temporary
@@ -40,14 +42,33 @@ EMPTY = {"max": "maximum", "min": "minimum"}
 ARGUMENT = ("argmax", "argmin")
 
 
-def lower_reduce(values: Values, outputs: Outputs, shape: Shape, axes: tuple[int, ...]) -> Nest:
-    """A nest over the kept axes, with a stage per level of reductions over the others."""
-    return _Reduce(values, outputs, shape, axes).nest()
+def lower_reduce(
+    values: Values,
+    outputs: Outputs,
+    shape: Shape,
+    axes: tuple[int, ...],
+    in_place: Mapping[str, str] | None = None,
+) -> Nest:
+    """A nest over the kept axes, with a stage per level of reductions over the others.
+
+    A result that takes the place of an operand (`in_place`; any of its type where that is not given) is
+    stored in the last stage, when nothing reads the operand any more.
+    """
+    return _Reduce(values, outputs, shape, axes, in_place).nest()
 
 
 class _Reduce:
-    def __init__(self, values: Values, outputs: Outputs, shape: Shape, axes: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        values: Values,
+        outputs: Outputs,
+        shape: Shape,
+        axes: tuple[int, ...],
+        in_place: Mapping[str, str] | None,
+    ) -> None:
         self.values, self.outputs, self.shape, self.axes = values, outputs, shape, axes
+        self.in_place = in_place
+        self.last = 0
         self.levels: dict[Value, int] = {}
         self.indices: Indices = tuple(
             values.axis(f"{'j' if axis in axes else 'i'}{axis}", d, BODY if axis in axes else OUTER)
@@ -70,11 +91,15 @@ class _Reduce:
     def level(self, value: Value) -> int:
         """How many reductions, one after the other, a value depends on."""
         if value not in self.levels:
-            node = self.values.region.producers.get(value)
+            node = self._producer(value)
             below = [self.level(x) for x in node.operands] if node else []
             folds = node is not None and node.op.kind is Kind.REDUCTION
             self.levels[value] = max(below, default=0) + (1 if folds else 0)
         return self.levels[value]
+
+    def _producer(self, value: Value) -> Node | None:
+        """What this nest computes a value by; None if it lies in memory."""
+        return None if value in self.values.buffers else self.values.region.producers.get(value)
 
     def reductions(self) -> list[Node]:
         """The reductions that the outputs need, in order."""
@@ -82,7 +107,7 @@ class _Reduce:
         todo = [v for _, v in self.outputs]
         while todo:
             value = todo.pop()
-            node = self.values.region.producers.get(value)
+            node = self._producer(value)
             if node is not None and value not in needed:
                 needed.add(value)
                 todo += node.operands
@@ -92,10 +117,11 @@ class _Reduce:
     def nest(self) -> Nest:
         reductions = self.reductions()
         levels = [self.level(n.result) for n in reductions] + [self.level(v) for _, v in self.outputs]
+        self.last = max(levels)
         if self.rows and self.inner:
-            self._choose_temporaries(reductions, max(levels))
+            self._choose_temporaries(reductions, self.last)
         self.values.hook = self._kept
-        for stage in range(max(levels) + 1):
+        for stage in range(self.last + 1):
             self._stage(stage, [n for n in reductions if self.level(n.operands[0]) == stage])
         self.values.hook = None
         self._flush()
@@ -110,7 +136,7 @@ class _Reduce:
 
     def _stage(self, number: int, reductions: list[Node]) -> None:
         scalars = self.values.scalars
-        whole = self._outputs_at(number, self.shape)
+        whole = self._outputs_at(number)
         results = [(n, self._folded(n)) for n in reductions]
         for buffer, value in whole:
             element = self.values.at(value, self.indices)
@@ -149,8 +175,17 @@ class _Reduce:
             self.stages.append(Stage((), tuple(outer)))
         outer.clear()
 
-    def _outputs_at(self, number: int, shape: Shape) -> Outputs:
-        return [(b, v) for b, v in self.outputs if v.type.shape == shape and self.level(v) == number]
+    def _outputs_at(self, number: int) -> Outputs:
+        """The outputs of the nest's whole shape that a stage stores."""
+        whole = [(b, v) for b, v in self.outputs if v.type.shape == self.shape]
+        return [
+            (b, v) for b, v in whole if (self.last if self._overwrites(b, v) else self.level(v)) == number
+        ]
+
+    def _overwrites(self, buffer: str, value: Value) -> bool:
+        if self.in_place is not None:
+            return buffer in self.in_place
+        return any(v.type == value.type for v in self.values.buffers)
 
     # -- folds -----------------------------------------------------------------------------------------------
     def _folded(self, node: Node) -> Scalar:
@@ -194,11 +229,11 @@ class _Reduce:
         seen: set[Value] = set()
         for stage in range(last + 1):
             roots = [n.operands[0] for n in reductions if self.level(n.operands[0]) == stage]
-            roots += [v for _, v in self._outputs_at(stage, self.shape)]
+            roots += [v for _, v in self._outputs_at(stage)]
             mine: set[Value] = set()
             while roots:
                 value = roots.pop()
-                node = self.values.region.producers.get(value)
+                node = self._producer(value)
                 if node is None or value in mine or node.op.kind is Kind.REDUCTION:
                     continue
                 mine.add(value)

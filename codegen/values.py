@@ -8,7 +8,7 @@ where the condition holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,7 @@ class Values:
     """
 
     region: Graph
-    buffers: Mapping[Value, str]
+    buffers: dict[Value, str]
     scalars: Scalars
     extents: dict[str, Dim] = field(default_factory=dict)
     known: dict[Value, tuple[Indices, Scalar]] = field(default_factory=dict)
