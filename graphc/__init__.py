@@ -2,8 +2,8 @@
 
     >>> import graphc
     >>> from graphc.layers import Dense
-    >>> model = graphc.Sequential([graphc.Input((784,)), Dense(32, activation="relu"), Dense(10,
-    activation="softmax")])
+    >>> layers = [graphc.Input((784,)), Dense(32, activation="relu"), Dense(10, activation="softmax")]
+    >>> model = graphc.Sequential(layers)
     >>> model.output_shape
     (None, 10)
 
