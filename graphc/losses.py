@@ -35,11 +35,14 @@ def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
 
 
 def match_ranks(x: Any, y: Any) -> tuple[Any, Any]:
-    """A last axis of size 1 that only one of the two has is dropped from it."""
-    if len(x.shape) == len(y.shape) + 1 and x.shape[-1] == 1:
-        x = ops.squeeze(x, axis=-1)
+    """A last axis of size 1 that only one of the two has: the other gets it if it has one axis, else it is dropped."""
+    if len(x.shape) == len(y.shape) + 1:
+        y, x = match_ranks(y, x)
     elif len(y.shape) == len(x.shape) + 1 and y.shape[-1] == 1:
-        y = ops.squeeze(y, axis=-1)
+        if len(x.shape) == 1:
+            x = ops.expand_dims(x, axis=-1)
+        else:
+            y = ops.squeeze(y, axis=-1)
     return x, y
 
 

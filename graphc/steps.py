@@ -9,6 +9,8 @@ outputs in "predict" mode.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,14 +124,18 @@ class Step:
         model, objective = self.model, self.model.objective
         padded = targets + [None] * (len(predictions) - len(targets))
         place = trace.place()
-        with trace.inside("loss", place, trace.training):
+
+        def part(name: str) -> AbstractContextManager[None]:
+            return trace.inside(name, replace(place, layer=name), trace.training)
+
+        with part("loss"):
             objective.build(model.output_names, padded, predictions)
             extra = [*trace.losses, *_penalties(model, trace)]
             total = objective.total_loss(padded, predictions, weights, extra)
-        with trace.inside("metrics", place, trace.training):
+        with part("metrics"):
             objective.update_metrics(padded, predictions, weights)
         if trace.training:
-            with trace.inside(model.optimizer.name, place, True):
+            with part(model.optimizer.name):
                 trained = [v for v in model.trainable_weights if v.dtype.kind == "f"]
                 model.optimizer.apply(trace, gradients(trace, total, trained), trained)
 

@@ -81,10 +81,10 @@ define(
 define(
     "abs",
     ELEMENTWISE,
-    "The absolute value. The gradient at 0 is 0.",
+    "The absolute value. The gradient at 0 is 1, as in JAX, whose numbers Keras's reference results have.",
     infer=unary_number,
     evaluate=np.abs,
-    vjp=lambda b, x, out, ct: (ct * b.sign(x),),
+    vjp=lambda b, x, out, ct: (ct * b.select(b.equal(x, 0), 1, b.sign(x)),),
     samples=unary(-100, 100, NUMBERS, kinks=(0,)),
 )
 define(
