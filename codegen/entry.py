@@ -39,8 +39,8 @@ _CONTIGUOUS_ALIGNED = 0x1 | 0x100
 _WRITEABLE = 0x400
 _METH_FASTCALL = 0x80
 
-_DTYPES = {
-    "bool": np.bool_,
+_DTYPES: dict[str, np.dtype] = {
+    "bool": np.dtype(np.bool_),
     **{f"{kind}{8 * size}": np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)},
     **{f"f{8 * size}": np.dtype(f"f{size}") for size in (4, 8)},
 }
@@ -73,7 +73,7 @@ def layout_is_known() -> bool:
 def symbols() -> dict[str, int]:
     """The addresses in this process of everything that an entry refers to."""
     objects: dict[str, object] = {_ARRAY_TYPE: np.ndarray, _NOT_IMPLEMENTED: NotImplemented}
-    objects |= {f"graphc_dtype_{name}": np.dtype(kind) for name, kind in _DTYPES.items()}
+    objects |= {f"graphc_dtype_{name}": kind for name, kind in _DTYPES.items()}
     functions = {
         name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value for name in _FUNCTIONS
     }

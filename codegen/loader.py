@@ -138,7 +138,7 @@ class Code:
         `arguments` has a letter each: p an ndarray or an address, i an int64, f a float, d a double;
         `result` likewise, or nothing.
         """
-        types = {
+        types: dict[str, Any] = {
             "p": ctypes.c_void_p,
             "i": ctypes.c_int64,
             "f": ctypes.c_float,

@@ -22,7 +22,7 @@ from graphc.codegen.target import LLVM_LOCK, Target
 def _address_class() -> type:
     from numba import types
 
-    class Address(types.WrapperAddressProtocol):  # type: ignore[misc]
+    class Address(types.WrapperAddressProtocol):
         """A native function that @njit code may call; it holds what the function lives in."""
 
         def __init__(self, address: int, signature: Any, keep: object) -> None:
@@ -80,7 +80,8 @@ def link_scalar(function: Callable[..., Any], name: str, arguments: Sequence[str
     import numba
     from numba import types
 
-    compiled = numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    options: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled: Any = numba.njit(**options)(function)
     kinds = tuple(getattr(types, _NUMBA_NAMES[a]) for a in arguments)
     with LLVM_LOCK:
         compiled.compile(kinds)

@@ -78,7 +78,7 @@ def strategy(dtype: str, target: Target) -> Strategy:
         rows,
         vectors,
         narrow,
-        kc=400,
+        kc=384 if t.size == 4 else 400,
         mc=144,
         nc=4096 // t.size,
         few_rows=8,

@@ -57,9 +57,8 @@ def stream_driver(s: Strategy) -> str:
             block = k_block(f, t, pc.i, blocks)
             b = f.at(t.name, "%b", f.add(f.mul(block.start, "%b_row"), jb.i))
             see_panel(f, "true", b, "%b_row", block, jb.i, n)
-            f.do(
-                f"call void @llvm.memset.p0.i64(ptr %scratch, i8 0, i64 {f.mul('%m', s.run * t.size)}, i1 false)"
-            )
+            size = f.mul("%m", s.run * t.size)
+            f.do(f"call void @llvm.memset.p0.i64(ptr %scratch, i8 0, i64 {size}, i1 false)")
             with f.loop(0, block.length, s.depth) as kk:
                 depth = f.minimum(f.sub(block.length, kk.i), s.depth)
                 rows = (f.add(block.start, kk.i), f.at(t.name, b, f.mul(kk.i, "%b_row")), depth)
