@@ -7,7 +7,9 @@ bool[B, 3]
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from graphc.ir.dims import Dim, Shape
 from graphc.ir.errors import ArgumentError, DTypeError, ShapeError
@@ -28,7 +30,7 @@ def require_kind(kinds: str, *types: TensorType) -> None:
 def operands(kinds: str, count: int, result: DType | None = None) -> Callable[..., TensorType]:
     """The `infer` of an elementwise op: `count` operands of one element type, of these kinds, broadcast."""
 
-    def infer(*types: TensorType) -> TensorType:
+    def infer(*types: TensorType, **attrs: Any) -> TensorType:
         if len(types) != count:
             raise ArgumentError(f"takes {count} operand{'s' * (count > 1)}, got {len(types)}")
         require_kind(kinds, *types)
@@ -36,6 +38,19 @@ def operands(kinds: str, count: int, result: DType | None = None) -> Callable[..
         return common.with_dtype(result) if result else common
 
     return infer
+
+
+def with_attributes(infer: Callable[..., Any], defaults: Mapping[str, Any]) -> Callable[..., Any]:
+    """`infer` under a signature with these attributes and their defaults, which it gets as keywords."""
+
+    def typed(*types: TensorType, **attrs: Any) -> Any:
+        return infer(*types, **attrs)
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    types = inspect.Parameter("types", inspect.Parameter.VAR_POSITIONAL)
+    keywords = [inspect.Parameter(name, kind, default=value) for name, value in defaults.items()]
+    typed.__signature__ = inspect.Signature([types, *keywords])  # type: ignore[attr-defined]
+    return typed
 
 
 unary_float, binary_float, ternary_float = operands("f", 1), operands("f", 2), operands("f", 3)

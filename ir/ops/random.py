@@ -13,6 +13,7 @@ import numpy as np
 
 from graphc.ir.dims import product
 from graphc.ir.errors import ArgumentError
+from graphc.ir.formulas import on_arrays
 from graphc.ir.inference import operands, require_kind
 from graphc.ir.opdef import Kind, Sample, op
 from graphc.ir.samples import FLOATS, arrays
@@ -69,7 +70,7 @@ _FOUR_WORDS = operands("u", 4)
 
 
 class Generator:
-    """The words for one call, from a builder; `NumpyWords` does the same with arrays."""
+    """The words for one call, made by a builder or, at once, by `formulas.ARRAYS`."""
 
     def __init__(self, b, seed, step, shape, call):
         self.b, self.shape, self.call = b, shape, call
@@ -86,27 +87,15 @@ class Generator:
         """Word 0 or 1 for every element of the shape, from an independent stream."""
         key0 = self.seed[0] + (self.call * CALL + stream * STREAM) % 2**32
         key1 = (self.step[0] + self.step[1] * HIGH_STEP) ^ (self.seed[1] * HIGH_SEED)
-        return self._threefry(key0, key1, *self._counter(), word)
+        return self.b.threefry(key0, key1, *self._counter(), word=word)
 
     def _counter(self):
-        if not self.shape:
-            zero = self._zero()
-            return zero, zero
-        row, place = self._along(0), None
+        row = place = self.b.constant(0, U32)
+        if self.shape:
+            row = self._along(0)
         for axis in range(1, len(self.shape)):
-            part = self._along(axis) * self._number(product(self.shape[axis + 1 :]))
-            place = part if place is None else place + part
-        return row, self._zero() if place is None else place
-
-    def _zero(self):
-        return self.b.constant(0, U32)
-
-    def _number(self, size):
-        return self.b.constant(size, U32)
-
-    def _threefry(self, *operands_and_word):
-        *words, word = operands_and_word
-        return self.b.threefry(*words, word=word)
+            place = place + self._along(axis) * self.b.constant(product(self.shape[axis + 1 :]), U32)
+        return row, place
 
     def fractions(self, dtype, stream=0, word=0):
         """Numbers in [0, 1): multiples of 2**-24, or of 2**-53 for f64."""
@@ -118,35 +107,6 @@ class Generator:
     def _float(self, bits, dtype):
         # below 2**31, and a signed number is converted faster
         return self.b.cast(self.b.cast(bits, dtype=DTYPES["i32"]), dtype=dtype)
-
-
-class NumpyWords(Generator):
-    """The generator on arrays."""
-
-    def __init__(self, seed, step, shape, call):
-        self.shape, self.call = shape, call
-        self.seed, self.step = (self._halves(v) for v in (seed, step))
-
-    def _halves(self, value):
-        value = np.asarray(value, np.int64)
-        return value.astype(np.uint32), (value >> 32).astype(np.uint32)
-
-    def _along(self, axis):
-        column = [-1 if i == axis else 1 for i in range(len(self.shape))]
-        return np.broadcast_to(np.arange(self.shape[axis], dtype=np.uint32).reshape(column), self.shape)
-
-    def _zero(self):
-        return np.uint32(0)
-
-    def _number(self, size):
-        return np.asarray(size).astype(np.uint32)
-
-    def _threefry(self, *operands_and_word):
-        *words, word = operands_and_word
-        return np.broadcast_to(rounds(*words)[word], self.shape)
-
-    def _float(self, bits, dtype):
-        return bits.astype(dtype.numpy)
 
 
 def _infer_random(seed, step, shape, dtype):
@@ -177,20 +137,12 @@ class RandomBits:
     def infer(seed, step, *, shape, call):
         return _infer_random(seed, step, shape, U32)
 
-    def evaluate(seed, step, shape, call):
-        return NumpyWords(seed, step, shape, call).words(0)
-
     def decompose(b, seed, step, shape, call):
         return Generator(b, seed, step, shape, call).words(0)
 
+    evaluate = on_arrays(decompose)
     vjp = _no_gradient
     samples = _states(call=3)
-
-
-def _to_range(least, u, low, high, dtype):
-    # rounding may reach `high`, which is not in the range
-    below = float(np.nextafter(dtype.numpy.type(high), dtype.numpy.type(low)))
-    return least(u * (high - low) + low, below)
 
 
 @op("random_uniform", Kind.COARSE)
@@ -203,14 +155,13 @@ class RandomUniform:
             raise ArgumentError(f"low must be below high, got {low} and {high}")
         return _infer_random(seed, step, shape, dtype_of(dtype))
 
-    def evaluate(seed, step, shape, call, low, high, dtype):
-        u = NumpyWords(seed, step, shape, call).fractions(dtype)
-        return _to_range(np.minimum, u, low, high, dtype)
-
     def decompose(b, seed, step, shape, call, low, high, dtype):
         u = Generator(b, seed, step, shape, call).fractions(dtype)
-        return _to_range(b.minimum, u, low, high, dtype)
+        # rounding may reach `high`, which is not in the range
+        below = float(np.nextafter(dtype.numpy.type(high), dtype.numpy.type(low)))
+        return b.minimum(u * (high - low) + low, below)
 
+    evaluate = on_arrays(decompose)
     vjp = _no_gradient
     samples = tuple(s for d in FLOATS for s in _states(call=1, low=-0.3, high=1.0, dtype=DTYPES[d]))
 
@@ -223,16 +174,12 @@ class RandomNormal:
         require_kind("f", TensorType(dtype_of(dtype), ()))
         return _infer_random(seed, step, shape, dtype_of(dtype))
 
-    def evaluate(seed, step, shape, call, dtype):
-        words = NumpyWords(seed, step, shape, call)
-        u, v = words.fractions(dtype), words.fractions(dtype, word=1)
-        return np.sqrt(np.log(1 - u) * -2) * np.cos(v * TWO_PI)
-
     def decompose(b, seed, step, shape, call, dtype):
         words = Generator(b, seed, step, shape, call)
         u, v = words.fractions(dtype), words.fractions(dtype, word=1)
         return b.sqrt(b.log(1 - u) * -2) * b.cos(v * TWO_PI)
 
+    evaluate = on_arrays(decompose)
     vjp = _no_gradient
     samples = tuple(s for d in FLOATS for s in _states(call=2, dtype=DTYPES[d]))
 
@@ -253,13 +200,11 @@ class Dropout:
         _infer_random(seed, step, x.shape, x.dtype)
         return x
 
-    def evaluate(x, seed, step, rate, call):
-        keep = (NumpyWords(seed, step, x.shape, call).words(0) >> 8) >= kept_bits(rate)
-        return np.where(keep, x * x.dtype.type(_scale(rate)), x.dtype.type(0))
-
     def decompose(b, x, seed, step, rate, call):
         bits = b.cast(Generator(b, seed, step, x.shape, call).words(0) >> 8, dtype=DTYPES["i32"])
         return b.select(bits >= kept_bits(rate), x * _scale(rate), 0)
+
+    evaluate = on_arrays(decompose)
 
     def vjp(b, x, seed, step, out, ct, rate, call):
         # the same seed, step and call: the same mask, without keeping it

@@ -2,37 +2,21 @@
 
 An update takes the weight, its gradient, the optimizer's slots, the learning rate, and the number of updates
 made before (an i64[]), and gives the new weight and the new slots. The formulas are written once, for NumPy
-arrays and for nodes alike: `b` is the builder or NumPy, `t` the number of this update, counted from 1.
+arrays and for nodes alike: `b` is the builder or `formulas.ARRAYS`, `t` the number of this update, counted
+from 1.
 """
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
 
 from graphc.ir.errors import ArgumentError, DTypeError, ShapeError
-from graphc.ir.inference import require_kind
+from graphc.ir.formulas import ARRAYS
+from graphc.ir.inference import require_kind, with_attributes
 from graphc.ir.opdef import Kind, Sample, define
 from graphc.ir.samples import FLOATS, values
-
-
-class _Numpy:
-    """NumPy under the names of the ops that the formulas use."""
-
-    sqrt, maximum, power, abs, sign = np.sqrt, np.maximum, np.power, np.abs, np.sign
-
-    @staticmethod
-    def clip(x, low, high):
-        return np.minimum(np.maximum(x, low), high)
-
-    @staticmethod
-    def cast(x, dtype):
-        return np.asarray(x).astype(dtype)
-
-
-NUMPY = _Numpy()
 
 
 def sgd(b, w, g, *rest, momentum, nesterov):
@@ -210,10 +194,7 @@ def _infer(defaults, slots, scalars):
                 raise ShapeError(f"learning rate and step are scalars, got {t}")
         return (weight,) * (1 + slots(attrs))
 
-    keywords = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=v) for n, v in defaults.items()]
-    operand = inspect.Parameter("operands", inspect.Parameter.VAR_POSITIONAL)
-    infer.__signature__ = inspect.Signature([operand, *keywords])
-    return infer
+    return with_attributes(infer, defaults)
 
 
 def _with_scalars(formula, b, operands, attrs, dtype):
@@ -225,10 +206,8 @@ def _with_scalars(formula, b, operands, attrs, dtype):
 
 def _evaluate(formula):
     def evaluate(weight, *rest, **attrs):
-        return tuple(
-            np.asarray(x, weight.dtype)
-            for x in _with_scalars(formula, NUMPY, (weight, *rest), attrs, weight.dtype)
-        )
+        results = _with_scalars(formula, ARRAYS, (weight, *rest), attrs, weight.dtype)
+        return tuple(np.asarray(x, weight.dtype) for x in results)
 
     return evaluate
 
