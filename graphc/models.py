@@ -336,7 +336,7 @@ class Model(Trainer, Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """The model that `get_config` described, with new weights."""
-        if "layers" not in config or "input_layers" not in config:
+        if not issubclass(cls, Functional) and "input_layers" not in config:
             return cls(**config)
         from graphc.saving.models import functional_from_config
 

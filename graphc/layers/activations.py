@@ -202,7 +202,6 @@ class Rescaling(Layer):
         super().__init__(**kwargs)
         self.scale, self.offset = scale, offset
         self.supports_masking = True
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         x = ops.cast(inputs, self.compute_dtype or floatx())

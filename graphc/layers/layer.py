@@ -313,6 +313,11 @@ class Layer:
         """Extend the model (functional tensors), the graph being traced (inside `call`), or compute at once
         (arrays).
         """
+        if "name" not in self.__dict__:
+            raise StateError(
+                f"{type(self).__name__}.__init__ does not call super().__init__().\n"
+                "  fix     call it first, before any attribute is set."
+            )
         leaves = structure.leaves((args, kwargs))
         for leaf in leaves:
             if isinstance(leaf, Layer):
@@ -492,6 +497,9 @@ def _build_once(build: Any) -> Any:
 
     run.runs_once = True  # type: ignore[attr-defined]
     return run
+
+
+Layer.build = _build_once(Layer.build)  # type: ignore[method-assign]
 
 
 def _path(outer: str, name: str) -> str:

@@ -13,19 +13,23 @@ from graphc.ops.dispatch import OPERATIONS
 class Operation(Layer):
     """Made by operators and functions on functional tensors: `a + b`, `ops.mean(x, axis=1)`.
 
-    The arguments of the function are those of the call; they are stored with it.
+    The arguments of the function are those of the call, and are stored with it; `arguments` are further ones
+    by name.
     """
 
-    def __init__(self, function: str, name: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, function: str, name: str | None = None, arguments: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
         if function not in OPERATIONS:
             raise ArgumentError(f"there is no operation {function!r} in graphc.ops")
         super().__init__(name=name or unique_name(function), **kwargs)
         self.autocast = False
-        self.function = function
+        self.function, self.arguments = function, dict(arguments or {})
         self.built = True
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        return OPERATIONS[self.function](*args, **kwargs)
+        return OPERATIONS[self.function](*args, **{**self.arguments, **kwargs})
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "function": self.function}
+        config: dict[str, Any] = {"name": self.name, "function": self.function}
+        return {**config, "arguments": self.arguments} if self.arguments else config

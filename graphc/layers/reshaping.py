@@ -22,7 +22,6 @@ class Flatten(Layer):
         super().__init__(**kwargs)
         self.data_format = data_format or backend.image_data_format()
         self.input_spec = InputSpec(min_ndim=1)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         x = inputs
@@ -44,7 +43,6 @@ class Reshape(Layer):
         )
         if sum(d == -1 for d in self.target_shape) > 1:
             raise ArgumentError(f"Reshape: only one size may be -1, got {self.target_shape}")
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         total = product(inputs.shape[1:])
@@ -71,7 +69,6 @@ class Permute(Layer):
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ArgumentError(f"Permute: {self.dims} is not an order of the axes 1 to {len(self.dims)}")
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         return ops.transpose(inputs, (0, *self.dims))
@@ -89,7 +86,6 @@ class RepeatVector(Layer):
             raise TypeError(f"RepeatVector takes a whole number, not {n!r}")
         self.n = n
         self.input_spec = InputSpec(ndim=2)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         wide = ops.expand_dims(inputs, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphc import structure
@@ -11,6 +11,7 @@ from graphc.functional import Call
 from graphc.ir.errors import FileFormatError, GraphcError
 from graphc.layers.input import InputLayer
 from graphc.layers.layer import Layer
+from graphc.layers.operation import Operation
 from graphc.models import Functional, Model
 from graphc.saving import registry
 from graphc.tensor import Tensor
@@ -145,19 +146,25 @@ def _call_config(call: Call, numbers: dict[int, int]) -> dict[str, Any]:
         }
         return {"class_name": "__keras_tensor__", "config": config}
 
-    return {"args": _stored(call.args, stored), "kwargs": _stored(call.kwargs, stored)}
+    tuples = isinstance(call.layer, Operation)
+    args, kwargs = (_stored(given, stored, tuples) for given in (list(call.args), call.kwargs))
+    return {"args": args, "kwargs": kwargs}
 
 
-def _stored(value: Any, stored: Any) -> Any:
+def _stored(value: Any, stored: Callable[[Any], Any], tuples: bool) -> Any:
+    """An argument as JSON holds it. An operation's tuples are marked, since in an index they mean something
+    else than lists.
+    """
     if isinstance(value, slice):
-        parts = [_stored(v, stored) for v in (value.start, value.stop, value.step)]
+        parts = [_stored(v, stored, tuples) for v in (value.start, value.stop, value.step)]
         return {"class_name": "__slice__", "config": parts}
     if value is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
     if isinstance(value, (list, tuple)):
-        return [_stored(v, stored) for v in value]
+        items = [_stored(v, stored, tuples) for v in value]
+        return {"class_name": "__tuple__", "config": items} if tuples and isinstance(value, tuple) else items
     if isinstance(value, dict):
-        return {k: _stored(v, stored) for k, v in value.items()}
+        return {k: _stored(v, stored, tuples) for k, v in value.items()}
     return stored(value)
 
 
@@ -230,6 +237,8 @@ def _revived(value: Any, results: dict[tuple[str, int], list[Any]]) -> Any:
             return results[name, node][index]
         if kind == "__slice__":
             return slice(*(_revived(v, results) for v in value["config"]))
+        if kind == "__tuple__":
+            return tuple(_revived(v, results) for v in value["config"])
         if kind == "__ellipsis__":
             return Ellipsis
         return {k: _revived(v, results) for k, v in value.items()}

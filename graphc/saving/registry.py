@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
-from graphc.ir.errors import ArgumentError, FileFormatError
+from graphc.ir.errors import ArgumentError, FileFormatError, GraphcError
 
 _registered: dict[str, Any] = {}
-_scoped: ContextVar[dict[str, Any]] = ContextVar("custom_objects", default={})
+_scoped: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default=MappingProxyType({}))
 
 
 def register(package: str = "Custom", name: str | None = None) -> Callable[[Any], Any]:
@@ -125,12 +126,31 @@ def deserialize(config: Any, objects: Mapping[str, Any] | None = None) -> Any:
             return _function(
                 arguments if isinstance(arguments, str) else config["config"], config.get("registered_name")
             )
+        if str(config.get("module")).startswith("keras.src.ops"):
+            return _operation(name, arguments)
         cls = find(name, config.get("registered_name"))
         try:
             made = cls.from_config(dict(arguments))
-        except (TypeError, KeyError) as e:
+        except GraphcError:
+            raise
+        except (TypeError, KeyError, ValueError) as e:
             raise FileFormatError(f"the stored configuration of {name} does not fit it: {e}.") from e
     return made
+
+
+def _operation(name: str, arguments: dict[str, Any]) -> Any:
+    """A function on tensors, which Keras stores as a class of its own: `GetItem`, `Add`, `Mean`."""
+    from graphc.layers.operation import Operation
+    from graphc.lookup import snake_case
+    from graphc.ops.dispatch import OPERATIONS
+
+    function = {"get_item": "getitem", "re_lu": "relu", "re_lu6": "relu6"}.get(
+        snake_case(name), snake_case(name)
+    )
+    if function not in OPERATIONS:
+        raise FileFormatError(f"the file names an operation '{name}', which graphc does not know.")
+    given = {k: v for k, v in arguments.items() if k not in ("name", "dtype", "trainable")}
+    return Operation(function, arguments.get("name"), arguments=given)
 
 
 def serialize_function(function: Any) -> Any:

@@ -1,0 +1,196 @@
+"""The whole text of the errors that people meet while they connect and call layers."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc import Input, Model, Sequential, layers, ops
+
+
+@pytest.fixture(autouse=True)
+def session(monkeypatch):
+    monkeypatch.setenv("GRAPHC_BACKEND", "reference")
+    graphc.backend.clear_session()
+
+
+def text_of(call, kind=ValueError):
+    """The error's text, with this file's name and line numbers made plain."""
+    with pytest.raises(graphc.GraphcError) as caught:
+        call()
+    assert isinstance(caught.value, kind)
+    return re.sub(r"[\w./]*test_front_errors\.py:\d+", "FILE", str(caught.value))
+
+
+def lines(text):
+    return inspect.cleandoc(text)
+
+
+def test_built_for_other_features():
+    hidden = layers.Dense(5, name="hidden")
+    hidden(Input((784,)))
+    flat = layers.Flatten(name="flatten")(Input((32, 32)))
+    assert text_of(lambda: hidden(flat)) == lines(
+        """
+        Dense 'hidden' was built for inputs with 784 features, but got 'flatten' of shape (None, 1024).
+          hidden  created at FILE, built at FILE
+          called  at FILE:   assert text_of(lambda: hidden(flat)) == lines(
+          fix     give this input to another layer, or build 'hidden' for 1024 features.
+        """
+    )
+
+
+def test_disconnected_graph():
+    a, b = Input((3,), name="a"), Input((3,), name="b")
+    y = layers.Dense(2, name="head")(layers.Add(name="join")([a, b]))
+    assert text_of(lambda: Model(a, y)) == lines(
+        """
+        the graph is disconnected: the outputs need <Tensor 'b' shape=(None, 3), dtype=float32, created by
+        layer 'b'>, which is not among the model's inputs ('a').
+          'b'  made at FILE
+          'join'  takes it at FILE 'join'
+          fix     add 'b' to the inputs of the model, or build the outputs from the given inputs.
+        """
+    )
+
+
+def test_layer_where_its_output_was_meant():
+    x = Input((3,))
+    head = layers.Dense(2, name="head")
+    assert text_of(lambda: Model(x, head, name="m")) == lines(
+        """
+        the output of the model 'm' is Dense 'head' itself, not a tensor.
+          fix     give what its call returned: head(...).
+        """
+    )
+    assert text_of(lambda: layers.Flatten(name="flat")(head)) == lines(
+        """
+        Flatten 'flat' was called on Dense 'head' itself, not on its output.
+          fix     call it first: flat(head(...)).
+        """
+    )
+
+
+def test_model_before_it_is_built():
+    model = Sequential([layers.Dense(2)], name="net")
+    assert text_of(model.summary, RuntimeError) == lines(
+        """
+        the model 'net' is not built yet, so there is nothing to show.
+          fix     call it on data, or net.build(input_shape=(None, ...)), first.
+        """
+    )
+    assert text_of(model.build) == lines(
+        """
+        build() of the model 'net' needs the shape of its input.
+          fix     net.build(input_shape=(None, 784)), None being the number of samples.
+        """
+    )
+
+
+def test_inputs_that_do_not_fit():
+    x, k = Input((3,), name="x"), Input((2,), dtype="int32", name="k")
+    model = Model([x, k], [layers.Dense(2)(x), layers.Embedding(5, 2, name="table")(k)], name="net")
+    assert text_of(lambda: model(np.ones((4, 3)))).startswith(
+        "the model 'net' takes 2 inputs (x, k), but got 1.\n"
+    )
+    wrong = [np.ones((4, 7)), np.zeros((4, 2), int)]
+    message = "the input 'x' has the shape (None, 3), but got an array of shape (4, 7).\n"
+    assert text_of(lambda: model(wrong)).startswith(message)
+    halves = [np.ones((4, 3)), np.full((4, 2), 0.5)]
+    assert "'k' takes int32 numbers, but got float64 values that are not whole" in text_of(
+        lambda: model(halves), TypeError
+    )
+    far = [np.ones((4, 3)), np.full((4, 2), 7)]
+    assert "out of range for axis 0 of size 5" in text_of(lambda: model(far), IndexError)
+    np.testing.assert_array_equal(model([np.ones((4, 3)), np.full((4, 2), 1.0)])[1].shape, (4, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("use", "what"),
+    [
+        (bool, "`if`, `and`, `or` and `not`"),
+        (float, "float(x)"),
+        (int, "int(x)"),
+        (np.asarray, "conversion to an array"),
+        (len, "len(x)"),
+        (list, "iteration"),
+    ],
+)
+def test_symbol_without_a_value(use, what):
+    text = text_of(lambda: use(Input((3,), name="x")), TypeError)
+    assert text.startswith(what + " needs values, but <Tensor 'x'")
+    assert "\n  fix     " in text
+
+
+def test_error_inside_a_users_call_names_both_lines():
+    class Twice(layers.Layer):
+        def call(self, inputs):
+            return inputs @ np.ones((4, 4), "f4")
+
+    text = text_of(lambda: Twice(name="twice")(Input((3,))))
+    assert "4" in text.splitlines()[0]
+    assert "\n  at FILE 'twice'\n  twice  created at FILE, built at FILE\n  called  at FILE:   " in text
+
+
+def test_unknown_names():
+    assert (
+        text_of(lambda: layers.Dense(3, activation="rleu"))
+        == "unknown activation 'rleu': did you mean 'relu' or 'relu6'?"
+    )
+    model = Model(x := Input((3,)), layers.Dense(2, name="hidden")(x), name="net")
+    assert (
+        text_of(lambda: model.get_layer("hiden"))
+        == "the model 'net' has no layer 'hiden'; did you mean 'hidden'?"
+    )
+    with pytest.raises(AttributeError, match="no layer 'Desne'; did you mean Dense"):
+        layers.Desne  # noqa: B018
+
+
+def test_constructor_that_forgets_super():
+    class Forgetful(layers.Layer):
+        def __init__(self):
+            self.n = 3
+
+        def call(self, x):
+            return x
+
+    assert "Forgetful.__init__ does not call super().__init__()" in text_of(
+        lambda: Forgetful()(Input((3,))), RuntimeError
+    )
+
+
+def test_tensor_kept_from_a_call():
+    kept = []
+
+    class Keeper(layers.Layer):
+        def call(self, x):
+            kept.append(x)
+            return x
+
+    Keeper()(Input((3,)))
+    assert "a trace that has ended" in text_of(lambda: ops.exp(kept[0]), TypeError)
+
+
+def test_functional_tensor_captured_by_a_call():
+    outside = Input((3,))
+
+    class Capturing(layers.Layer):
+        def call(self, x):
+            return layers.Dense(2)(outside)
+
+    assert "inside a `call`" in text_of(lambda: Capturing()(Input((3,))), TypeError)
+
+
+def test_two_layers_of_one_name():
+    x = Input((3,))
+    y = layers.Dense(2, name="same")(layers.Dense(2, name="same")(x))
+    assert text_of(lambda: Model(x, y)) == lines(
+        """
+        two layers of the model are called 'same': one made at FILE, one at FILE.
+          fix     give one of them another name=.
+        """
+    )

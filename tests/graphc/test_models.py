@@ -1,0 +1,325 @@
+"""Models: functional, sequential, subclassed, nested, shared; weights in files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc import Input, Model, Sequential, layers, ops
+from graphc.models import clone_model, model_from_json
+
+
+@pytest.fixture(autouse=True)
+def session(monkeypatch):
+    monkeypatch.setenv("GRAPHC_BACKEND", "reference")
+    graphc.backend.clear_session()
+
+
+def ones(*shape):
+    return np.ones(shape, "f4")
+
+
+def test_one_class_by_all_its_names():
+    import graphc.engine.training
+    import graphc.models
+
+    assert graphc.engine.training.Model is graphc.models.Model is graphc.Model
+    assert isinstance(Sequential(), Model)
+    x = Input((3,))
+    assert isinstance(Model(inputs=x, outputs=layers.Dense(1)(x)), Model)
+
+
+def test_layers_are_ordered_by_depth_then_as_they_are_met():
+    x = Input((4,), name="x")
+    late = layers.Dense(4, name="late")(x)
+    early = layers.Dense(4, name="second")(layers.Dense(4, name="first")(x))
+    model = Model(x, layers.Add(name="join")([late, early]))
+    assert [layer.name for layer in model.layers] == ["x", "first", "late", "second", "join"]
+
+
+def test_sequential_and_functional_spellings_are_one_network():
+    s = Sequential([Input((5,)), layers.Dense(4, activation="relu"), layers.Dense(2)])
+    x = Input((5,))
+    f = Model(x, layers.Dense(2)(layers.Dense(4, activation="relu")(x)))
+    f.set_weights(s.get_weights())
+    data = np.random.default_rng(0).normal(size=(7, 5)).astype("f4")
+    np.testing.assert_array_equal(f(data), s(data))
+    assert [layer.name for layer in s.layers] == ["dense", "dense_1"]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda: [Input((5,)), layers.Dense(3)],
+        lambda: [layers.InputLayer((5,)), layers.Dense(3)],
+        lambda: [layers.Dense(3, input_shape=(5,))],
+        lambda: [layers.Dense(3, batch_input_shape=(None, 5))],
+        lambda: [layers.Dense(3, input_dim=5)],
+    ],
+)
+def test_sequential_knows_its_input(first):
+    model = Sequential(first())
+    assert model.built
+    assert model.input_shape == (None, 5)
+    model.add(layers.Dense(2))
+    assert model.output_shape == (None, 2)
+    assert model.pop().name == "dense_1"
+    assert model.output_shape == (None, 3)
+    assert model(ones(2, 5)).shape == (2, 3)
+
+
+def test_sequential_builds_late():
+    model = Sequential([layers.Dense(3)])
+    assert not model.built
+    model.compile("sgd", "mse")
+    model.build(input_shape=(None, 4))
+    assert model.count_params() == 15
+    by_data = Sequential([layers.Embedding(9, 2), layers.Flatten()])
+    assert by_data(np.array([[1, 2], [3, 4]])).shape == (2, 4)
+
+
+def test_shared_layers_are_one_set_of_weights():
+    a, b = Input((3,)), Input((3,))
+    shared = layers.Dense(2, name="shared")
+    model = Model([a, b], layers.Subtract()([shared(a), shared(b)]))
+    assert len(model.weights) == 2
+    np.testing.assert_array_equal(model([ones(2, 3), ones(2, 3)]), np.zeros((2, 2)))
+    with pytest.raises(RuntimeError, match="called 2 times"):
+        shared.output  # noqa: B018
+
+
+def test_two_models_that_share_layers_see_each_others_weights():
+    x = Input((3,))
+    h = layers.Dense(4, name="body")(x)
+    one, two = Model(x, layers.Dense(1)(h)), Model(x, layers.Dense(2)(h))
+    before = two(ones(1, 3))
+    one(ones(1, 3))
+    one.get_layer("body").kernel.assign(np.zeros((3, 4)))
+    after = two(ones(1, 3))
+    assert not np.array_equal(before, after)
+    np.testing.assert_array_equal(after, two.layers[-1].bias.numpy()[None])
+
+
+def test_nested_models_and_ensembles():
+    def member():
+        x = Input((3,))
+        return Model(x, layers.Dense(1)(x))
+
+    members = [member() for _ in range(3)]
+    x = Input((3,))
+    ensemble = Model(x, layers.Average()([m(x) for m in members]))
+    data = np.random.default_rng(1).normal(size=(4, 3)).astype("f4")
+    np.testing.assert_allclose(ensemble(data), np.mean([m(data) for m in members], axis=0), rtol=1e-5)
+    assert len(ensemble.weights) == 6
+    outer = Sequential([Input((3,)), ensemble, layers.Dense(2)])
+    assert outer(data).shape == (4, 2)
+    graph = graphc.replay.trace_model(outer).graph
+    assert "'model_3/model_1/dense_1'" in str(graph)
+
+
+class Residual(Model):
+    """A block with two calls of batch normalisation, as in the Keras tutorial."""
+
+    def __init__(self, units):
+        super().__init__(name="")
+        self.first, self.second = layers.Dense(units), layers.Dense(units)
+        self.norms = [layers.BatchNormalization(), layers.BatchNormalization()]
+
+    def call(self, x, training=False):
+        h = ops.relu(self.norms[0](self.first(x), training=training))
+        h = self.norms[1](self.second(h), training=training)
+        return ops.relu(h + x)
+
+
+def test_subclassed_model():
+    block = Residual(3)
+    y = block(ones(2, 3))
+    assert y.shape == (2, 3)
+    assert (len(block.variables), len(block.trainable_variables)) == (12, 8)
+    assert [layer.name for layer in block.layers] == [
+        "dense",
+        "dense_1",
+        "batch_normalization",
+        "batch_normalization_1",
+    ]
+    assert block(ones(5, 3)).shape == (5, 3)
+    moving = block.norms[0].moving_mean.numpy()
+    block(ones(5, 3), training=True)
+    assert not np.array_equal(moving, block.norms[0].moving_mean.numpy())
+    x = Input((3,))
+    np.testing.assert_array_equal(Model(x, block(x))(ones(2, 3)), block(ones(2, 3)))
+
+
+def test_inputs_and_outputs_in_dicts():
+    a, b = Input((2,), name="a"), Input((3,), name="b")
+    model = Model({"left": a, "right": b}, {"sum": layers.Concatenate()([a, b]), "twice": a * 2.0})
+    result = model({"right": ones(1, 3), "left": 2 * ones(1, 2)})
+    assert result["sum"].tolist() == [[2, 2, 1, 1, 1]]
+    assert result["twice"].tolist() == [[4, 4]]
+    with pytest.raises(ValueError, match="has an input 'left'"):
+        model({"right": ones(1, 3)})
+
+
+def test_model_between_inner_tensors():
+    x = Input((3,))
+    h = layers.Dense(4)(x)
+    whole = Model(x, layers.Dense(2)(h))
+    front, back = Model(x, h), Model(h, whole.output)
+    data = ones(2, 3)
+    np.testing.assert_allclose(back(front(data)), whole(data), rtol=1e-6)
+    assert [type(layer).__name__ for layer in back.layers] == ["InputLayer", "Dense"]
+
+
+def test_flexible_sizes_of_two_inputs_are_apart():
+    a, b = Input((None, 3)), Input((None, 3))
+    model = Model([a, b], [layers.Dense(2)(a), layers.Dense(2)(b)])
+    assert [y.shape for y in model([ones(2, 5, 3), ones(2, 7, 3)])] == [(2, 5, 2), (2, 7, 2)]
+    assert str(graphc.replay.trace_model(model).graph).startswith(
+        "graph @forward(%input_layer: f32[B, N, 3], %input_layer_1: f32[B, N1, 3])"
+    )
+
+
+def test_operators_and_numpy_functions_build_the_graph():
+    x = Input((4,))
+    y = np.tanh(x)[:, 1:3] * 2 + ops.mean(x, axis=1, keepdims=True)
+    y = np.concatenate([y, -y], axis=1).sum(axis=1)
+    model = Model(x, y)
+    data = np.random.default_rng(0).normal(size=(3, 4)).astype("f4")
+    half = np.tanh(data)[:, 1:3] * 2 + data.mean(1, keepdims=True)
+    np.testing.assert_allclose(model(data), np.concatenate([half, -half], 1).sum(1), atol=1e-5)
+    twin = model_from_json(model.to_json())
+    np.testing.assert_array_equal(twin(data), model(data))
+
+
+def test_set_trainable_reaches_compiled_functions():
+    norm = layers.BatchNormalization()
+    model = Model(x := Input((2,)), norm(x))
+    f = graphc.compile(model, training=True)
+    data = np.array([[1, 2], [3, 8]], "f4")
+    first = f(data)
+    norm.trainable = False
+    assert not np.array_equal(first, f(data))
+
+
+def test_results_do_not_alias():
+    model = Model(x := Input((2,)), layers.Identity()(x))
+    data = ones(2, 2)
+    y = model(data)
+    assert not np.shares_memory(y, data)
+    z = model(data)
+    y[:] = 5
+    assert z.max() == 1
+
+
+def test_weights_round_trip(tmp_path):
+    x = Input((3,))
+    model = Model(x, layers.Dense(2, name="head")(layers.BatchNormalization(name="norm")(x)), name="net")
+    path = tmp_path / "w.npz"
+    model.save_weights(path)
+    twin = clone_model(model)
+    assert not np.array_equal(twin.weights[-2].numpy(), model.weights[-2].numpy())
+    twin.load_weights(path)
+    for a, b in zip(twin.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [p.name for p in tmp_path.iterdir()] == ["w.npz"]
+    with pytest.raises(ValueError, match="exists already"):
+        model.save_weights(path, overwrite=False)
+
+
+def test_load_weights_says_what_differs_and_changes_nothing(tmp_path):
+    def make(units, name):
+        return Sequential(
+            [Input((3,)), layers.Dense(4, name="body"), layers.Dense(units, name=name)], name="net"
+        )
+
+    path = tmp_path / "w.npz"
+    make(2, "head").save_weights(path)
+    other = make(5, "head")
+    before = other.get_weights()
+    with pytest.raises(ValueError) as caught:
+        other.load_weights(path)
+    assert str(caught.value) == (
+        "w.npz does not fit the model 'net':\n"
+        "  'head/kernel' is (4, 5) in the model, (4, 2) in the file\n"
+        "  'head/bias' is (5,) in the model, (2,) in the file"
+    )
+    for a, b in zip(other.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    other.load_weights(path, skip_mismatch=True)
+    assert not np.array_equal(other.get_weights()[0], before[0])
+    with pytest.raises(ValueError, match="'tail/kernel' .* is not in the file"):
+        make(2, "tail").load_weights(path)
+
+
+def test_damaged_files_are_refused(tmp_path):
+    model = Sequential([Input((3,)), layers.Dense(4)])
+    path = tmp_path / "w.npz"
+    model.save_weights(path)
+    whole = path.read_bytes()
+    for bad in (b"", whole[: len(whole) // 2], b"PK" + whole[7:], b"no file at all"):
+        path.write_bytes(bad)
+        with pytest.raises(graphc.GraphcError, match="damaged"):
+            model.load_weights(path)
+
+
+def test_set_weights_checks_before_it_changes():
+    model = Sequential([Input((3,)), layers.Dense(4)])
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="'dense/bias' is \\(4,\\), got \\(5,\\)"):
+        model.set_weights([np.zeros((3, 4)), np.zeros(5)])
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
+def test_json_refuses_lambda_and_unknown_classes():
+    stored = Sequential([Input((3,)), layers.Dense(4, name="d")]).to_json()
+    with pytest.raises(ValueError, match="Lambda layer 'd': code from a file is not run"):
+        model_from_json(stored.replace('"Dense"', '"Lambda"'))
+    with pytest.raises(ValueError, match="a class 'os.system'"):
+        model_from_json(stored.replace('"Dense"', '"os.system"'))
+    for text in (
+        "{",
+        "[]",
+        '{"class_name": "Functional", "config": {}}',
+        '{"class_name": "Dense", "config": {"units": 2}}',
+    ):
+        with pytest.raises(graphc.GraphcError):
+            model_from_json(text)
+
+
+class Doubling(layers.Layer):
+    """A layer of the user's, for files."""
+
+    def __init__(self, factor=2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, x):
+        return x * self.factor
+
+
+def test_json_with_a_users_layer():
+    model = Sequential([Input((3,)), Doubling(3.0)])
+    text = model.to_json()
+    with pytest.raises(ValueError, match="custom_objects"):
+        model_from_json(text)
+    twin = model_from_json(text, {"Doubling": Doubling})
+    assert twin(ones(1, 3)).tolist() == [[3, 3, 3]]
+
+
+def test_clone_with_other_layers():
+    model = Sequential([Input((3,)), layers.Dense(4, name="d"), layers.Dropout(0.5)])
+    twin = clone_model(model, clone_function=lambda layer: Doubling() if layer.name == "d" else layer)
+    assert [type(layer).__name__ for layer in twin.layers] == ["Doubling", "Dropout"]
+
+
+def test_summary_of_a_plain_and_of_a_branched_model(golden):
+    x = Input((28, 28), name="digits")
+    h = layers.Dense(32, activation="relu")(layers.Flatten()(x))
+    plain = Model(x, layers.Dense(10)(h), name="plain")
+    joined = layers.Add()([h, layers.Dense(32)(h)])
+    branched = Model(x, [layers.Dense(10)(joined), joined], name="branched")
+    lines = []
+    plain.summary(print_fn=lines.append)
+    branched.summary(print_fn=lines.append)
+    golden("summary_front.txt", "\n".join(lines) + "\n")
