@@ -1,6 +1,7 @@
 """Whole training runs against Keras 3 (JAX backend): loss and metrics of each epoch, and the final weights.
 
-The reference data (tests/oracle/training.*) hold the program of each case, its start weights and what Keras computed.
+The reference data (tests/oracle/training.*) hold the program of each case, its start weights and what Keras
+computed.
 """
 
 from __future__ import annotations
@@ -27,9 +28,19 @@ def arrays() -> dict[str, np.ndarray]:
 
 def environment(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """The names that the programs use."""
-    names = {m.__name__.rsplit(".", 1)[1]: m for m in (layers, losses, metrics, optimizers, regularizers, constraints)}
+    names = {
+        m.__name__.rsplit(".", 1)[1]: m
+        for m in (layers, losses, metrics, optimizers, regularizers, constraints)
+    }
     data = {k.split("|")[1]: v for k, v in arrays.items() if k.startswith("data|")}
-    return {**names, **data, "np": np, "Input": graphc.Input, "Model": graphc.Model, "Sequential": graphc.Sequential}
+    return {
+        **names,
+        **data,
+        "np": np,
+        "Input": graphc.Input,
+        "Model": graphc.Model,
+        "Sequential": graphc.Sequential,
+    }
 
 
 @pytest.mark.parametrize("name", CASES)

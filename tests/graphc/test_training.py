@@ -1,0 +1,251 @@
+"""The training surface: what `compile`, `fit`, `evaluate`, `predict` and the `*_on_batch` calls promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc import Input, Model, Sequential, callbacks, layers, losses, metrics, optimizers, utils
+from graphc.ir.errors import ArgumentError, IndexRangeError, StateError
+
+
+@pytest.fixture
+def data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((37, 6)).astype("f4"), rng.integers(0, 3, 37)
+
+
+def classifier(**options: Any) -> Sequential:
+    utils.set_random_seed(1)
+    model = Sequential(
+        [Input((6,)), layers.Dense(8, activation="relu"), layers.Dense(3, activation="softmax")]
+    )
+    model.compile(optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"], **options)
+    return model
+
+
+def test_logged_loss_is_the_mean_over_samples_with_a_short_last_batch(data: Any) -> None:
+    x, y = data
+    model = classifier()
+    model.optimizer.learning_rate = 0.0
+    history = model.fit(x, y, batch_size=8, epochs=1, verbose=0).history
+    probabilities = model.predict(x, verbose=0)
+    expected = -np.log(probabilities[np.arange(37), y]).mean()
+    assert history["loss"][0] == pytest.approx(expected, rel=1e-5)
+    assert history["accuracy"][0] == pytest.approx((probabilities.argmax(1) == y).mean())
+
+
+def test_evaluate_gives_loss_and_metrics_and_changes_nothing(data: Any) -> None:
+    x, y = data
+    model = classifier()
+    before = model.get_weights()
+    loss, accuracy = model.evaluate(x, y, batch_size=10, verbose=0)
+    assert model.evaluate(x, y, verbose=0, return_dict=True) == pytest.approx(
+        {"loss": loss, "accuracy": accuracy}
+    )
+    for a, b in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_label_out_of_range_names_it_and_changes_nothing(data: Any) -> None:
+    x, y = data
+    model, wrong = classifier(), y.copy()
+    wrong[5] = 7
+    before = model.get_weights()
+    with pytest.raises(IndexRangeError, match="label 7 at position 5 is not one of 3 classes"):
+        model.train_on_batch(x, wrong)
+    for a, b in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert int(model.optimizer.iterations) == 0
+
+
+def test_train_on_batch_gives_running_means_until_reset(data: Any) -> None:
+    x, y = data
+    model = classifier()
+    first, _ = model.train_on_batch(x, y)
+    second, _ = model.train_on_batch(x, y)
+    model.reset_metrics()
+    third, _ = model.train_on_batch(x, y)
+    assert first > second > third
+
+
+def test_the_compiled_step_gives_each_batch_its_own_loss(data: Any) -> None:
+    x, y = data
+    model = classifier()
+    step = graphc.compile(model, step="train")
+    losses_seen = [step(x, y)["loss"] for _ in range(5)]
+    assert losses_seen == sorted(losses_seen, reverse=True)
+    assert set(step(x, y)) == {"loss", "accuracy"}
+
+
+def test_steps_share_the_model(data: Any) -> None:
+    x, y = data
+    model = classifier()
+    train, predict = graphc.compile(model, step="train"), graphc.compile(model, step="predict")
+    before = predict(x)
+    train(x, y)
+    assert not np.array_equal(before, predict(x))
+    np.testing.assert_array_equal(predict(x), model(x))
+
+
+def test_new_batch_sizes_rates_and_seeds_compile_nothing(data: Any) -> None:
+    x, y = data
+    model = Sequential([Input((6,)), layers.Dropout(0.5), layers.Dense(3)])
+    model.compile("adam", losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.train_on_batch(x, y)
+    before = graphc.stats()["compiles"]
+    for n in (1, 2, 17, 37):
+        model.optimizer.learning_rate = 0.01 / n
+        model.train_on_batch(x[:n], y[:n])
+    assert graphc.stats()["compiles"] == before
+
+
+def test_dropout_differs_between_steps_and_repeats_with_the_seed(data: Any) -> None:
+    x, _ = data
+
+    def run() -> list[np.ndarray]:
+        utils.set_random_seed(5)
+        model = Sequential([Input((6,)), layers.Dropout(0.5)])
+        return [model(x, training=True) for _ in range(2)]
+
+    first, again = run(), run()
+    assert not np.array_equal(first[0], first[1])
+    for a, b in zip(first, again):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_generators_sequences_and_dicts_train_like_arrays(data: Any) -> None:
+    x, y = data
+
+    def batches() -> Any:
+        while True:
+            for i in range(0, 32, 8):
+                yield x[i : i + 8], y[i : i + 8]
+
+    class Batches(utils.Sequence):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, i: int) -> Any:
+            return x[8 * i : 8 * i + 8], y[8 * i : 8 * i + 8]
+
+    results = []
+    for given in (
+        (x[:32], y[:32]),
+        (batches(),),
+        (Batches(),),
+        (iter([(x[i : i + 8], y[i : i + 8]) for i in range(0, 32, 8)] * 2),),
+    ):
+        model = classifier()
+        steps = 4 if len(given) == 1 and not isinstance(given[0], (list, Batches)) else None
+        history = model.fit(
+            *given,
+            batch_size=8 if len(given) == 2 else None,
+            epochs=2,
+            shuffle=False,
+            verbose=0,
+            steps_per_epoch=steps,
+        )
+        results.append(history.history["loss"])
+    for other in results[1:]:
+        assert other == pytest.approx(results[0], rel=1e-6)
+
+
+def test_validation_callbacks_and_early_stopping(data: Any) -> None:
+    x, y = data
+    model, seen = classifier(), []
+    watch = callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(("epoch", epoch, sorted(logs))),
+        on_train_batch_end=lambda batch, logs: seen.append(("batch", batch, logs["loss"] > 0)),
+    )
+    stop = callbacks.EarlyStopping("val_loss", patience=0, min_delta=100.0)
+    history = model.fit(
+        x, y, batch_size=20, epochs=9, verbose=0, validation_data=(x[:5], y[:5]), callbacks=[watch, stop]
+    )
+    names = ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert seen[:3] == [("batch", 0, True), ("batch", 1, True), ("epoch", 0, names)]
+    assert len(history.epoch) < 9
+
+
+def test_two_models_that_share_a_layer_see_each_others_training(data: Any) -> None:
+    x, y = data
+    shared, a = layers.Dense(3, activation="softmax"), Input((6,))
+    one, two = Model(a, shared(a)), Model(a, shared(layers.Dense(6)(a)))
+    one.compile(optimizers.SGD(0.5), "sparse_categorical_crossentropy")
+    before = two.predict(x, verbose=0)
+    one.fit(x, y, verbose=0)
+    assert not np.array_equal(before, two.predict(x, verbose=0))
+
+
+def test_frozen_layers_do_not_train(data: Any) -> None:
+    x, y = data
+    model = classifier()
+    model.fit(x, y, verbose=0)
+    model.layers[0].trainable = False
+    kernel, head = model.layers[0].get_weights()[0], model.layers[1].get_weights()[0]
+    model.compile(optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    model.fit(x, y, verbose=0)
+    np.testing.assert_array_equal(model.layers[0].get_weights()[0], kernel)
+    assert not np.array_equal(model.layers[1].get_weights()[0], head)
+
+
+def test_a_custom_metric_and_a_custom_loss_are_part_of_the_step(data: Any) -> None:
+    x, _ = data
+    target = x[:, :2]
+
+    def weird(y_true: Any, y_pred: Any) -> Any:
+        return np.abs(y_true - y_pred).mean(axis=-1) * 2
+
+    class Largest(metrics.Metric):
+        def __init__(self) -> None:
+            super().__init__("largest")
+            self.value = self.add_variable(name="value")
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            self.value.assign(np.maximum(self.value, np.max(np.abs(y_pred))))
+
+        def result(self) -> Any:
+            return self.value + 0.0
+
+    model = Sequential([Input((6,)), layers.Dense(2)])
+    model.compile(optimizers.SGD(0.0), weird, metrics=[Largest()])
+    loss, largest = model.evaluate(x, target, batch_size=9, verbose=0)
+    predicted = model.predict(x, verbose=0)
+    assert loss == pytest.approx(2 * np.abs(predicted - target).mean(), rel=1e-5)
+    assert largest == pytest.approx(np.abs(predicted).max(), rel=1e-6)
+
+
+def test_using_a_model_before_compile_says_what_to_do(data: Any) -> None:
+    model = Sequential([Input((6,)), layers.Dense(3)], name="net")
+    with pytest.raises(StateError) as error:
+        model.fit(*data)
+    assert str(error.value) == (
+        "the model 'net' is not compiled: call model.compile(optimizer, loss, metrics) before training or "
+        "evaluating it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sgdd", "mse"), "unknown optimizer 'sgdd': did you mean 'sgd'"),
+        (("sgd", "msee"), "unknown loss 'msee': did you mean"),
+        (("sgd", "mse", ["accurac"]), "unknown metric 'accurac': did you mean"),
+    ],
+)
+def test_unknown_names_fail_in_compile(arguments: Any, message: str) -> None:
+    model = Sequential([Input((6,)), layers.Dense(3)])
+    with pytest.raises(ArgumentError, match=message):
+        model.compile(*arguments)
+    assert not model.compiled
+
+
+def test_a_loss_for_an_output_that_is_not_there_is_an_error() -> None:
+    a = Input((6,))
+    model = Model(a, [layers.Dense(1, name="p")(a), layers.Dense(1, name="q")(a)])
+    model.compile("sgd", {"p": "mse", "r": "mse"})
+    with pytest.raises(ArgumentError, match="loss names 'r', but the model's outputs are p, q"):
+        model.train_on_batch(np.zeros((2, 6), "f4"), [np.zeros((2, 1), "f4")] * 2)
