@@ -22,7 +22,8 @@ from graphc.ir.errors import ArgumentError
 from graphc.ir.graph import Graph, Node, Value
 from graphc.passes.acyclic import Groups
 from graphc.passes.drafts import MOST_NODES, Draft
-from graphc.passes.roles import Role, is_single, roles_of
+from graphc.passes.roles import Role, Roles, is_single, roles_of
+from graphc.passes.sinking import cheaper_again, with_sunk
 
 CYCLE = "another kernel needs the one and is needed by the other"
 PRODUCT_OPERAND = "a product reads its operands from memory"
@@ -80,19 +81,19 @@ def partition(region: Graph) -> list[Part]:
 
 def divide(graph: Graph) -> Partition:
     """The parts of any graph, those outside of kernels included."""
-    divider = _Divider(graph)
-    for node in graph.nodes:
-        divider.place(node)
-    divider.join_siblings()
-    return divider.finish()
+    roles = roles_of(graph)
+    first = _Divider(graph, roles).divide()
+    loops = [(p.nodes, p.outputs) for p in first.parts if p.kind != Role.OUTSIDE.value]
+    sunk, stored = cheaper_again(graph, roles, loops)
+    return _Divider(graph, with_sunk(roles, sunk, stored)).divide() if sunk else first
 
 
 class _Divider:
     """The state while nodes are placed: the groups, a draft per group, and what reads what."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, roles: Roles) -> None:
         self.graph = graph
-        self.roles = roles_of(graph)
+        self.roles = roles
         self.groups = Groups()
         self.drafts: dict[int, Draft] = {}
         self.virtual: dict[Value, Node] = {}
@@ -100,6 +101,13 @@ class _Divider:
         self.leaves: dict[Value, tuple[Value, ...]] = {}
         self.refusals: list[Refusal] = []
         self.index = {node: i for i, node in enumerate(graph.nodes)}
+
+    def divide(self) -> Partition:
+        """Place all nodes."""
+        for node in self.graph.nodes:
+            self.place(node)
+        self.join_siblings()
+        return self.finish()
 
     # -- what a node reads ------------------------------------------------------------------------
     def reads(self, node: Node) -> tuple[Value, ...]:
@@ -330,9 +338,9 @@ def _new_draft(node: Node, role: Role) -> Draft:
 
 
 def _kind(draft: Draft, outputs: tuple[Value, ...]) -> str:
-    rank = len(draft.shape)
-    full = any(draft.places[v] == tuple(range(rank)) for v in outputs)
-    return "rows" if full and rank - 1 in draft.reduced else draft.role.value
+    own = tuple(range(len(draft.shape)))
+    full = draft.role is Role.REDUCTION and any(draft.places[v] == own for v in outputs)
+    return "rows" if full and own and own[-1] in draft.reduced else draft.role.value
 
 
 def _at_most(a: object, b: object) -> bool:

@@ -150,6 +150,10 @@ def _cost(node: Node, virtual: Mapping[Value, _Virtual]) -> tuple[int, int]:
 
 
 def _as_large(v: Value, result: Value) -> bool:
-    """Whether a value has as many axes that are not 1 as another, and at least one."""
-    extents = [sum(d != 1 for d in x.type.shape) for x in (v, result)]
-    return 0 < extents[1] <= extents[0]
+    """Whether a value is about as large as another one that has more than one element."""
+    return 0 < extent(result) <= extent(v)
+
+
+def extent(v: Value) -> int:
+    """By how many axes a value is more than one number: a rough measure of size."""
+    return sum(d != 1 for d in v.type.shape)

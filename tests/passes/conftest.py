@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from graphc.ir import Builder, Expr, Graph, dims, symbol, tensor
-from graphc.ir.evaluate import Run, run
+from graphc.ir.evaluate import Run, bind_sizes, evaluate_node, run
+from graphc.ir.graph import Node, Value
+from graphc.passes.clusters import partition
+from graphc.passes.plan import Plan
 
 PROGRAMS: dict[str, Callable[[], Graph]] = {}
 SIZES = {"B": 5, "N": 7, "T": 3}
@@ -215,6 +218,68 @@ def compare_runs(a: Run, b: Run) -> None:
         assert x.dtype == y.dtype
         assert x.shape == y.shape
         assert x.tobytes() == y.tobytes()
+
+
+class Machine:
+    """Runs a fused graph part by part in one arena and the caller's arrays, as native code does."""
+
+    def __init__(self, graph: Graph, memory: Plan, arrays: Mapping[str, np.ndarray]) -> None:
+        self.graph, self.plan = graph, memory
+        shapes = [arrays[v.name].shape for v in graph.parameters]
+        self.sizes = bind_sizes(
+            [v.type for v in graph.parameters], shapes, [v.name for v in graph.parameters]
+        )
+        layout = memory.layout(self.sizes)
+        arena = np.full(layout.arena_bytes, 0xA5, np.uint8)
+        self.bytes = []
+        for slot, offset in zip(memory.slots, layout.offsets):
+            size = dims.evaluate(slot.size, self.sizes)
+            self.bytes.append(arena[offset : offset + size] if offset >= 0 else np.full(size, 0x5A, np.uint8))
+        for v in graph.parameters:
+            self.write(memory.places[v.name], arrays[v.name])
+
+    def write(self, slot: int, array: np.ndarray) -> None:
+        self.bytes[slot][:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+    def read(self, slot: int, value: Value) -> np.ndarray:
+        shape = tuple(dims.evaluate(d, self.sizes) for d in value.type.shape)
+        return self.bytes[slot].view(value.type.dtype.numpy).reshape(shape).copy()
+
+    def run(self) -> Run:
+        for step, node in enumerate(self.graph.nodes):
+            if node.op.name == "kernel":
+                self.kernel(step, node)
+        for copy in self.plan.copies:
+            self.bytes[copy.target][:] = self.bytes[copy.source]
+        outputs = [i for i, s in enumerate(self.plan.slots) if s.kind == "output"]
+        outputs.sort(key=lambda i: self.plan.slots[i].index)
+        return Run(
+            tuple(self.read(i, v) for i, v in zip(outputs, self.graph.outputs)),
+            {u.target.name: self.read(self.plan.places[u.target.name], u.target) for u in self.graph.updates},
+        )
+
+    def kernel(self, step: int, node: Node) -> None:
+        region = node.regions[0]
+        place = {v: self.plan.places[o.name] for v, o in zip(region.inputs, node.operands)}
+        for part in partition(region):
+            place |= {
+                v: self.plan.places[node.results[region.outputs.index(v)].name]
+                if v in region.outputs
+                else self.plan.scratch[step][v.name]
+                for v in part.outputs
+            }
+            values = {v: self.read(place[v], v) for v in part.inputs}
+            for n in part.nodes:
+                results = evaluate_node(n, [values[v] for v in n.operands], self.sizes)
+                values.update(zip(n.results, results))
+            for v in part.outputs:
+                self.write(place[v], values[v])
+
+
+@pytest.fixture
+def machine() -> type[Machine]:
+    """`Machine`."""
+    return Machine
 
 
 @pytest.fixture

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from graphc.ir import Builder, Graph, Kind, symbol, tensor
+from graphc.ir import Builder, Graph, Kind, Location, symbol, tensor
+from graphc.ir.errors import ArgumentError
 from graphc.ir.graph import Node, Value
 from graphc.ir.literals import literal_text
+from graphc.ir.types import F32, I64
+from graphc.passes import run
+from graphc.passes.clusters import partition
 from graphc.passes.cse import COMMUTE_EXACTLY, cse
 from graphc.passes.fuse import fuse, fusion
 from graphc.passes.inline import inline
@@ -138,8 +142,6 @@ def _deep_network(layers: int) -> Graph:
 
 
 def test_locations_survive():
-    from graphc.ir import Location
-
     b = Builder("f")
     x = b.input("x", tensor("f32", "B", 4))
     with b.at(Location("train.py", 8, "hidden")):
@@ -149,3 +151,51 @@ def test_locations_survive():
     (kernel,) = fuse(b.build()).nodes
     assert str(kernel.location) == "train.py:8 'hidden'"
     assert [str(n.location) for n in kernel.regions[0].nodes] == ["train.py:8 'hidden'", "train.py:9 'act'"]
+
+
+def test_cheap_values_are_computed_again_instead_of_stored():
+    """The product is stored once, not also times two other values, for the loops that need those."""
+    b = Builder("f")
+    x, scale = b.input("x", tensor("f32", "B", 80)), b.input("scale", tensor("f32", "B", 80))
+    y = x @ b.weight("w", tensor("f32", 80, 80))
+    b.output(b.sum(y * scale, axes=(0,), keepdims=False), b.sum(y, axes=(1,), keepdims=False))
+    first, *rest = kernels(fuse(b.build()))
+    assert [v.name for v in first.results] == ["matmul"]
+    assert "multiply" in {n.op.name for k in rest for n in k.regions[0].nodes}
+
+
+def test_dear_values_are_stored_once():
+    b = Builder("f")
+    x = b.input("x", tensor("f32", "B", 80))
+    e = b.exp(x)
+    b.output(b.sum(e, axes=(0,), keepdims=False), b.sum(e, axes=(1,), keepdims=False))
+    nodes = [n.op.name for k in kernels(fuse(b.build())) for n in k.regions[0].nodes]
+    assert nodes.count("exp") == 1
+
+
+def test_layer_norm_reads_its_input_again_backwards(programs):
+    """Between the passes over rows only numbers per row are stored."""
+
+    (kernel,) = fuse(programs["layer_norm_both_ways"]()).nodes
+    region = kernel.regions[0]
+    stored = {v for part in partition(region) for v in part.outputs} - set(region.outputs)
+    assert all(v.type.shape[-1] == 1 for v in stored)
+
+
+def test_random_bits_are_made_again_backwards():
+    b = Builder("f")
+    x, w = b.input("x", tensor("f32", "B", 80)), b.weight("w", tensor("f32", 80, 80))
+    seed, step = (b.weight(n, tensor("i64")) for n in ("seed", "step"))
+    y = b.dropout(x @ w, seed, step, rate=0.5, call=0)
+    gradient = b.op("gradient", y, b.input("ct", y.type), w, outputs=1)
+    b.output(y, gradient)
+    graph = run(b.build(), "autodiff, decompose, simplify, cse, dce, fuse")
+    assert [[n.op.name for n in k.regions[0].nodes].count("threefry") for k in kernels(graph)] == [1, 1, 0]
+    assert {v.type.dtype for v in graph.values()} == {F32, I64}
+
+
+def test_broken_reshapes_can_not_be_in_a_kernel():
+    b = Builder("f")
+    b.output(b.reshape(b.exp(b.input("x", tensor("f32", 6))), shape=(2, 3)))
+    with pytest.raises(ArgumentError, match="reshape can't be computed in a kernel"):
+        partition(b.build())
