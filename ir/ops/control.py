@@ -60,6 +60,12 @@ class Scan:
             return (*state, *regions[0].empty(carries))
         return (*state, *(np.stack(column[::-1] if reverse else column) for column in map(list, zip(*rows))))
 
+    def vjp(b, *rest, regions, **attrs):
+        from graphc.ir.region_gradients import scan_vjp  # it needs the ops, which are being defined here
+
+        *operands, _, cts = rest
+        return scan_vjp(b, operands, cts if isinstance(cts, tuple) else (cts,), regions[0], **attrs)
+
 
 @op("while", Kind.CONTROL, regions=2)
 class While:
@@ -102,3 +108,9 @@ class Cond:
 
     def evaluate(predicate, *operands, regions):
         return regions[0 if predicate else 1](*operands)
+
+    def vjp(b, *rest, regions):
+        from graphc.ir.region_gradients import cond_vjp  # it needs the ops, which are being defined here
+
+        *operands, _, cts = rest
+        return cond_vjp(b, operands, cts if isinstance(cts, tuple) else (cts,), regions)

@@ -6,7 +6,7 @@ import numpy as np
 
 from graphc.ir.inference import require_axis
 from graphc.ir.opdef import Kind, Sample, op
-from graphc.ir.samples import NUMBERS
+from graphc.ir.samples import FLOATS, NUMBERS
 from graphc.ir.types import DTYPES, TensorType, dtype_of
 
 
@@ -25,7 +25,10 @@ class Constant:
         return np.asarray(value).astype(dtype.numpy)
 
     samples = (
-        *(Sample(_nothing, {"value": 3, "dtype": DTYPES[d]}, (d,), False) for d in NUMBERS),
+        *(
+            Sample(_nothing, {"value": 3.0 if d in FLOATS else 3, "dtype": DTYPES[d]}, (d,), False)
+            for d in NUMBERS
+        ),
         Sample(_nothing, {"value": True, "dtype": DTYPES["bool"]}, ("bool",), False),
         Sample(_nothing, {"value": float("nan"), "dtype": DTYPES["f32"]}, ("f32",), False),
         Sample(_nothing, {"value": np.arange(6.0).reshape(2, 3), "dtype": DTYPES["f64"]}, ("f64",), False),

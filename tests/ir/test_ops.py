@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphc.ir import OPS, Builder, Kind, tensor
+from graphc.ir import OPS, Builder, Kind, parse, tensor
 from graphc.ir.evaluate import run
 from graphc.ir.samples import Case, cases
 
@@ -67,6 +67,14 @@ def test_views_give_the_values_of_contiguous_arrays(name):
         for g, w in zip(got, want, strict=True):
             # sums in another order round otherwise
             close(g, w, max([1.0, *(_largest(x) for x in case.operands)]))
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_graphs_of_samples_verify_and_survive_their_text(name):
+    for case in list(cases(OPS[name]))[::5]:
+        graph, _ = graph_of(case, lambda b, *xs, a=case.attrs: b.op(name, *xs, **a), symbolic=True)
+        graph.verify()
+        assert parse(str(graph)) == graph
 
 
 @pytest.mark.parametrize("name", FORMULAS)
