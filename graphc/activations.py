@@ -140,8 +140,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{
         f.__name__: f
         for f in (
-            linear, relu, relu6, leaky_relu, elu, celu, gelu, softmax, log_softmax, threshold, hard_shrink, soft_shrink,
-            squareplus, sparsemax,
+            linear, relu, relu6, leaky_relu, elu, celu, gelu, softmax, log_softmax, threshold, hard_shrink,
+            soft_shrink, squareplus, sparsemax,
         )
     },
 }  # fmt: skip

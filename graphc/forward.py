@@ -127,8 +127,8 @@ def convert(array: np.ndarray, wanted: TensorType, name: str) -> np.ndarray:
             whole = array.astype(target)
         if not np.array_equal(whole, array):
             raise DTypeError(
-                f"the input '{name}' takes {target} numbers, but got {array.dtype} values that are not whole.\n"
-                f"  fix     convert them as you mean it: x.astype('{target}')."
+                f"the input '{name}' takes {target} numbers, but got {array.dtype} values that are not whole."
+                f"\n  fix     convert them as you mean it: x.astype('{target}')."
             )
         return whole
     return array.astype(target)

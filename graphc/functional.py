@@ -98,12 +98,14 @@ class Dag:
 
     def _disconnected(self, source: Call, tensor: Tensor) -> str:
         user = next(c for c in self.calls if any(t.history and t.history[0] is source for t in c.inputs))
-        given = ", ".join(f"'{t.name or t.layer.name}'" for t in self.inputs) or "none"
+        given = ", ".join(f"'{t.layer.name}'" for t in self.inputs) or "none"
         return (
-            f"the graph is disconnected: the outputs need {tensor!r}, which is not among the model's inputs ({given}).\n"
-            f"  '{source.layer.name}'  made at {source.place}\n"
-            f"  '{user.layer.name}'  takes it at {user.place}\n"
-            f"  fix     add '{source.layer.name}' to the inputs of the model, or build the outputs from the given inputs."
+            "the graph is disconnected: the outputs need an input that the model does not have.\n"
+            f"  missing  {tensor!r}, made at {_where(source.place)}\n"
+            f"  taken    by '{user.layer.name}', called at {_where(user.place)}\n"
+            f"  given    {given}\n"
+            f"  fix      add '{source.layer.name}' to the model's inputs, "
+            "or build the outputs from the given ones."
         )
 
     def _measure(self) -> dict[int, int]:
@@ -145,9 +147,14 @@ class Dag:
             other = names.setdefault(call.layer.name, call.layer)
             if other is not call.layer:
                 raise ArgumentError(
-                    f"two layers of the model are called '{call.layer.name}': one made at {other.created_at}, "
-                    f"one at {call.layer.created_at}.\n  fix     give one of them another name=."
+                    f"two layers of the model are called '{call.layer.name}': "
+                    f"one made at {_where(other.created_at)}, one at {_where(call.layer.created_at)}.\n"
+                    "  fix     give one of them another name=."
                 )
+
+
+def _where(place: Location) -> str:
+    return f"{place.file}:{place.line}"
 
 
 def run(dag: Dag, values: list[Any]) -> list[Any]:

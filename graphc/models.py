@@ -206,7 +206,8 @@ class Model(Trainer, Layer):
         if types is None:
             require_built(self, "it has no weights and no shapes")
             raise StateError(
-                f"the shapes of the inputs of '{self.name}' are not known yet.\n  fix     call it on data first."
+                f"the shapes of the inputs of '{self.name}' are not known yet.\n"
+                "  fix     call it on data first."
             )
         tensors = [Tensor(t) for t in types]
         self._try(tensors[0] if len(tensors) == 1 else tensors)
@@ -229,13 +230,15 @@ class Model(Trainer, Layer):
             missing = [k for k in keys if k not in inputs]
             if missing:
                 raise ArgumentError(
-                    f"the model '{self.name}' has an input '{missing[0]}', but got {', '.join(map(repr, inputs))}."
+                    f"the model '{self.name}' has an input '{missing[0]}', but got "
+                    f"{', '.join(map(repr, inputs))}."
                 )
             return [inputs[k] for k in keys]
         flat = structure.leaves(inputs)
         if len(flat) != len(names):
             raise ArgumentError(
-                f"the model '{self.name}' takes {len(names)} inputs ({', '.join(names)}), but got {len(flat)}."
+                f"the model '{self.name}' takes {len(names)} inputs ({', '.join(names)}), "
+                f"but got {len(flat)}."
             )
         return flat
 
@@ -387,7 +390,8 @@ def _require_tensor(leaf: Any, what: str, name: str) -> None:
         )
     if not isinstance(leaf, Tensor) or leaf.history is None:
         raise StructureError(
-            f"the {what} of the model '{name}' must be a tensor made by Input or a layer call, not {type(leaf).__name__}."
+            f"the {what} of the model '{name}' must be a tensor made by Input or a layer call, "
+            f"not {type(leaf).__name__}."
         )
 
 

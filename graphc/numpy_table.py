@@ -215,5 +215,5 @@ def _plain(kwargs: dict[str, Any], name: str) -> dict[str, Any]:
 def _unknown(what: str) -> TraceError:
     return TraceError(
         f"{what} is not possible on a symbolic tensor.\n"
-        "  fix     write it with other functions of NumPy or graphc.ops, or as a custom operation: @graphc.op."
+        "  fix     write it with other functions of NumPy or graphc.ops, or as an operation: @graphc.op."
     )

@@ -173,7 +173,8 @@ class Trace:
         new = ops.cast(ops.convert_to_tensor(value), variable.dtype)
         if new.shape != variable.shape:
             raise ShapeError(
-                f"'{variable.path}' has the shape {variable.shape}, but was assigned a value of shape {new.shape}."
+                f"'{variable.path}' has the shape {variable.shape}, "
+                f"but was assigned a value of shape {new.shape}."
             )
         self.weight(variable)
         self._values[variable] = self.expr(new)

@@ -17,7 +17,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "operation": ("Operation",),
     "core": ("Dense", "Activation", "Identity", "Lambda"),
     "activations": (
-        "ReLU", "LeakyReLU", "ELU", "Softmax", "PReLU", "ThresholdedReLU", "ActivityRegularization", "Rescaling",
+        "ReLU", "LeakyReLU", "ELU", "Softmax", "PReLU", "ThresholdedReLU", "ActivityRegularization",
+        "Rescaling",
     ),
     "reshaping": ("Flatten", "Reshape", "Permute", "RepeatVector"),
     "merging": (

@@ -12,7 +12,7 @@ from graphc.layers.spec import InputSpec
 
 
 class ReLU(Layer):
-    """max_value for x >= max_value, x for threshold <= x < max_value, negative_slope * (x - threshold) else."""
+    """max_value where x is above it, x down to `threshold`, and negative_slope * (x - threshold) below."""
 
     def __init__(
         self,

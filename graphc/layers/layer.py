@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from collections.abc import Iterator
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from graphc import backend, constraints, initializers, naming, regularizers, structure
-from graphc.ir.errors import ArgumentError, GraphcError, StateError, StructureError, TraceError
+from graphc import backend, naming, regularizers, structure
+from graphc.ir.errors import GraphcError, StateError, StructureError, TraceError
 from graphc.ir.locations import Location, caller, is_own_code
 from graphc.layers.blame import blame
+from graphc.layers.configuration import (
+    FIRST_LAYER_ARGUMENTS,
+    captured,
+    file_of,
+    first_shape,
+    policy_name,
+    tuples,
+)
 from graphc.layers.masks import gather_masks, settle_masks
 from graphc.layers.signature import CallSignature, build_parameters, call_signature
 from graphc.layers.spec import check_inputs
-from graphc.layers.state import EPOCH, LayerState, contained, unique
+from graphc.layers.weighted import Weighted
 from graphc.tensor import Tensor
 from graphc.trace import Trace, active
-from graphc.variable import Variable
-
-FIRST_LAYER_ARGUMENTS = ("input_shape", "batch_input_shape", "input_dim", "input_length", "batch_size")
-PLAIN = (bool, int, float, str, type(None), tuple)
 
 
-class Layer:
+class Layer(Weighted):
     """A computation with weights of its own.
 
     Subclasses define `call(self, inputs, training=None, mask=None)` with operators, NumPy functions or
@@ -54,19 +56,10 @@ class Layer:
     <Tensor shape=(None, 3), dtype=float32, created by layer 'scale'>
     """
 
-    _state: LayerState
-    name: str
-    built: bool
     input_spec: Any = None
     supports_masking: bool = False
     user_code_inside: bool = False
     """Whether nodes made in `call` belong to the lines of a function of the user's (Lambda)."""
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        layer = super().__new__(cls)
-        state = LayerState(created=caller(), first_arguments=(args, kwargs))
-        layer.__dict__.update(_state=state, built=False, _trainable=True)
-        return layer
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -88,25 +81,12 @@ class Layer:
             raise TypeError(f"{type(self).__name__} has no argument {', '.join(map(repr, sorted(unknown)))}")
         self.name = name or naming.unique_name(naming.snake_case(type(self).__name__))
         self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.__dict__["_dtype"] = _policy_name(dtype)
+        self.__dict__["_dtype"] = policy_name(dtype)
         self.autocast = autocast
         self.__dict__["_trainable"] = bool(trainable)
-        self.__dict__["first_shape"] = _first_shape(kwargs)
+        self.__dict__["first_shape"] = first_shape(kwargs)
 
-    # -- attributes -------------------------------------------------------------------------------
-    def __setattr__(self, name: str, value: Any) -> None:
-        if "_state" not in self.__dict__ or isinstance(getattr(type(self), name, None), property):
-            object.__setattr__(self, name, value)
-            return
-        if isinstance(value, Layer):
-            self.__dict__.pop(name, None)
-        elif isinstance(value, Variable) and all(v is not value for v in self._state.variables):
-            self._state.variables.append(value)
-        elif isinstance(value, PLAIN) and active() is None and self.__dict__.get(name, self) != value:
-            self._state.revision += 1
-            EPOCH.count += 1
-        object.__setattr__(self, name, value)
-
+    # -- what it is -----------------------------------------------------------------------------
     @property
     def created_at(self) -> Location:
         """The user's line that made the layer."""
@@ -134,153 +114,6 @@ class Layer:
 
     variable_dtype = compute_dtype
 
-    # -- weights ----------------------------------------------------------------------------------
-    def add_weight(
-        self,
-        *leading: Any,
-        shape: Any = None,
-        initializer: Any = None,
-        dtype: Any = None,
-        trainable: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
-        name: str | None = None,
-        autocast: bool = True,
-        aggregation: str | None = None,
-    ) -> Variable:
-        """A new weight of the layer.
-
-        The first positional argument may be the name (Keras 2) or the shape (Keras 3). Without an
-        initializer, floating-point weights are Glorot uniform and others zero.
-        """
-        if len(leading) > 2:
-            raise TypeError(f"add_weight takes a name and a shape by position, got {leading!r}")
-        for argument in leading:
-            if isinstance(argument, str) or argument is None:
-                name = name or argument
-            else:
-                shape = argument
-        wanted = np.dtype(dtype or self.dtype)
-        start = initializers.get(initializer or ("glorot_uniform" if wanted.kind == "f" else "zeros"))
-        with naming.scope(self.name, self):
-            variable = Variable(
-                start,
-                tuple(_known_size(d, self) for d in (shape if shape is not None else ())),
-                wanted,
-                trainable,
-                name or f"variable_{len(self._state.variables)}",
-                regularizers.get(regularizer),
-                constraints.get(constraint),
-            )
-        self._state.variables.append(variable)
-        return variable
-
-    def _sublayers(self) -> list[Layer]:
-        """The layers that belong to this one directly, in order of their attributes."""
-        found = (x for k, v in self.__dict__.items() if k != "_state" for x in contained(v, Layer))
-        return [layer for layer in unique(found) if layer is not self]
-
-    def _own_variables(self) -> list[Variable]:
-        """This layer's own variables: the trainable ones first, as Keras has them."""
-        in_lists = (v for k, x in self.__dict__.items() if k != "_state" for v in contained(x, Variable))
-        found = unique(iter([*self._state.variables, *in_lists]))
-        return [v for v in found if v.trainable] + [v for v in found if not v.trainable]
-
-    def _flatten_layers(self) -> list[Layer]:
-        """This layer and all below it, each once."""
-        found: dict[int, Layer] = {}
-        stack: list[Layer] = [self]
-        while stack:
-            layer = stack.pop()
-            if id(layer) not in found:
-                found[id(layer)] = layer
-                stack.extend(reversed(layer._sublayers()))
-        return list(found.values())
-
-    @property
-    def weights(self) -> list[Variable]:
-        """All weights: the layer's own, then those of the layers in it."""
-        return unique(v for layer in self._flatten_layers() for v in layer._own_variables())
-
-    variables = weights
-
-    @property
-    def trainable_weights(self) -> list[Variable]:
-        """The weights that training changes."""
-        return unique(self._trainable_variables())
-
-    trainable_variables = trainable_weights
-
-    def _trainable_variables(self) -> Iterator[Variable]:
-        if self.trainable:
-            yield from (v for v in self._own_variables() if v.trainable)
-            for layer in self._sublayers():
-                yield from layer._trainable_variables()
-
-    @property
-    def non_trainable_weights(self) -> list[Variable]:
-        """The weights that training leaves: moving statistics, and those of frozen layers."""
-        moving = {id(v) for v in self.trainable_weights}
-        return [v for v in self.weights if id(v) not in moving]
-
-    non_trainable_variables = non_trainable_weights
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the weights; setting it reaches all layers below."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        for layer in self._flatten_layers():
-            layer.__dict__["_trainable"] = bool(value)
-        EPOCH.count += 1
-
-    def count_params(self) -> int:
-        """The number of elements of all weights; StateError before the layer is built."""
-        if not self.built:
-            raise StateError(
-                f"{self} has no weights yet.\n  fix     call it on an input, or build it: {self.name}.build(input_shape)."
-            )
-        return sum(v.size for v in self.weights)
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Copies of the values of `weights`, in order."""
-        return [v.numpy() for v in self.weights]
-
-    def set_weights(self, weights: Any) -> None:
-        """Take the values of `weights`, in order.
-
-        Raises:
-            ArgumentError: the number of arrays is wrong, or a shape; nothing is changed then.
-        """
-        own = self.weights
-        given = [np.asarray(w) for w in weights]
-        if len(given) != len(own):
-            raise ArgumentError(f"{self} has {len(own)} weights, but set_weights got {len(given)} arrays.")
-        wrong = [f"'{v.path}' is {v.shape}, got {w.shape}" for v, w in zip(own, given) if v.shape != w.shape]
-        if wrong:
-            raise ArgumentError(f"set_weights of {self}: {'; '.join(wrong)}.")
-        for variable, values in zip(own, given):
-            variable.assign(values)
-
-    # -- losses -----------------------------------------------------------------------------------
-    def add_loss(self, loss: Any) -> None:
-        """Add a scalar to the loss that training minimises; only inside `call`."""
-        trace = active()
-        if trace is None:
-            raise StateError(
-                f"add_loss of {self} was called outside of `call`.\n  fix     call it inside of `call`, on what it computes there."
-            )
-        from graphc import ops
-
-        trace.losses.extend(ops.convert_to_tensor(x) for x in structure.leaves(loss))
-
-    @property
-    def losses(self) -> list[Any]:
-        """The penalties of the trainable weights that have a regularizer."""
-        return [v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None]
-
     # -- building ---------------------------------------------------------------------------------
     def build(self, input_shape: Any) -> None:
         """Make the weights; subclasses override it. Sizes that are not known are None."""
@@ -302,7 +135,7 @@ class Layer:
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Build for the shape in a stored configuration."""
         if config and config.get("input_shape") is not None:
-            self.build(_tuples(config["input_shape"]))
+            self.build(tuples(config["input_shape"]))
 
     # -- calling ----------------------------------------------------------------------------------
     def call(self, *args: Any, **kwargs: Any) -> Any:
@@ -330,7 +163,8 @@ class Layer:
         if any(t.trace is None for t in tensors):
             if trace is not None:
                 raise TraceError(
-                    f"{self} was called on a functional tensor inside a `call`.\n  fix     pass it as an input of that call."
+                    f"{self} was called on a functional tensor inside a `call`.\n"
+                    "  fix     pass it as an input of that call."
                 )
             from graphc.layers.recording import record
 
@@ -448,7 +282,8 @@ class Layer:
         if not calls:
             raise StateError(f"{self} has no {what} yet: it was not called on a symbolic tensor.")
         raise StateError(
-            f"{self} was called {len(calls)} times, so that {self.name}.{what} means nothing.\n  fix     keep the tensors that its calls return."
+            f"{self} was called {len(calls)} times, so that {self.name}.{what} means nothing.\n"
+            "  fix     keep the tensors that its calls return."
         )
 
     # -- configuration ----------------------------------------------------------------------------
@@ -467,8 +302,8 @@ class Layer:
         }
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        if type(self).get_config is Layer.get_config and not is_own_code(_file_of(type(self))):
-            config.update(_captured(self))
+        if type(self).get_config is Layer.get_config and not is_own_code(file_of(type(self))):
+            config.update(captured(self))
         return config
 
     @classmethod
@@ -517,56 +352,3 @@ def _has_tensors(value: Any) -> bool:
 
 def _shape_of(leaf: Any) -> Any:
     return backend.int_shape(leaf) if isinstance(leaf, Tensor) else None
-
-
-def _known_size(d: Any, layer: Layer) -> int:
-    if d is None:
-        raise ArgumentError(
-            f"{layer} can't make a weight whose size is None: the last axis of its input is not known.\n"
-            "  fix     give the Input a number there."
-        )
-    return int(d)
-
-
-def _tuples(shape: Any) -> Any:
-    if isinstance(shape, (list, tuple)):
-        return tuple(_tuples(d) for d in shape)
-    return {k: _tuples(v) for k, v in shape.items()} if isinstance(shape, dict) else shape
-
-
-def _policy_name(dtype: Any) -> str | None:
-    if dtype is None:
-        return None
-    if isinstance(dtype, dict):
-        dtype = dtype.get("config", {}).get("name", "float32")
-    name = getattr(dtype, "name", dtype)
-    return np.dtype(name).name
-
-
-def _first_shape(kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:
-    """The whole input shape that the Keras 2 arguments of a first layer give."""
-    if kwargs.get("batch_input_shape") is not None:
-        return tuple(kwargs["batch_input_shape"])
-    shape = kwargs.get("input_shape")
-    if shape is None and kwargs.get("input_dim") is not None:
-        lead = (kwargs["input_length"],) if kwargs.get("input_length") is not None else ()
-        shape = (*lead, kwargs["input_dim"])
-    if shape is None and kwargs.get("input_length") is not None:
-        shape = (kwargs["input_length"],)
-    if shape is None:
-        return None
-    return (kwargs.get("batch_size"), *((shape,) if isinstance(shape, int) else tuple(shape)))
-
-
-def _file_of(cls: type) -> str:
-    return getattr(sys.modules.get(cls.__module__), "__file__", None) or "<stdin>"
-
-
-def _captured(layer: Layer) -> dict[str, Any]:
-    """The arguments that a user's layer was made with, by name."""
-    args, kwargs = layer._state.first_arguments
-    bound = inspect.signature(type(layer).__init__).bind(layer, *args, **kwargs).arguments
-    plain: dict[str, Any] = {}
-    for key, value in list(bound.items())[1:]:
-        plain.update(value if isinstance(value, dict) and key == "kwargs" else {key: value})
-    return {k: v for k, v in plain.items() if k not in ("name", "trainable", "dtype")}

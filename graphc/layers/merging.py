@@ -132,7 +132,8 @@ class Concatenate(Merge):
         parts = list(inputs)
         if len({x.ndim for x in parts}) > 1:
             raise ShapeError(
-                f"{self} takes inputs of one rank, but got the shapes {', '.join(str(x.shape) for x in parts)}."
+                f"{self} takes inputs of one rank, but got the shapes "
+                + ", ".join(str(x.shape) for x in parts)
             )
         axis = normalize_axis(self.axis, parts[0].ndim)
         for position in range(parts[0].ndim):

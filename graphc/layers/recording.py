@@ -1,4 +1,4 @@
-"""A layer called on functional tensors: trial, then a `Call`. And a layer called on arrays: computed at once."""
+"""A layer called on functional tensors: a trial, then a `Call`; and called on arrays: computed at once."""
 
 from __future__ import annotations
 

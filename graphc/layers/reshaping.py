@@ -51,7 +51,8 @@ class Reshape(Layer):
             total != known if -1 not in self.target_shape else known == 0 or total % known
         ):
             raise ShapeError(
-                f"{self} can't give {total} elements of shape {inputs.shape[1:]} the shape {self.target_shape}."
+                f"{self} can't give {total} elements of shape {inputs.shape[1:]} the shape "
+                f"{self.target_shape}."
             )
         sizes = tuple(total // known if d == -1 else d for d in self.target_shape)
         return ops.reshape(inputs, (inputs.shape[0], *sizes))

@@ -1,4 +1,4 @@
-"""What a layer knows about itself beside its attributes, and how variables and layers are found among these."""
+"""What a layer knows beside its attributes, and how variables and layers are found among these."""
 
 from __future__ import annotations
 

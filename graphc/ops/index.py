@@ -164,7 +164,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 @operation
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Any:
-    """1 at the index along a new axis of size `num_classes`, 0 elsewhere; an index out of range gives zeros."""
+    """1 at the index along a new axis, 0 elsewhere; an index out of range gives zeros only."""
     from graphc.backend import floatx
     from graphc.ops.shape import moveaxis
 

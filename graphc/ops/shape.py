@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from graphc.ir.dims import Dim, Size, product
@@ -161,7 +162,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     else:
         bounds = [0, *(int(i) for i in indices_or_sections), length]
     lead = (slice(None),) * place
-    return [x[(*lead, slice(a, b))] for a, b in zip(bounds, bounds[1:])]
+    return [x[(*lead, slice(a, b))] for a, b in pairwise(bounds)]
 
 
 @operation

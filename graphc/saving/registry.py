@@ -158,7 +158,8 @@ def serialize_function(function: Any) -> Any:
     name = getattr(function, "__name__", "")
     if not name or name == "<lambda>":
         raise ArgumentError(
-            f"{function!r} can't be stored: it has no name.\n  fix     define it with def, and give it as custom_objects when loading."
+            f"{function!r} can't be stored: it has no name.\n"
+            "  fix     define it with def, and give it as custom_objects when loading."
         )
     known = {id(item): key for key, item in custom_objects().items()}
     return {

@@ -49,11 +49,11 @@ def test_disconnected_graph():
     y = layers.Dense(2, name="head")(layers.Add(name="join")([a, b]))
     assert text_of(lambda: Model(a, y)) == lines(
         """
-        the graph is disconnected: the outputs need <Tensor 'b' shape=(None, 3), dtype=float32, created by
-        layer 'b'>, which is not among the model's inputs ('a').
-          'b'  made at FILE
-          'join'  takes it at FILE 'join'
-          fix     add 'b' to the inputs of the model, or build the outputs from the given inputs.
+        the graph is disconnected: the outputs need an input that the model does not have.
+          missing  <Tensor 'b' shape=(None, 3), dtype=float32, created by layer 'b'>, made at FILE
+          taken    by 'join', called at FILE
+          given    'a'
+          fix      add 'b' to the model's inputs, or build the outputs from the given ones.
         """
     )
 

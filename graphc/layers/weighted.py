@@ -1,0 +1,207 @@
+"""`Weighted`: an object that has weights, and layers within it. The base of `Layer`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from graphc import constraints, initializers, naming, regularizers, structure
+from graphc.ir.errors import ArgumentError, StateError
+from graphc.ir.locations import caller
+from graphc.layers.state import EPOCH, LayerState, contained, unique
+from graphc.trace import active
+from graphc.variable import Variable
+
+PLAIN = (bool, int, float, str, type(None), tuple)
+
+
+class Weighted:
+    """Weights made by `add_weight`; and those of other such objects that are attributes, or in lists or dicts
+    that are.
+    """
+
+    _state: LayerState
+    _trainable: bool
+    name: str
+    built: bool
+    dtype: Any
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = super().__new__(cls)
+        state = LayerState(created=caller(), first_arguments=(args, kwargs))
+        made.__dict__.update(_state=state, built=False, _trainable=True)
+        return made
+
+    # -- attributes -------------------------------------------------------------------------------
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_state" not in self.__dict__ or isinstance(getattr(type(self), name, None), property):
+            object.__setattr__(self, name, value)
+            return
+        if isinstance(value, Weighted):
+            self.__dict__.pop(name, None)
+        elif isinstance(value, Variable) and all(v is not value for v in self._state.variables):
+            self._state.variables.append(value)
+        elif isinstance(value, PLAIN) and active() is None and self.__dict__.get(name, self) != value:
+            self._state.revision += 1
+            EPOCH.count += 1
+        object.__setattr__(self, name, value)
+
+    # -- weights ----------------------------------------------------------------------------------
+    def add_weight(
+        self,
+        *leading: Any,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+        autocast: bool = True,
+        aggregation: str | None = None,
+    ) -> Variable:
+        """A new weight of the layer.
+
+        The first positional argument may be the name (Keras 2) or the shape (Keras 3). Without an
+        initializer, floating-point weights are Glorot uniform and others zero.
+        """
+        if len(leading) > 2:
+            raise TypeError(f"add_weight takes a name and a shape by position, got {leading!r}")
+        for argument in leading:
+            if isinstance(argument, str) or argument is None:
+                name = name or argument
+            else:
+                shape = argument
+        wanted = np.dtype(dtype or self.dtype)
+        start = initializers.get(initializer or ("glorot_uniform" if wanted.kind == "f" else "zeros"))
+        with naming.scope(self.name, self):
+            variable = Variable(
+                start,
+                tuple(_known_size(d, self) for d in (shape if shape is not None else ())),
+                wanted,
+                trainable,
+                name or f"variable_{len(self._state.variables)}",
+                regularizers.get(regularizer),
+                constraints.get(constraint),
+            )
+        self._state.variables.append(variable)
+        return variable
+
+    def _sublayers(self) -> list[Any]:
+        """The layers that belong to this one directly, in order of their attributes."""
+        found = (x for k, v in self.__dict__.items() if k != "_state" for x in contained(v, Weighted))
+        return [layer for layer in unique(found) if layer is not self]
+
+    def _own_variables(self) -> list[Variable]:
+        """This layer's own variables: the trainable ones first, as Keras has them."""
+        in_lists = (v for k, x in self.__dict__.items() if k != "_state" for v in contained(x, Variable))
+        found = unique(iter([*self._state.variables, *in_lists]))
+        return [v for v in found if v.trainable] + [v for v in found if not v.trainable]
+
+    def _flatten_layers(self) -> list[Any]:
+        """This layer and all below it, each once."""
+        found: dict[int, Any] = {}
+        stack: list[Any] = [self]
+        while stack:
+            layer = stack.pop()
+            if id(layer) not in found:
+                found[id(layer)] = layer
+                stack.extend(reversed(layer._sublayers()))
+        return list(found.values())
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights: the layer's own, then those of the layers in it."""
+        return unique(v for layer in self._flatten_layers() for v in layer._own_variables())
+
+    variables = weights
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that training changes."""
+        return unique(self._trainable_variables())
+
+    trainable_variables = trainable_weights
+
+    def _trainable_variables(self) -> Iterator[Variable]:
+        if self.trainable:
+            yield from (v for v in self._own_variables() if v.trainable)
+            for layer in self._sublayers():
+                yield from layer._trainable_variables()
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that training leaves: moving statistics, and those of frozen layers."""
+        moving = {id(v) for v in self.trainable_weights}
+        return [v for v in self.weights if id(v) not in moving]
+
+    non_trainable_variables = non_trainable_weights
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it reaches all layers below."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self._flatten_layers():
+            layer.__dict__["_trainable"] = bool(value)
+        EPOCH.count += 1
+
+    def count_params(self) -> int:
+        """The number of elements of all weights; StateError before the layer is built."""
+        if not self.built:
+            raise StateError(
+                f"{self} has no weights yet.\n"
+                f"  fix     call it on an input, or build it: {self.name}.build(input_shape)."
+            )
+        return sum(v.size for v in self.weights)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the values of `weights`, in order."""
+        return [v.numpy() for v in self.weights]
+
+    def set_weights(self, weights: Any) -> None:
+        """Take the values of `weights`, in order.
+
+        Raises:
+            ArgumentError: the number of arrays is wrong, or a shape; nothing is changed then.
+        """
+        own = self.weights
+        given = [np.asarray(w) for w in weights]
+        if len(given) != len(own):
+            raise ArgumentError(f"{self} has {len(own)} weights, but set_weights got {len(given)} arrays.")
+        wrong = [f"'{v.path}' is {v.shape}, got {w.shape}" for v, w in zip(own, given) if v.shape != w.shape]
+        if wrong:
+            raise ArgumentError(f"set_weights of {self}: {'; '.join(wrong)}.")
+        for variable, values in zip(own, given):
+            variable.assign(values)
+
+    # -- losses -----------------------------------------------------------------------------------
+    def add_loss(self, loss: Any) -> None:
+        """Add a scalar to the loss that training minimises; only inside `call`."""
+        trace = active()
+        if trace is None:
+            raise StateError(
+                f"add_loss of {self} was called outside of `call`.\n"
+                "  fix     call it inside of `call`, on what it computes there."
+            )
+        from graphc import ops
+
+        trace.losses.extend(ops.convert_to_tensor(x) for x in structure.leaves(loss))
+
+    @property
+    def losses(self) -> list[Any]:
+        """The penalties of the trainable weights that have a regularizer."""
+        return [v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None]
+
+
+def _known_size(d: Any, layer: Weighted) -> int:
+    if d is None:
+        raise ArgumentError(
+            f"{layer} can't make a weight whose size is None: the last axis of its input is not known.\n"
+            "  fix     give the Input a number there."
+        )
+    return int(d)
