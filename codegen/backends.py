@@ -1,7 +1,8 @@
-"""Which program runs a compiled graph: a table of backends, the checking runner, and the evaluator for the rest.
+"""Which program runs a compiled graph: a table of backends, the checking runner, and the evaluator for the
+rest.
 
-A graph that has no native form yet (control ops, a kernel that can't be lowered) runs by the evaluator: slower, with
-the same values. That is logged and counted (`reference_fallbacks` of `graphc.stats()`).
+A graph that has no native form yet (control ops, a kernel that can't be lowered) runs by the evaluator:
+slower, with the same values. That is logged and counted (`reference_fallbacks` of `graphc.stats()`).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ first asked for.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 from graphc.codegen.emit_llvm import scratch
@@ -36,7 +37,11 @@ class Lowered:
     @cached_property
     def plan(self) -> Plan:
         """Where every value lives."""
-        return plan(self.final, nan_checks=self.fallible)
+        found = plan(self.final, nan_checks=self.fallible)
+        # kernels keep what only they need in their own scratch memory
+        own = {slot for names in found.scratch for slot in names.values()}
+        slots = (replace(s, size=0, values=()) if i in own else s for i, s in enumerate(found.slots))
+        return replace(found, slots=tuple(slots))
 
     @cached_property
     def kernels(self) -> list[KernelStep]:

@@ -90,6 +90,7 @@ def memory_report(graph: Graph, kernels: Sequence[KernelStep], layout: Layout, s
             names.get(slot.last, "unused" if slot.last < 0 else "end"),
         )
         for slot, offset in zip(layout.plan.slots, arena.offsets)
+        if slot.values or slot.kind != "arena"
     ]
     total = {kind: sum(b.bytes for b in buffers if b.kind == kind) for kind in ("weight", "output")}
     return MemoryReport(

@@ -43,7 +43,7 @@ def step_source(graph: Graph, kernels: Sequence[KernelStep], plan: Plan) -> Step
     parameters = [slots[i] for i in parameter_order(plan.slots)]
     writer = Writer(names, {v: slots[i] for v, i in plan.places.items()})
     for name, slot in zip(slots, plan.slots):
-        if slot.kind not in PARAMETERS:
+        if slot.kind not in PARAMETERS and slot.values:
             dtype = dtype_of(slot.dtype)
             writer.put(f"{name} = np.empty({slot.size // dtype.itemsize}, np.{dtype.numpy})")
     for number, step in enumerate(kernels, 1):
