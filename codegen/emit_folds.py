@@ -80,12 +80,14 @@ class Folder:
     ) -> str:
         """Whether b wins: it is better, or the first NaN, or as good and earlier."""
         mask = t.mask
-        same = primitives.emit(f, "equal", t, [a[0], b[0]])
         if t.kind == "f":
             nan_a, nan_b = (f(f"fcmp uno {t.vec} {x}, {x}") for x in (a[0], b[0]))
             fine = f(f"fcmp ord {t.vec} {a[0]}, {a[0]}")
-            alone = f(f"and {mask} {nan_b}, {fine}")
-            takes = f(f"or {mask} {takes}, {alone}")
+            takes = f(f"or {mask} {takes}, {f(f'and {mask} {nan_b}, {fine}')}")
+        if later:
+            return takes
+        same = primitives.emit(f, "equal", t, [a[0], b[0]])
+        if t.kind == "f":
             same = f(f"or {mask} {same}, {f(f'and {mask} {nan_a}, {nan_b}')}")
         earlier = primitives.emit(f, "less", self.types[1], [b[1], a[1]])
         return f(f"or {mask} {takes}, {f(f'and {mask} {same}, {earlier}')}")
@@ -97,8 +99,8 @@ class Folder:
             half = Folder(self.kind, self.source, lanes // 2)
             low, high = list(range(lanes // 2)), list(range(lanes // 2, lanes))
             types = [t.with_lanes(lanes) for t in self.types]
-            parts = [[_pick(f, t, x, picks) for t, x in zip(types, found)] for picks in (low, high)]
-            found, lanes = half.merge(f, *parts), lanes // 2
+            a, b = ([_pick(f, t, x, picks) for t, x in zip(types, found)] for picks in (low, high))
+            found, lanes = half.merge(f, a, b), lanes // 2
         return found
 
     def result(self, f: Function, carried: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
 """The loops of a nest as LLVM text: whole vectors of the lane axis, several at once where folds gain by it,
 and what is left over.
 
-Sums of floats start anew every `BLOCK` turns of a loop and are then added up, so that the error grows with
-the blocks and not with the elements; the blocks do not depend on the number of threads.
+Sums of floats start anew after some turns of a loop (`BLOCKS`) and are then added up, so that the error grows
+with the blocks and not with the elements; the blocks do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from graphc.codegen.emit_lanes import masked_tail, unrolled, vector_lanes
 from graphc.codegen.loops import Axis, Fold, Nest, Running, Stage
 from graphc.codegen.text import Operand
 
-BLOCK = 128
+BLOCKS = {1: (16, 4), 2: (128, 2)}
+"""Turns of a block, and levels of blocks: of scalar counts (each lane is a sum of its own), and of vectors
+along a row, whose errors the lanes average out.
+"""
 
 Carried = list[str]
 
@@ -62,14 +65,14 @@ class _Accumulators:
 
     def restarted(self, carried: Carried) -> Carried:
         """What a block begins with: blocked folds anew, the others go on."""
-        found = []
+        found: Carried = []
         for folder, copies in zip(self.folders, self.split(carried)):
             found += [x for copy in copies for x in (folder.neutral() if folder.blocked else copy)]
         return found
 
     def resumed(self, body: Body, carried: Carried, block: Carried) -> Carried:
         """What is carried after a block."""
-        found = []
+        found: Carried = []
         for folder, before, after in zip(self.folders, self.split(carried), self.split(block)):
             for a, b in zip(before, after):
                 found += folder.merge(body.f, a, b) if folder.blocked else b
@@ -77,7 +80,7 @@ class _Accumulators:
 
     def folded_copies(self, body: Body, carried: Carried) -> Carried:
         """One copy of each fold."""
-        found = []
+        found: Carried = []
         for folder, copies in zip(self.folders, self.split(carried)):
             while len(copies) > 1:
                 half = len(copies) // 2
@@ -307,12 +310,13 @@ class _Writer:
             return self._plain(low, high, step, found, values, turn)
 
         levels = innermost
-        size = step * BLOCK
+        turns, depth = BLOCKS[1 if step == 1 else 2]
+        size = step * turns
         length = stop if isinstance(stop, int) and start == 0 else None
-        for _ in range(2):
+        for _ in range(depth):
             if length is None or length > size:
                 levels = block(size, levels)
-            size *= BLOCK
+            size *= turns
         return levels(start, stop, carried)
 
     def _restarting(
@@ -409,7 +413,10 @@ class _Writer:
             inner = body.inside(Lanes(axis.name, i, lanes.lanes, lanes.unroll))
             return self._turn(stage, inner, found, values)
 
-        return self._blocked(start, stop, lanes.lanes * lanes.unroll, found, carried, body, turn)
+        step = lanes.lanes * lanes.unroll
+        if step == 1 and self.lanes > 1:  # fewer turns than lanes are left
+            return self._plain(start, stop, step, found, carried, turn)
+        return self._blocked(start, stop, step, found, carried, body, turn)
 
     def _row_unrolled(
         self,

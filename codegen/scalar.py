@@ -85,13 +85,17 @@ class Scalars:
         self._numbers: dict[str, Any] = {}
         self._dtypes: dict[str, DType] = {}
         self._count: dict[str, int] = {}
+        self._taken: set[str] = set()
 
     # -- names ---------------------------------------------------------------------------------------------
     def fresh(self, hint: str) -> str:
         """A name that no other scalar, axis or temporary of this kernel has."""
-        count = self._count.get(hint, -1) + 1
-        self._count[hint] = count
-        return f"{hint}.{count}" if count else hint
+        name = hint
+        while name in self._taken:
+            self._count[hint] = self._count.get(hint, 0) + 1
+            name = f"{hint}.{self._count[hint]}"
+        self._taken.add(name)
+        return name
 
     def axis(self, hint: str, depth: int) -> str:
         """A fresh name for an axis whose count is known at that depth."""
