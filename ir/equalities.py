@@ -40,7 +40,7 @@ class Equalities:
 
     def canonical(self, size: Dim) -> Dim:
         """The size with every symbol replaced by what it must equal."""
-        return substitute(size, self._replaced)
+        return substitute(size, self._replaced) if self._replaced else size
 
     def holds(self, left: Dim, right: Dim) -> bool:
         """Whether the requirements say that two sizes are equal."""
@@ -49,7 +49,7 @@ class Equalities:
 
     def same_type(self, left: TensorType, right: TensorType) -> bool:
         """Whether two types are equal, given the requirements."""
-        return (
+        return left == right or (
             left.dtype == right.dtype
             and left.rank == right.rank
             and all(self.holds(a, b) for a, b in zip(left.shape, right.shape))

@@ -6,8 +6,9 @@ are code whose mistakes should surface as they are.
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from graphc.ir.dims import Dim
@@ -34,17 +35,23 @@ def check_attributes(op: OpDef, attrs: Iterable[str]) -> None:
 
 def check_operands(op: OpDef, count: int, regions: int) -> None:
     """ArgumentError if the op does not take this number of operands or regions."""
-    parameters = inspect.signature(op.infer).parameters.values()
-    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    positional = [p for p in parameters if p.kind in plain]
-    least = sum(p.default is inspect.Parameter.empty for p in positional)
-    any_number = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
-    if count < least or (count > len(positional) and not any_number):
-        most = "or more" if any_number else f"to {len(positional)}" if len(positional) > least else ""
+    least, most_named, any_number = _arity(op.infer)
+    if count < least or (count > most_named and not any_number):
+        most = "or more" if any_number else f"to {most_named}" if most_named > least else ""
         wanted = f"{least} {most}".strip()
         raise ArgumentError(f"{op.name} takes {wanted} operand{'s' * (wanted != '1')}, got {count}")
     if regions != op.regions:
         raise ArgumentError(f"{op.name} has {op.regions} region{'s' * (op.regions != 1)}, got {regions}")
+
+
+@functools.cache
+def _arity(infer: Callable[..., Any]) -> tuple[int, int, bool]:
+    """How many operands an `infer` takes at least, how many it names, and whether it takes any number."""
+    parameters = inspect.signature(infer).parameters.values()
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    named = [p for p in parameters if p.kind in plain]
+    least = sum(p.default is inspect.Parameter.empty for p in named)
+    return least, len(named), any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
 
 
 def result_types(

@@ -65,7 +65,7 @@ EXACT = Style()
 SMOOTH = Style(smooth=True, special=False)
 
 
-def generate(seed: int, style: Style = EXACT, nodes: int = 14) -> Program:
+def generate(seed: int, style: Style = EXACT, nodes: int = 10) -> Program:
     """The program of a seed."""
     maker = _Maker(random.Random(seed), style)
     graph = maker.graph(nodes)
