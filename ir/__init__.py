@@ -1,8 +1,9 @@
 """The typed graph IR: what every stage between a layer call and machine code is written in.
 
-In come calls of a `Builder` (or a `.gir` text); out goes an immutable `Graph` that prints, parses, verifies and runs with NumPy.
-Read in this order: `types` and `dims` (element types, symbolic sizes), `graph` (Value, Node, Graph), `opdef` (what an op is) and
-`ops/` (all of them, by family), `builder`, then `printer`, `parser`, `verify`, `evaluate`, `differentiate`. Errors: `errors`, places: `locations`.
+In come calls of a `Builder` (or a `.gir` text); out goes an immutable `Graph` that prints, parses, verifies
+and runs with NumPy. Read in this order: `types` and `dims` (element types, symbolic sizes), `graph` (Value,
+Node, Graph), `opdef` (what an op is) and `ops/` (all of them, by family), `builder`, then `printer`,
+`parser`, `verify`, `evaluate`, `differentiate`. Errors: `errors`, places: `locations`.
 """
 
 from graphc.ir import ops as _ops  # fills the table of ops  # noqa: F401

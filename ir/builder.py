@@ -36,7 +36,7 @@ Operand = Union["Expr", Value, float, int, bool, Size, np.generic, np.ndarray]
 
 
 class Expr:
-    """A value together with the builder that makes more of it: supports Python operators, with weak Python numbers."""
+    """A value and the builder that makes more of it: has Python operators, with weak Python numbers."""
 
     __slots__ = ("builder", "value")
     __array_ufunc__ = None  # NumPy scalars on the left must not take over
@@ -150,7 +150,7 @@ class Builder:
         return Expr(self, value)
 
     def update(self, target: Expr | Value, new: Operand) -> None:
-        """The weight `target` takes the value `new` when the call has succeeded; a later update replaces an earlier one."""
+        """The weight `target` takes the value `new` when the call succeeds; the last update counts."""
         target_value = self.value(target)
         new_value = self.value(new, target_value.type.dtype)
         if new_value.type != target_value.type:
@@ -179,7 +179,7 @@ class Builder:
 
     # -- operations -------------------------------------------------------------------------------
     def value(self, x: Operand, dtype: DType | None = None) -> Value:
-        """The SSA value of an operand; numbers and arrays become constants, Python numbers of the type `dtype`."""
+        """The SSA value of an operand; numbers and arrays become constants, weak ones of type `dtype`."""
         if isinstance(x, Expr):
             return x.value
         if isinstance(x, Value):
@@ -187,7 +187,7 @@ class Builder:
         return self.constant(x, dtype).value
 
     def constant(self, value: Any, dtype: DType | str | None = None) -> Expr:
-        """A constant. A Python number takes `dtype`, or f32/i64/bool by its own kind; a symbolic size `dtype`, or i64."""
+        """A constant. A Python number or size takes `dtype`, or f32/i64/bool by its own kind."""
         if isinstance(value, Size):
             return self.op("constant", value=value, dtype=dtype_of(dtype or "i64"))
         if dtype is None:
@@ -217,7 +217,7 @@ class Builder:
         location: Location | None = None,
         name: str = "",
     ) -> Node:
-        """Append a node in full detail. `types` overrules inference (for a parser that met a written type, checked by the verifier)."""
+        """Append a node in full detail. `types` overrules inference: a parser's written types."""
         strong = _strong_dtype(operands)
         values = tuple(self.value(x, _weak_dtype(x, strong)) for x in operands)
         attrs = {k: attrs[k] for k in (*op.attributes, *attrs) if k in attrs} | {
@@ -252,14 +252,14 @@ class Builder:
 
 
 def _strong_dtype(operands: Sequence[Operand]) -> DType | None:
-    """The element type that numbers take: the first operand's that is not bool (the condition of a select is), else bool."""
+    """The element type that numbers take: the first that is not bool (a select's condition is), else bool."""
     values = [x.value if isinstance(x, Expr) else x for x in operands if isinstance(x, (Expr, Value))]
     found = [v.declared.dtype for v in values if v.declared is not None]
     return next((d for d in found if d != BOOL), found[0] if found else None)
 
 
 def _weak_dtype(x: Operand, strong: DType | None) -> DType | None:
-    """Python numbers and sizes take the other operands' element type; NumPy scalars and arrays keep their own."""
+    """Python numbers and sizes take the others' element type; NumPy scalars and arrays keep their own."""
     if isinstance(x, (bool, int, float, Size)) and not isinstance(x, np.generic):
         return strong
     return None
@@ -271,7 +271,7 @@ def _attribute_order(op: OpDef) -> Callable[[str], tuple[int, str]]:
 
 
 def _canonical(name: str, value: Any) -> Any:
-    """The one form of an attribute's value: tuples for lists, Python numbers for NumPy's, `DType` for spellings of it."""
+    """An attribute's value in its one form: tuples, Python's numbers, `DType`."""
     if name == "dtype":
         return dtype_of(value)
     if isinstance(value, (list, tuple)):

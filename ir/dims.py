@@ -1,7 +1,7 @@
 """Symbolic sizes: integer polynomials over symbols and over floor divisions of such.
 
-A dimension is an `int` or a `Size`. Arithmetic on either gives the canonical form, so that two sizes are equal
-exactly when their canonical forms are, and a constant is always a plain `int`:
+A dimension is an `int` or a `Size`. Arithmetic on either gives the canonical form, so that two sizes are
+equal exactly when their canonical forms are, and a constant is always a plain `int`:
 
     >>> B, H = symbol("B"), symbol("H")
     >>> (B * 4 + 8) // 4 == B + 2
@@ -18,7 +18,6 @@ import ast
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Union
 
 from graphc.ir.errors import ArgumentError, ShapeError
 
@@ -37,7 +36,7 @@ class Call:
         return f"{_grouped(self.left)} {self.function} {_grouped(self.right)}"
 
 
-Atom = Union[str, Call]
+Atom = str | Call
 Monomial = tuple[Atom, ...]
 
 
@@ -110,7 +109,7 @@ class Size:
     __int__ = __index__ = __bool__
 
 
-Dim = Union[int, Size]
+Dim = int | Size
 Shape = tuple[Dim, ...]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Value:
-    """One SSA value. Two values are the same only if they are the same object; names are unique in a graph."""
+    """One SSA value. Values are the same only if they are one object; names are unique in a graph."""
 
     name: str
     declared: TensorType | None

@@ -103,7 +103,8 @@ def scan_vjp(
 
     first = [ct if (ct := cts[i]) is not None else zeros(b, state[i]) for i in moved]
     first += [zeros(b, constants[i]) for i in shared]
-    xs = [*history, *operands[carries:ends], *(cts[i] for i in pieces)]
+    xs: list[Expr | Value] = [*history, *operands[carries:ends]]
+    xs += [ct for i in pieces if (ct := cts[i]) is not None]
     back = {"carries": len(first), "scanned": len(xs), "length": length, "reverse": not reverse}
     node = b.node(get_op("scan"), [*first, *xs, *operands[ends:]], back, regions=(inner.builder.build(),))
     places = [*moved, *(ends + i for i in shared), *(carries + i for i in sliced)]

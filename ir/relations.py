@@ -1,4 +1,4 @@
-"""Relations between sizes: broadcasting, and equalities that become checks at entry where they can't be proved.
+"""Relations between sizes: broadcasting, and equalities that are checked at entry if they can't be proved.
 
 0 and 1 are never assumed of a symbol: a literal 1 broadcasts, a symbol does not.
 """
