@@ -22,6 +22,7 @@ from graphc.ir.tokens import Reader, Token
 from graphc.ir.types import DTYPES, TensorType, dtype_of
 
 _DEPTH = 32
+_PYTHON: dict[str, tuple[type, ...]] = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float)}
 _FITS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
 _SUMS = {"+": lambda a, b: a + b, "-": lambda a, b: a - b}
 _TERMS = {"*": lambda a, b: a * b, "//": APPLY["//"], "%": APPLY["%"]}
@@ -227,8 +228,9 @@ def _elements(items: list[Any], kind: TensorType) -> np.ndarray:
 
 
 def _element(value: Any, kind: TensorType) -> Any:
-    allowed = {"b": bool, "i": int, "u": int, "f": (int, float)}[kind.dtype.kind]
-    if not isinstance(value, allowed) or (isinstance(value, bool) and kind.dtype.kind != "b"):
+    if not isinstance(value, _PYTHON[kind.dtype.kind]) or (
+        isinstance(value, bool) and kind.dtype.kind != "b"
+    ):
         raise TypeError(f"{value!r} is no {kind.dtype}")
     return value
 

@@ -125,7 +125,7 @@ def _fold_of_one(b: Builder, x: Expr, axes: tuple[int, ...], out: TensorType) ->
 def _sum_of_one(b: Builder, x: Expr, axes: tuple[int, ...], out: TensorType) -> Result:
     """A sum starts from 0.0, so that of -0.0 alone is 0.0."""
     same = _fold_of_one(b, x, axes, out)
-    return same + 0.0 if same is not None and out.dtype.is_floating else same
+    return b.add(same, 0.0) if same is not None and out.dtype.is_floating else same
 
 
 def _broadcast_of_reshape(b: Builder, x: Expr, middle: Shape, out: TensorType) -> Result:
@@ -160,8 +160,10 @@ def _idempotent(name: str) -> Rule:
     return Rule(f"{name}({name}(x))", lambda b, x: b.op(name, x))
 
 
-BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "equal", "not_equal")
-BINARY += ("less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or")
+BINARY: tuple[str, ...] = (
+    *("add", "subtract", "multiply", "divide", "maximum", "minimum", "equal", "not_equal"),
+    *("less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or"),
+)
 
 RULES: tuple[Rule, ...] = (
     Rule("multiply(x, 1)", _same),
