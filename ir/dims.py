@@ -65,7 +65,9 @@ class Size:
         text = ""
         for monomial, factor in self.terms:
             sign = "-" if factor < 0 else "+"
-            body = "*".join(_factor_text(a, alone=len(monomial) == 1 and abs(factor) == 1) for a in monomial)
+            # "-B // 2" would be read as "(-B) // 2"
+            alone = len(monomial) == 1 and (factor == 1 or (factor == -1 and text != ""))
+            body = "*".join(_factor_text(a, alone) for a in monomial)
             if abs(factor) != 1 or not monomial:
                 body = f"{abs(factor)}*{body}" if monomial else str(abs(factor))
             text += f" {sign} {body}" if text else ("-" if factor < 0 else "") + body
@@ -216,8 +218,8 @@ def minimum(left: Dim, right: Dim) -> Dim:
 
 
 def ceildiv(left: Dim, right: Dim) -> Dim:
-    """`left / right`, rounded up."""
-    return -(-left // right)
+    """`left / right`, rounded up; `right` is positive."""
+    return (left + right - 1) // right
 
 
 def product(shape: Iterable[Dim]) -> Dim:
