@@ -68,14 +68,11 @@ def explain(compiled: Compiled) -> Text:
 
 
 def _refusals(compiled: Compiled) -> list[str]:
-    from graphc.passes.fuse import fusion
+    from graphc.passes.explain import explain as explain_fusion
 
     run = compiled.pipeline.run()
     before = next((run[i - 1].graph for i, s in enumerate(run) if s.name == "fuse"), None)
     if before is None:
         return []
-    reasons = dict.fromkeys(
-        f"  {r.consumer.op.name} (%{r.consumer.results[0].name}) does not join %{r.value.name}: {r.reason}"
-        for r in fusion(before).refusals
-    )
+    reasons = [f"  {b.second} does not join {b.first}: {b.reason}" for b in explain_fusion(before).boundaries]
     return ["not fused:", *reasons] if reasons else []

@@ -27,7 +27,6 @@ from graphc.passes.sinking import cheaper_again, with_sunk
 
 CYCLE = "another kernel needs the one and is needed by the other"
 PRODUCT_OPERAND = "a product reads its operands from memory"
-DEAR_AGAIN = "it would be computed more than once"
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +182,7 @@ class _Divider:
         draft = _new_draft(node, role)
         for s, value in sources.items():
             if role in (Role.CONTRACTION, Role.OUTSIDE):
-                reason = PRODUCT_OPERAND if role is Role.CONTRACTION else _outside(node)
+                reason = PRODUCT_OPERAND if role is Role.CONTRACTION else outside_reason(node)
                 self.refusals.append(Refusal(value, node, reason))
             elif self._absorbable(s, number, node, draft):
                 draft.absorb(self.drafts.pop(s))
@@ -290,7 +289,7 @@ class _Divider:
             r
             for n in sorted(draft.nodes, key=self.index.__getitem__)
             for r in n.results
-            if r in self.graph.results or read_by.get(r, set()) - {group}
+            if r in self.graph.results or only_checks(self.graph, r) or read_by.get(r, set()) - {group}
         )
         return Part(
             _kind(draft, outputs),
@@ -316,6 +315,12 @@ def with_virtual(
                 found[node] = None
                 pending.append(node)
     return tuple(sorted(found, key=index.__getitem__))
+
+
+def only_checks(graph: Graph, value: Value) -> bool:
+    """Whether a value is made for nothing but the error that making it may raise."""
+    node = graph.producers.get(value)
+    return node is not None and node.op.can_fail and not graph.users[value]
 
 
 def reduction_axes(node: Node) -> tuple[int, ...]:
@@ -347,7 +352,8 @@ def _at_most(a: object, b: object) -> bool:
     return a == b or (isinstance(a, int) and isinstance(b, int) and a <= b)
 
 
-def _outside(node: Node) -> str:
+def outside_reason(node: Node) -> str:
+    """Why a node is not in a kernel."""
     alias = node.op.name == "reshape"
     return (
         "a reshape is another view of the same memory" if alias else f"{node.op.name} runs outside of kernels"

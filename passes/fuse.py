@@ -16,7 +16,18 @@ from itertools import pairwise
 from graphc.ir import get_op
 from graphc.ir.graph import Graph, Node, Value
 from graphc.passes.acyclic import Groups
-from graphc.passes.clusters import CYCLE, PRODUCT_OPERAND, Part, Partition, Refusal, divide, with_virtual
+from graphc.passes.clusters import (
+    CYCLE,
+    PRODUCT_OPERAND,
+    Part,
+    Partition,
+    Refusal,
+    divide,
+    only_checks,
+    outside_reason,
+    with_virtual,
+)
+from graphc.passes.dce import dce
 from graphc.passes.manager import register
 from graphc.passes.roles import is_single
 
@@ -27,7 +38,6 @@ PRODUCTS = "each product has a kernel of its own"
 STORED_WHOLE = "the product's result is wider than a tile, so other loops read it from memory"
 OTHER_LOOPS = "the two go over arrays of different shapes"
 ONE_LOOP = "scatters and running folds have kernels of their own"
-NOT_OURS = "it is not computed by a kernel"
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,8 @@ def fuse(graph: Graph) -> Graph:
 
 
 def fusion(graph: Graph) -> Fusion:
-    """Fuse, and tell how."""
+    """Fuse, and tell how. Nodes that nothing needs are dropped."""
+    graph = dce(graph)
     division = divide(graph)
     if all(part.kind == "outside" for part in division.parts):
         return Fusion(graph, (), division.refusals)
@@ -103,7 +114,7 @@ class _Kernels:
         first, second = self.parts[p], self.parts[q]
         kinds = {first.kind, second.kind}
         if "outside" in kinds:
-            return NOT_OURS
+            return outside_reason((second if second.kind == "outside" else first).anchor)
         if kinds & {"scatter", "scan"}:
             return ONE_LOOP
         if second.kind == "contract" and v in second.anchor.operands:
@@ -280,7 +291,8 @@ class _Rebuilder:
             for v in _read(group.nodes):
                 if v in owner and v not in inside:
                     owner[v].exports.add(v)
-            group.exports.update(v for v in inside & self.graph.results if owner.get(v) is group)
+            leaving = {v for v in inside if v in self.graph.results or only_checks(self.graph, v)}
+            group.exports.update(v for v in leaving if owner.get(v) is group)
 
     def _kernel(self, group: _Group) -> Node:
         inside = {r: None for n in group.nodes for r in n.results}

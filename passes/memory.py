@@ -11,9 +11,10 @@ from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import Kind
 from graphc.passes.clusters import Part, partition
+from graphc.passes.dce import can_fail
 from graphc.passes.in_place import may_overwrite
 from graphc.passes.plan import Copy, Plan, Slot
-from graphc.passes.schedule import can_fail, is_alias, roots_of
+from graphc.passes.schedule import is_alias, roots_of
 
 
 def plan(graph: Graph, transactional: bool = True, nan_checks: bool = False) -> Plan:

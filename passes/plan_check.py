@@ -10,9 +10,10 @@ from graphc.ir.errors import VerifyError
 from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import Kind
 from graphc.passes.clusters import partition
+from graphc.passes.dce import can_fail
 from graphc.passes.in_place import may_overwrite
 from graphc.passes.plan import Layout, Plan
-from graphc.passes.schedule import can_fail, is_alias, roots_of
+from graphc.passes.schedule import is_alias, roots_of
 
 
 def check_plan(graph: Graph, plan: Plan, sizes: Mapping[str, int], transactional: bool = True) -> None:

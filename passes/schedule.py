@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node, Value
+from graphc.passes.dce import can_fail
 from graphc.passes.manager import register
 
 NOMINAL = 64
@@ -27,11 +28,6 @@ def schedule(graph: Graph) -> Graph:
     """The graph with its nodes in the order to run; the same object if they are in it already."""
     nodes = _Scheduler(graph).run()
     return graph if nodes == graph.nodes else replace(graph, nodes=nodes)
-
-
-def can_fail(node: Node) -> bool:
-    """Whether running a node may raise an error: an index out of range, a failed check."""
-    return node.op.can_fail or any(can_fail(n) for region in node.regions for n in region.nodes)
 
 
 def is_alias(node: Node) -> bool:
