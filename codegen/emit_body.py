@@ -30,13 +30,14 @@ from graphc.ir.dims import Size
 @dataclass(frozen=True)
 class Scalar:
     """A value of the nest in registers: one name for all lanes (`varying` is false), or one vector for each
-    unrolled turn.
+    unrolled turn. `counts`: it is the count of the lane axis, which is cheaper made narrow than cut.
     """
 
     dtype: str
     parts: tuple[str, ...]
     varying: bool = False
     literal: float | int | bool | None = None
+    counts: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,12 +136,17 @@ class Body:
     def _index(self, axis: str) -> Scalar:
         if axis in self.counts:
             return Scalar("i64", (str(self.counts[axis]),))
-        return Scalar("i64", tuple(self._lane_numbers()), True)
+        return Scalar("i64", tuple(self._lane_numbers()), True, counts=True)
 
-    def _lane_numbers(self) -> list[str]:
+    def _lane_numbers(self, dtype: str = "i64") -> list[str]:
         lanes = self.lanes
-        t = self.element("i64")
-        first = self.f.lane_numbers(t, lanes.start)
+        t = self.element(dtype)
+        if t.bits == 64:
+            first = self.f.lane_numbers(t, lanes.start)
+        else:
+            start = self.f.broadcast(t, self.f(f"trunc i64 {lanes.start} to {t.name}"))
+            numbers = ", ".join(f"{t.name} {lane}" for lane in range(t.lanes))
+            first = self.f(f"add {t.vec} {start}, <{numbers}>")
         step = [splat(t, u * lanes.lanes) for u in range(lanes.unroll)]
         return [first if u == 0 else self.f(f"add {t.vec} {first}, {step[u]}") for u in range(lanes.unroll)]
 
@@ -163,6 +169,8 @@ class Body:
         args = [self.values[a] for a in i.args]
         if not any(a.varying for a in args):
             return Scalar(i.dtype.name, (self._apply(i, 1, [a.parts[0] for a in args]),))
+        if i.op == "cast" and args[0].counts and i.dtype.bits == 32 and i.dtype.is_integer:
+            return Scalar(i.dtype.name, tuple(self._lane_numbers(i.dtype.name)), True)
         lists = [self.vectors(a) for a in args]
         width = self.lanes.lanes
         return Scalar(i.dtype.name, tuple(self._apply(i, width, list(xs)) for xs in zip(*lists)), True)

@@ -43,6 +43,23 @@ class Frame:
     _pointers: dict[str, str] = field(default_factory=dict)
     _sizes: dict[Dim | str, Operand] = field(default_factory=dict)
 
+    @property
+    def alone(self) -> bool:
+        """Whether one member does it all: where a part needs what another part of the kernel computes, others
+        would not wait.
+        """
+        return bool(self.kernel.shared)
+
+    @property
+    def member(self) -> Operand:
+        """The number of the member that runs."""
+        return 0 if self.alone else "%member"
+
+    @property
+    def count(self) -> Operand:
+        """Among how many members the work is divided."""
+        return 1 if self.alone else "%count"
+
     @contextmanager
     def start(self) -> Iterator[None]:
         """What is written inside stands at the function's start; it must be straight-line code."""
@@ -113,7 +130,7 @@ class Frame:
             offset = offset + scratch_bytes(temporary)
         pointer = self.f.load("ptr", self.f.at("ptr", "%buffers", self.slots[name]))
         if name == "scratch" and self.scratch != 0:
-            mine = self.f.mul("%member", self.size(self.scratch))
+            mine = self.f.mul(self.member, self.size(self.scratch))
             return self.f.at("i8", pointer, mine)
         return pointer
 

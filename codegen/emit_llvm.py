@@ -62,6 +62,8 @@ def emit_kernel(
     f = Function(kernel.name, ARGUMENTS, "i64")
     frame = Frame(kernel, target, f, slots, symbols, scratch(kernel, target))
     helpers: list[str] = []
+    if frame.alone:
+        f.give_up(f("icmp ne i64 %member, 0"), "i64 0")
     for part in kernel.parts:
         if isinstance(part, Nest):
             emit_nest(frame, part)

@@ -67,8 +67,8 @@ class _Writer:
         """The columns of this member, in whole cache lines."""
         f, n = self.f, self.frame.size(self.part.n)
         line = ALIGNMENT // self.t.size
-        each = f.mul(f.ceildiv(f.ceildiv(n, line), "%count"), line)
-        low = f.minimum(f.mul("%member", each), n)
+        each = f.mul(f.ceildiv(f.ceildiv(n, line), self.frame.count), line)
+        low = f.minimum(f.mul(self.frame.member, each), n)
         return low, f.minimum(f.add(low, each), n)
 
     def _packed(self) -> str:

@@ -90,12 +90,14 @@ class _Reduce:
     # -- levels ----------------------------------------------------------------------------------------------
     def level(self, value: Value) -> int:
         """How many reductions, one after the other, a value depends on."""
-        if value not in self.levels:
-            node = self._producer(value)
-            below = [self.level(x) for x in node.operands] if node else []
-            folds = node is not None and node.op.kind is Kind.REDUCTION
-            self.levels[value] = max(below, default=0) + (1 if folds else 0)
-        return self.levels[value]
+        return self.levels.get(value, 0)
+
+    def _learn_levels(self) -> None:
+        for node in self.values.region.nodes:
+            for result in node.results:
+                if self._producer(result) is not None:
+                    below = max((self.level(x) for x in node.operands), default=0)
+                    self.levels[result] = below + (node.op.kind is Kind.REDUCTION)
 
     def _producer(self, value: Value) -> Node | None:
         """What this nest computes a value by; None if it lies in memory."""
@@ -115,6 +117,8 @@ class _Reduce:
 
     # -- the nest --------------------------------------------------------------------------------------------
     def nest(self) -> Nest:
+        """The finished nest."""
+        self._learn_levels()
         reductions = self.reductions()
         levels = [self.level(n.result) for n in reductions] + [self.level(v) for _, v in self.outputs]
         self.last = max(levels)

@@ -24,6 +24,8 @@ from graphc.ir.errors import CompileError
 from graphc.ir.types import BOOL, I64
 
 Guard = Scalar | None
+DEEP = 50
+"""Chains of more nodes than this are not computed by recursion alone."""
 
 
 @dataclass
@@ -43,14 +45,41 @@ class Values:
     failures: dict[Failure, int] = field(default_factory=dict)
     tables: dict[Value, Table] = field(default_factory=dict)
     _memo: dict[tuple[Value, Indices, str], Scalar] = field(default_factory=dict)
+    _outside: bool = True
 
     def at(self, value: Value, indices: Indices, guard: Guard = None) -> Scalar:
         """The element of a value at the indices; anything at all where the guard is false."""
+        if self._outside:
+            self._outside = False
+            for earlier in self._chain(value):
+                self._at(earlier, indices, guard)
+            result = self._at(value, indices, guard)
+            self._outside = True
+            return result
+        return self._at(value, indices, guard)
+
+    def _at(self, value: Value, indices: Indices, guard: Guard) -> Scalar:
         key = (value, indices, guard.name if guard else "")
         if key not in self._memo:
             kept = self.hook(value, indices, guard) if self.hook else None
             self._memo[key] = kept if kept is not None else self.compute(value, indices, guard)
         return self._memo[key]
+
+    def _chain(self, value: Value) -> list[Value]:
+        """What a value is made of at its own position, in order: computed first, it keeps the recursion
+        shallow.
+        """
+        found: set[Node] = set()
+        todo = [value]
+        while todo:
+            v = todo.pop()
+            node = self.region.producers.get(v)
+            if node is None or node in found or v in self.buffers or v in self.known:
+                continue
+            if node.op.kind is Kind.ELEMENTWISE and v.type.shape == value.type.shape:
+                found.add(node)
+                todo += node.operands
+        return [n.result for n in self.region.nodes if n in found] if len(found) > DEEP else []
 
     def forget(self) -> None:
         """Begin another body."""
