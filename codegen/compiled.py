@@ -10,6 +10,7 @@ array([2., 5.], dtype=float32)
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -30,6 +31,7 @@ from graphc.ir.graph import Graph
 from graphc.passes.log import log
 
 if TYPE_CHECKING:
+    from graphc.codegen.c_entry import CEntry
     from graphc.codegen.cost import CostTable
     from graphc.codegen.lowered import Lowered
     from graphc.codegen.memory_report import MemoryReport
@@ -128,6 +130,8 @@ class Compiled:
         self.weights = weights
         self._runner = self.program.bind(weights)
         self._fast = self._runner.fast or self._general
+        if "_c_entry" in self.__dict__:
+            self._c_entry.bind(weights)
 
     def _general(self, *inputs: Any) -> Any:
         """A call with every check and conversion: the way for whatever the fast entry does not take."""
@@ -140,6 +144,47 @@ class Compiled:
         arrays = self.parameters.convert(inputs)
         self.last_sizes = self.parameters.sizes(arrays, self.weights)
         return result_of(self._runner.run(arrays, self.last_sizes))
+
+    # -- from C and Numba ---------------------------------------------------------------------------
+    @property
+    def signature(self) -> Text:
+        """The C prototype of `address`, and what each of its arguments is."""
+        from graphc.codegen.c_entry import c_signature
+
+        symbols, p = self.graph.symbols, self.parameters
+        return c_signature(p.name, p.inputs, p.outputs, symbols)
+
+    @property
+    def address(self) -> int:
+        """The address of the C function that `signature` describes; valid as long as this object lives.
+
+        It checks no sizes: that is the caller's part.
+        """
+        return self._c_entry.address
+
+    @property
+    def ctypes(self) -> Any:
+        """The C function for ctypes."""
+        return self._c_entry.function()
+
+    @cached_property
+    def njit_function(self) -> Any:
+        """This function for `@numba.njit` code; code that names the compiled object itself gets it by
+        itself.
+        """
+        from graphc.codegen.numba_call import wrapper
+
+        return wrapper(self)
+
+    @cached_property
+    def _c_entry(self) -> CEntry:
+        from graphc.codegen.c_entry import CEntry
+        from graphc.codegen.native import NativeProgram
+
+        lowered = self.lowered  # raises if there is no native code
+        own = isinstance(self.program, NativeProgram)
+        program = self.program if own else NativeProgram(lowered.pipeline, self.options)
+        return CEntry(program, self.weights)
 
     # -- what was compiled --------------------------------------------------------------------------
     def ir(self, stage: str = "final") -> Graph:
@@ -221,3 +266,9 @@ class Compiled:
         from graphc.codegen import inspect
 
         return inspect.explain(self)
+
+
+if "numba.extending" in sys.modules:  # Numba may have looked for extensions before this class was there
+    from graphc.codegen.numba_call import register
+
+    register()

@@ -132,9 +132,10 @@ class Signature:
         return values
 
     def _solve(self, found: dict[str, tuple[int, Parameter]], p: Parameter, d: Dim, n: int) -> None:
-        solved = _solution(d, n)
+        solved = solution(d)
         if solved is not None:
-            found.setdefault(solved[0], (solved[1], p))
+            name, factor, constant = solved
+            found.setdefault(name, ((n - constant) // factor, p))
 
     def _check_shape(
         self,
@@ -199,8 +200,12 @@ def _parameter(text: str, value: Value) -> Parameter:
     return Parameter(text, value.name, value.type)
 
 
-def _solution(d: Dim, n: int) -> tuple[str, int] | None:
-    """(symbol, value) if the size has one symbol, once and plain: factor * symbol + constant == n."""
+def solution(d: Dim) -> tuple[str, int, int] | None:
+    """(symbol, factor, constant) of a size that is factor * symbol + constant; else None.
+
+    >>> solution(dims.symbol("B") * 2 + 1)
+    ('B', 2, 1)
+    """
     if not isinstance(d, Size):
         return None
     factor, constant, name = 0, 0, None
@@ -211,9 +216,7 @@ def _solution(d: Dim, n: int) -> tuple[str, int] | None:
             name, factor = monomial[0], f
         else:
             return None
-    if name is None:
-        return None
-    return name, (n - constant) // factor
+    return None if name is None else (name, factor, constant)
 
 
 def _cast(array: np.ndarray, dtype: DType) -> np.ndarray | None:

@@ -1,9 +1,12 @@
-"""The same graphs on every backend: values, updates, failures, threads, sizes; and the cache between processes."""
+"""The same graphs on every backend: values, updates, failures, threads, sizes; the cache between
+processes.
+"""
 
 import os
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,7 +30,7 @@ def train_step(name="train"):
     b = Builder(name)
     x, y = b.input("x", tensor("f32", "B", SIZES[0])), b.input("y", tensor("i64", "B"))
     weights, h = [], x
-    for i, (m, n) in enumerate(zip(SIZES, SIZES[1:])):
+    for i, (m, n) in enumerate(pairwise(SIZES)):
         with b.at(Location("train.py", 8 + i, f"dense_{i}")):
             w, c = b.weight(f"w{i}", tensor("f32", m, n)), b.weight(f"b{i}", tensor("f32", n))
             h = b.matmul(h, w) + c
@@ -45,7 +48,7 @@ def train_step(name="train"):
 def arrays():
     rng = np.random.default_rng(0)
     found = []
-    for m, n in zip(SIZES, SIZES[1:]):
+    for m, n in pairwise(SIZES):
         found += [rng.normal(size=(m, n)).astype("f4"), np.zeros(n, "f4")]
     return found
 
