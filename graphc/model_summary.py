@@ -23,11 +23,12 @@ def summarise(model: Model, layer_range: Any = None) -> Summary:
         names = [layer.name for layer in layers]
         layers = layers[names.index(layer_range[0]) : names.index(layer_range[1]) + 1]
     calls = _calls(model)
-    counted = [
-        sum(v.size for v in weights) for weights in (model.trainable_weights, model.non_trainable_weights)
-    ]
     return Summary(
-        model.name, [_row(layer, calls) for layer in layers], *counted, branched=_branched(model, calls)
+        model.name,
+        [_row(layer, calls) for layer in layers],
+        trainable_params=sum(v.size for v in model.trainable_weights),
+        non_trainable_params=sum(v.size for v in model.non_trainable_weights),
+        branched=_branched(model, calls),
     )
 
 

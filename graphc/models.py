@@ -43,6 +43,12 @@ class Model(Trainer, Layer):
     ((5, 2), 8)
     """
 
+    _dag: Dag | None
+    _placeholders: Any
+    _forward: dict[bool, Forward]
+    _fingerprint: Any
+    _checked: int
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         functional = cls is Model and (
             len(args) > 1 or {"inputs", "outputs"} <= set(kwargs) or (args and "outputs" in kwargs)
@@ -360,6 +366,7 @@ class Functional(Model):
         if mask is not None:
             for value, given in zip(values, structure.leaves(mask)):
                 value._mask = given if given is not None else value._mask
+        assert self._dag is not None
         return structure.pack(self.output, run(self._dag, values))
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:

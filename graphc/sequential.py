@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from graphc import structure
-from graphc.functional import Dag
 from graphc.ir.errors import ArgumentError, StructureError
 from graphc.layers.input import InputLayer
 from graphc.layers.layer import Layer
@@ -29,6 +28,9 @@ class Sequential(Functional):
     >>> model.build((None, 3)); model.output_shape, model.count_params()
     ((None, 1), 11)
     """
+
+    _stack: list[Layer]
+    _tensors: list[Tensor]
 
     def __init__(
         self, layers: Any = None, trainable: bool = True, name: str | None = None, **kwargs: Any
@@ -139,11 +141,6 @@ class Sequential(Functional):
                 symbolic_type(tuple(d if isinstance(d, int) else None for d in tensor.shape), tensor.dtype)
             )
         )
-
-    @property
-    def dag(self) -> Dag:
-        """The calls between the input and the last output."""
-        return self._dag
 
     def get_config(self) -> dict[str, Any]:
         from graphc.saving.models import sequential_config

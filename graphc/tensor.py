@@ -15,7 +15,7 @@ with that name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from graphc.functional import Call
     from graphc.ir.builder import Expr
     from graphc.trace import Trace
+
+
+def _op(name: str) -> Callable[..., Any]:
+    """An operation by name; `graphc.ops` imports this module, so it can't be imported at the top."""
+    from graphc import ops
+
+    return getattr(ops, name)
 
 
 class Operators:
@@ -47,35 +54,25 @@ class Operators:
         return call_function(function, args, kwargs)
 
     def __getitem__(self, key: Any) -> Any:
-        from graphc import ops
-
-        return ops.getitem(self, key)
+        return _op("getitem")(self, key)
 
     @property
     def T(self) -> Any:
-        from graphc import ops
-
-        return ops.transpose(self)
+        return _op("transpose")(self)
 
     def astype(self, dtype: Any) -> Any:
         """The values as another element type (`ops.cast`)."""
-        from graphc import ops
-
-        return ops.cast(self, dtype)
+        return _op("cast")(self, dtype)
 
     def reshape(self, *shape: Any) -> Any:
         """`ops.reshape`; the sizes may be given one by one."""
-        from graphc import ops
-
-        return ops.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+        return _op("reshape")(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
 
     def transpose(self, *axes: Any) -> Any:
         """`ops.transpose`; the axes may be given one by one."""
-        from graphc import ops
-
         if len(axes) == 1 and not isinstance(axes[0], int):
             axes = axes[0]
-        return ops.transpose(self, axes or None)
+        return _op("transpose")(self, axes or None)
 
     def flatten(self) -> Any:
         """All elements in one dimension."""
@@ -86,28 +83,21 @@ class Operators:
 
 def _operator(name: str, swapped: bool = False) -> Any:
     def method(self: Any, other: Any) -> Any:
-        from graphc import ops
-
-        function = getattr(ops, name)
-        return function(other, self) if swapped else function(self, other)
+        return _op(name)(other, self) if swapped else _op(name)(self, other)
 
     return method
 
 
 def _unary(name: str) -> Any:
     def method(self: Any) -> Any:
-        from graphc import ops
-
-        return getattr(ops, name)(self)
+        return _op(name)(self)
 
     return method
 
 
 def _method(name: str) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        from graphc import ops
-
-        return getattr(ops, name)(self, *args, **kwargs)
+        return _op(name)(self, *args, **kwargs)
 
     method.__name__ = name
     method.__doc__ = f"`graphc.ops.{name}` of this tensor."

@@ -168,9 +168,9 @@ class Trace:
         Raises:
             ShapeError: the value's shape differs from the variable's.
         """
-        from graphc import ops
+        from graphc.ops.promotion import tensor
 
-        new = ops.cast(ops.convert_to_tensor(value), variable.dtype)
+        new = tensor(value, variable.dtype)
         if new.shape != variable.shape:
             raise ShapeError(
                 f"'{variable.path}' has the shape {variable.shape}, "

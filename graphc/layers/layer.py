@@ -220,7 +220,7 @@ class Layer(Weighted):
         return result
 
     def _run_call(self, signature: CallSignature, arguments: dict[str, Any]) -> Any:
-        bound = inspect.BoundArguments(signature.signature, arguments)  # type: ignore[arg-type]
+        bound = inspect.BoundArguments(signature.signature, arguments)
         return self.call(*bound.args, **bound.kwargs)
 
     def _convert(self, leaf: Any) -> Any:

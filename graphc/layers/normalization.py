@@ -132,13 +132,13 @@ class BatchNormalization(Affine):
     def build(self, input_shape: Any) -> None:
         channels = input_shape[self.axis]
         self.build_affine((channels,))
-        start = self.moving_mean_initializer, self.moving_variance_initializer
-        for name, initializer in zip(("moving_mean", "moving_variance"), start):
-            setattr(
-                self,
-                name,
-                self.add_weight(name=name, shape=(channels,), initializer=initializer, trainable=False),
-            )
+        statistic: dict[str, Any] = {"shape": (channels,), "trainable": False}
+        self.moving_mean = self.add_weight(
+            "moving_mean", initializer=self.moving_mean_initializer, **statistic
+        )
+        self.moving_variance = self.add_weight(
+            "moving_variance", initializer=self.moving_variance_initializer, **statistic
+        )
         axis = self.axis % len(input_shape)
         self.input_spec = InputSpec(ndim=len(input_shape), axes={axis: channels})
 
@@ -156,7 +156,8 @@ class BatchNormalization(Affine):
 
     def _follow(self, mean: Any, variance: Any) -> None:
         """Move the moving statistics towards the batch's."""
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+        pairs: list[tuple[Any, Any]] = [(self.moving_mean, mean), (self.moving_variance, variance)]
+        for moving, batch in pairs:
             moving.assign(moving * self.momentum + ops.stop_gradient(batch) * (1.0 - self.momentum))
 
     def _train_masked(self, x: Any, mask: Any, axis: int, gamma: Any, beta: Any) -> Any:

@@ -99,7 +99,7 @@ def evaluate(trace: Trace, result: Any, inputs: dict[str, np.ndarray]) -> Any:
     done = run(graph, {**inputs, **state})
     for weight, variable in zip(graph.weights, trace.variables):
         if variable in trace.assigned:
-            variable.array[...] = done.weights[weight.value.name]
+            variable.array[...] = done.updates[weight.value.name]
             variable.version += 1
     values = {id(t): v for t, v in zip(tensors, done.outputs)}
     return structure.transform(

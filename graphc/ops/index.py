@@ -20,19 +20,25 @@ from graphc.tensor import Tensor
 def getitem(x: Any, key: Any) -> Any:
     """`x[key]` with ints, slices, `...`, None, and index arrays (several are taken together, as in NumPy)."""
     x = tensor(x)
-    entries = _entries(x, key if isinstance(key, tuple) else (key,))
-    sliced, axes, shape, arrays = x, 0, [], []
-    start, stop, step = [], [], []
+    entries = _with_integers_as_arrays(_entries(x, key if isinstance(key, tuple) else (key,)))
+    sliced, axes = x, 0
+    arrays: list[tuple[int, Tensor]] = []
+    shape: list[Dim] = []
+    start: list[Dim] = []
+    stop: list[Dim] = []
+    step: list[int] = []
     for entry in entries:
         if entry is None:
             shape.append(1)
             continue
         length = x.shape[axes]
         first, last, stride, count = _range(entry, length, axes, x)
-        start.append(first), stop.append(last), step.append(stride)
+        start.append(first)
+        stop.append(last)
+        step.append(stride)
         if isinstance(entry, Tensor):
             arrays.append((len(shape), entry))
-        if not isinstance(entry, int):
+        if not isinstance(entry, (int, Size)):
             shape.append(count)
         axes += 1
     whole = all(isinstance(e, Tensor) or e is None or e == slice(None) for e in entries)
@@ -54,6 +60,14 @@ def _entries(x: Tensor, key: tuple[Any, ...]) -> list[Any]:
         raise IndexRangeError("an index can have only one ellipsis ('...')")
     at = places[0] if places else len(key)
     return [*key[:at], *missing, *key[at + 1 :]]
+
+
+def _with_integers_as_arrays(entries: list[Any]) -> list[Any]:
+    """NumPy takes integers together with index arrays; where slices stand between them, that moves axes."""
+    taken = [i for i, e in enumerate(entries) if isinstance(e, (int, Size, Tensor))]
+    if not any(isinstance(e, Tensor) for e in entries) or taken[-1] - taken[0] + 1 == len(taken):
+        return entries
+    return [tensor(e) if isinstance(e, int) else e for e in entries]
 
 
 def _entry(k: Any) -> Any:
@@ -101,11 +115,11 @@ def _bounds(s: slice, length: Dim) -> tuple[Dim, Dim, int, Dim]:
         if s.start is not None or s.stop is not None:
             raise ShapeError("a slice with bounds and a negative step needs a known size")
         return length - 1, -1, step, -(-length // -step)
-    start, stop = _clamp(s.start, length, 0), _clamp(s.stop, length, length)
-    if isinstance(start, int) and start == 0:
-        return start, stop, step, -(-stop // step)
-    stop = maximum(start, stop) if stop != length else stop
-    return start, stop, step, -(-(stop - start) // step)
+    first, last = _clamp(s.start, length, 0), _clamp(s.stop, length, length)
+    if isinstance(first, int) and first == 0:
+        return first, last, step, -(-last // step)
+    last = maximum(first, last) if last != length else last
+    return first, last, step, -(-(last - first) // step)
 
 
 def _clamp(bound: Any, length: Dim, default: Dim) -> Dim:
@@ -138,7 +152,7 @@ def _gather_together(x: Tensor, arrays: list[tuple[int, Tensor]]) -> Any:
     return transpose(result, [*lead, *range(flat.ndim), *range(flat.ndim + axes[0], result.ndim)])
 
 
-def _wrapped(indices: Tensor, length: int) -> Tensor:
+def _wrapped(indices: Any, length: int) -> Any:
     """Indices counted from the start; out of range fails when the function runs."""
     fits = emit("logical_and", indices >= -length, indices < length)
     checked = emit(

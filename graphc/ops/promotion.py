@@ -46,9 +46,9 @@ def tensor(x: Any, dtype: Any = None) -> Tensor:
 
 
 def _stack(items: list[Tensor]) -> Tensor:
-    from graphc import ops
+    from graphc.ops.shape import stack
 
-    return ops.stack(unify(*items))
+    return stack(unify(*items))
 
 
 def cast(x: Tensor, dtype: Any) -> Tensor:

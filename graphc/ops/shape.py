@@ -89,7 +89,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     """Axes moved to other places; the others keep their order."""
     x = tensor(x)
-    sources, targets = ([normalize_axis(a, x.ndim) for a in sizes_of(s)] for s in (source, destination))
+    sources, targets = ([normalize_axis(int(a), x.ndim) for a in sizes_of(s)] for s in (source, destination))
     order = [a for a in range(x.ndim) if a not in sources]
     for target, origin in sorted(zip(targets, sources)):
         order.insert(target, origin)

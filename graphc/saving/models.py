@@ -92,10 +92,10 @@ def sequential_from_config(cls: type, config: dict[str, Any], custom_objects: An
     model = cls(name=config.get("name"), trainable=config.get("trainable", True))
     for entry in _list(config, "layers"):
         layer = _make(entry, custom_objects)
-        model.add(layer)  # type: ignore[attr-defined]
+        model.add(layer)
     shape = config.get("build_input_shape")
-    if shape and not model.built and model.layers:  # type: ignore[attr-defined]
-        model.build(_tuples(shape))  # type: ignore[attr-defined]
+    if shape and not model.built and model.layers:
+        model.build(_tuples(shape))
     return model
 
 
@@ -107,6 +107,7 @@ def _make(entry: dict[str, Any], custom_objects: Any) -> Any:
 def functional_config(model: Model) -> dict[str, Any]:
     """The configuration of a functional model: layers with their calls, then inputs and outputs."""
     dag = model._dag
+    assert dag is not None, "only a functional model has calls"
     numbers: dict[int, int] = {}
     calls: dict[int, list[Call]] = {}
     for call in sorted(dag.calls, key=lambda c: c.index):
@@ -201,7 +202,7 @@ def functional_from_config(cls: type, config: dict[str, Any], custom_objects: An
     kind = Functional if cls in (Model, Functional) else cls
     model = kind(inputs, outputs, name=config.get("name"))
     if not config.get("trainable", True):
-        model.trainable = False  # type: ignore[attr-defined]
+        model.trainable = False
     return model
 
 

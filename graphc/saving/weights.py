@@ -68,7 +68,7 @@ def save_weights(model: Model, filepath: Any, overwrite: bool = True) -> None:
     path = _checked(filepath)
     if path.exists() and not overwrite:
         raise ArgumentError(f"{path} exists already.\n  fix     give another name, or overwrite=True.")
-    arrays = dict(zip(weight_names(model), (v.array for v in model.weights)))
+    arrays: dict[str, Any] = dict(zip(weight_names(model), (v.array for v in model.weights)))
     write_whole(path, lambda file: np.savez(file, **arrays))
 
 
