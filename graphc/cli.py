@@ -132,6 +132,7 @@ def _show_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--step", choices=("train", "evaluate", "predict"), help="a step instead of the forward pass"
     )
+    parser.add_argument("--batch", type=int, default=32, metavar="N", help="the batch size for --memory")
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--stage", metavar="S", default="final", help="the graph at a stage; the default is final"
@@ -150,7 +151,9 @@ def _show(args: argparse.Namespace) -> int:
         model.summary()
         return 0
     compiled = graphc.compile(model, step=args.step) if args.step else graphc.compile(model)
-    if args.view:
+    if args.view == "memory":
+        print(compiled.memory(**dict.fromkeys(compiled.graph.symbols, args.batch)))
+    elif args.view:
         print(getattr(compiled, args.view)())
     else:
         print(compiled.diff(*args.diff) if args.diff else compiled.ir(args.stage))

@@ -10,6 +10,7 @@ type of the result. It gives the new result, or None where the rule does not app
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -140,15 +141,22 @@ def apply_rules(graph: Graph, rules: Sequence[Rule], counts: dict[str, int] | No
     """The graph after all rules, in it and in its regions, until none applies; `counts` gets uses per
     pattern.
     """
-    by_op: dict[str, list[Rule]] = {}
-    for rule in rules:
-        by_op.setdefault(rule.call.op, []).append(rule)
+    by_op = _by_op(tuple(rules))
     for _ in range(MAX_SWEEPS):
         after = _sweep(graph, by_op, counts if counts is not None else {})
         if after is graph:
             break
         graph = after
     return graph
+
+
+@functools.cache
+def _by_op(rules: tuple[Rule, ...]) -> dict[str, list[Rule]]:
+    """The rules for each op; a pattern is parsed only when its op is met."""
+    found: dict[str, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault(rule.pattern.partition("(")[0], []).append(rule)
+    return found
 
 
 def _sweep(graph: Graph, by_op: dict[str, list[Rule]], counts: dict[str, int]) -> Graph:

@@ -207,6 +207,29 @@ def test_show_prints_the_graph_and_the_summary(tmp_path: Path, capsys: pytest.Ca
     assert [n.op.name for n in parse(out).nodes] == ["matmul", "add"]
 
 
+VIEWS = [
+    ("--diff traced final", "--- traced\n+++ final\n"),
+    ("--stages", "stage"),
+    ("--step train --stages", "autodiff"),
+    ("--cost", "total"),
+    ("--memory --batch 7", "arena"),
+    ("--source", "@njit"),
+    ("--llvm", "define"),
+    ("--asm", ".text"),
+]
+
+
+@pytest.mark.parametrize(("switches", "text"), VIEWS, ids=[v[0] for v in VIEWS])
+def test_show_views(
+    switches: str, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    THE_MODEL.compile("sgd", "mse")
+    monkeypatch.setitem(sys.modules, "my_models", sys.modules[__name__])
+    status, out, err = run(capsys, "show", "my_models:THE_MODEL", *switches.split())
+    assert (status, err) == (0, "")
+    assert text in out
+
+
 def test_doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path))
     status, out, _ = run(capsys, "doctor")
