@@ -27,10 +27,12 @@ class Folder:
     kind: str
     source: str
     lanes: int
+    shown: bool = False
 
     @staticmethod
     def of(fold: Fold | Running, source: str, lanes: int) -> Folder:
-        return Folder(fold.kind, source, lanes)
+        """The folder of an instruction; `shown` says that what is carried is seen on the way."""
+        return Folder(fold.kind, source, lanes, isinstance(fold, Running))
 
     @property
     def positional(self) -> bool:
@@ -41,7 +43,7 @@ class Folder:
         """Whether partial results of blocks are worth combining: sums of floats, for their rounding
         errors.
         """
-        return self.kind == "sum" and self.source[0] == "f"
+        return self.kind == "sum" and self.source[0] == "f" and not self.shown
 
     @property
     def types(self) -> list[Element]:

@@ -147,6 +147,16 @@ def test_a_sum_is_the_same_for_any_number_of_members(lab):
     assert run(1) == run(2) == run(5)
 
 
+@pytest.mark.parametrize("shape", [(1000,), (3, 300), (300, 3), (40, 50, 3)])
+def test_running_sums_go_on_through_blocks(lab, shape):
+    def make(b, x):
+        return b.cumsum(x, axis=len(shape) - 1), b.cumsum(x, axis=0, reverse=True, exclusive=True)
+
+    got, want = lab.run(make, [tensor("f64", *shape)], [_normal(*shape, dtype="f8")])
+    for a, b in zip(got, want):
+        lab.check(a, b, near_zero=64)
+
+
 def test_reductions_of_views(lab):
     def make(b, x, y):
         turned = b.transpose(x, axes=(1, 0)) * y
