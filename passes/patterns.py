@@ -55,6 +55,12 @@ class Rule:
         return term
 
     @cached_property
+    def needs(self) -> frozenset[str]:
+        """The ops that must be among those of the operands: a quick test before the match."""
+        parts = [p for p in self.call.operands if not isinstance(p, str)]
+        return frozenset(p.op if isinstance(p, Call) else "constant" for p in parts)
+
+    @cached_property
     def _wanted(self) -> frozenset[str]:
         return frozenset(list(inspect.signature(self.replacement).parameters)[1:])
 
@@ -175,7 +181,11 @@ def _apply_first(rewriter: Rewriter, node: Node, rules: Sequence[Rule], known: E
         return None
     operands = tuple(rewriter.value(v) for v in node.operands)
     current = Node(node.op, operands, node.attrs, node.results, node.regions, node.location)
+    producers = [rewriter.producer(v) for v in operands]
+    ops = {p.op.name for p in producers if p is not None}
     for rule in rules:
+        if not rule.needs <= ops:
+            continue
         for bound in _node_matches(rule.call, current, rewriter.producer, {}):
             if _replace(rewriter, node, rule, bound, known):
                 return rule
