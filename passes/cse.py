@@ -41,7 +41,7 @@ def cse(graph: Graph) -> Graph:
 
 def _reshaped(first: Node, node: Node) -> Replacement:
     """The same fold with other axes of size 1."""
-    return lambda b, *operands, **attrs: b.reshape(first.result, shape=node.result.type.shape)
+    return lambda b, /, *operands, **attrs: b.reshape(first.result, shape=node.result.type.shape)
 
 
 def _key(rewriter: Rewriter, node: Node, regions: tuple[Graph, ...]) -> Hashable:

@@ -38,7 +38,7 @@ def fold(graph: Graph) -> Graph:
 
 
 def _constants(node: Node, values: list[np.ndarray]) -> Any:
-    def build(b: Builder, *operands: Expr, **attrs: Any) -> list[Expr]:
+    def build(b: Builder, /, *operands: Expr, **attrs: Any) -> list[Expr]:
         return [b.constant(v, r.type.dtype) for v, r in zip(values, node.results)]
 
     return build

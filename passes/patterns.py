@@ -196,7 +196,7 @@ def _replace(rewriter: Rewriter, node: Node, rule: Rule, bound: Bound, known: Eq
     """Apply a rule; it does not apply where the new result's type is another one."""
     out = node.result.type
 
-    def build(b: Builder, *operands: Expr, **attrs: Any) -> Any:
+    def build(b: Builder, /, *operands: Expr, **attrs: Any) -> Any:
         named = {k: Expr(b, v) if isinstance(v, Value) else v for k, v in bound.items()}
         made = rule.build(b, named | {"out": out})
         return made if isinstance(made, Expr) and known.same_type(made.type, out) else None

@@ -150,6 +150,11 @@ graph @f(%x: f32[3])
     )
 
 
+def test_fold_takes_any_attribute_name() -> None:
+    text = "graph @f() { %c = constant {value = 1.0, dtype = f32} %a = squareplus %c {b = 4.0} return %a }"
+    assert ops(apply("fold, dce", text)) == ["constant"]
+
+
 @pytest.mark.parametrize(
     "lines",
     [
