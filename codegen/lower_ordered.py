@@ -77,7 +77,7 @@ def _scatter_add(values: Values, node: Node, buffer: str) -> Nest:
     position = wrapped(values, index, size, None, range_message(size))
     place = linear((*indices[:axis], variable(position.name), *indices[axis + rank :]), x.type.shape)
     scalars = values.scalars
-    before = scalars.load(buffer, x.type.dtype, place)
+    before = scalars.load(buffer, x.type.dtype, place, least=OUTER)
     after = scalars.primitive("add", x.type.dtype, before, values.at(updates, indices))
     depth = scalars.depth[after.name]
     scalars.code[max(depth, OUTER)].append(Store(buffer, place, after.name))

@@ -165,10 +165,11 @@ class Scalars:
         offset: Offset,
         when: Scalar | None = None,
         fill: Scalar | None = None,
+        least: int = START,
     ) -> Scalar:
-        """An element of a buffer."""
+        """An element of a buffer; one that the loops overwrite is read at `least` within them."""
         used = [v for v, _ in offset.terms] + [x.name for x in (when, fill) if x is not None]
-        depth = max((self.depth[v] for v in used), default=START)
+        depth = max([least, *(self.depth[v] for v in used)])
         guard = (when.name if when else None, fill.name if fill else None)
         return self.write(
             ("load", buffer, offset, guard),
