@@ -289,7 +289,7 @@ class _Divider:
             r
             for n in sorted(draft.nodes, key=self.index.__getitem__)
             for r in n.results
-            if r in self.graph.results or only_checks(self.graph, r) or read_by.get(r, set()) - {group}
+            if r in self.graph.results or read_by.get(r, set()) - {group} or only_checks(self.graph, n)
         )
         return Part(
             _kind(draft, outputs),
@@ -317,10 +317,9 @@ def with_virtual(
     return tuple(sorted(found, key=index.__getitem__))
 
 
-def only_checks(graph: Graph, value: Value) -> bool:
-    """Whether a value is made for nothing but the error that making it may raise."""
-    node = graph.producers.get(value)
-    return node is not None and node.op.can_fail and not graph.users[value]
+def only_checks(graph: Graph, node: Node) -> bool:
+    """Whether a node's results are made for nothing but the error that making them may raise."""
+    return node.op.can_fail and not any(graph.users[r] for r in node.results)
 
 
 def reduction_axes(node: Node) -> tuple[int, ...]:

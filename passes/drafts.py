@@ -48,6 +48,10 @@ class Draft:
     anchor: Node
     nodes: list[Node] = field(default_factory=list)
     places: dict[Value, Alignment] = field(default_factory=dict)
+    _fit: tuple[Node | None, Alignment] = (
+        None,
+        None,
+    )  # the last answer: it is asked for again when a node joins
 
     def place(self, value: Value, virtual: Mapping[Value, Node]) -> Alignment:
         """Where a value lies in this nest, looking through virtual nodes; None for values from memory."""
@@ -74,6 +78,12 @@ class Draft:
         return OWN_POSITION if isinstance(through(node, places), Misaligned) else OTHER_SHAPE
 
     def _pointwise_place(self, node: Node, virtual: Mapping[Value, Node]) -> Alignment:
+        """Where the node's result would lie; MISALIGNED if it can't be in these loops."""
+        if self._fit[0] is not node:
+            self._fit = (node, self._find_place(node, virtual))
+        return self._fit[1]
+
+    def _find_place(self, node: Node, virtual: Mapping[Value, Node]) -> Alignment:
         axes = through(node, [self.place(v, virtual) for v in node.operands])
         shape = node.results[0].type.shape
         if isinstance(axes, Misaligned):

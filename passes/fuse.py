@@ -28,6 +28,7 @@ from graphc.passes.clusters import (
     with_virtual,
 )
 from graphc.passes.dce import dce
+from graphc.passes.inline import map_regions
 from graphc.passes.manager import register
 from graphc.passes.roles import is_single
 
@@ -65,8 +66,8 @@ def fuse(graph: Graph) -> Graph:
 
 
 def fusion(graph: Graph) -> Fusion:
-    """Fuse, and tell how. Nodes that nothing needs are dropped."""
-    graph = dce(graph)
+    """Fuse, and tell how. Nodes that nothing needs are dropped; regions of control ops are fused, too."""
+    graph = map_regions(dce(graph), fuse)
     division = divide(graph)
     if all(part.kind == "outside" for part in division.parts):
         return Fusion(graph, (), division.refusals)
@@ -291,7 +292,8 @@ class _Rebuilder:
             for v in _read(group.nodes):
                 if v in owner and v not in inside:
                     owner[v].exports.add(v)
-            leaving = {v for v in inside if v in self.graph.results or only_checks(self.graph, v)}
+            leaving = inside & self.graph.results
+            leaving.update(r for n in group.nodes if only_checks(self.graph, n) for r in n.results)
             group.exports.update(v for v in leaving if owner.get(v) is group)
 
     def _kernel(self, group: _Group) -> Node:

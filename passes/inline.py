@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from graphc.ir import Builder
@@ -17,6 +18,7 @@ def inline(graph: Graph) -> Graph:
 
     Values keep their names where those are free: the kernels' results always do.
     """
+    graph = map_regions(graph, inline)
     if all(node.op.kind is not Kind.KERNEL for node in graph.nodes):
         return graph
     names = Builder()
@@ -36,6 +38,17 @@ def inline(graph: Graph) -> Graph:
         updates=tuple(Update(u.target, new.get(u.new, u.new)) for u in graph.updates),
         outputs=tuple(new.get(v, v) for v in graph.outputs),
     )
+
+
+def map_regions(graph: Graph, function: Callable[[Graph], Graph]) -> Graph:
+    """The graph with the regions of its control ops replaced; the same object if the function keeps them."""
+    nodes = []
+    for node in graph.nodes:
+        regions = tuple(map(function, node.regions)) if node.op.kind is Kind.CONTROL else node.regions
+        same = all(a is b for a, b in zip(regions, node.regions))
+        nodes.append(node if same else replace(node, regions=regions))
+    same = all(a is b for a, b in zip(nodes, graph.nodes))
+    return graph if same else replace(graph, nodes=tuple(nodes))
 
 
 def _unpacked(

@@ -17,6 +17,7 @@ from dataclasses import replace
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node, Value
 from graphc.passes.dce import can_fail
+from graphc.passes.inline import map_regions
 from graphc.passes.manager import register
 
 NOMINAL = 64
@@ -25,7 +26,8 @@ NOMINAL = 64
 
 @register("schedule")
 def schedule(graph: Graph) -> Graph:
-    """The graph with its nodes in the order to run; the same object if they are in it already."""
+    """The graph, and regions of control ops, with nodes in the order to run; the same object if they are."""
+    graph = map_regions(graph, schedule)
     nodes = _Scheduler(graph).run()
     return graph if nodes == graph.nodes else replace(graph, nodes=nodes)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from graphc.ir import Builder, Expr, Graph, dims, symbol, tensor
+from graphc.ir import Builder, Expr, Graph, dims, get_op, symbol, tensor
 from graphc.ir.evaluate import Run, bind_sizes, evaluate_node, run
 from graphc.ir.graph import Node, Value
 from graphc.passes.clusters import partition
@@ -184,6 +184,22 @@ def scalars_only(b: Builder) -> None:
     b.output(b.exp(b.cast(step + 1, dtype="f32")))
 
 
+@program
+def recurrence(b: Builder) -> None:
+    """A loop whose body has a product, an activation and a fold."""
+    step = Builder()
+    h, x = step.input("h", tensor("f32", "B", 4)), step.input("x_t", tensor("f32", "B", 4))
+    w = step.input("w_in", tensor("f32", 4, 4))
+    new = step.tanh(step.matmul(h, w) + x * 0.5)
+    step.output(new, step.sum(new, axes=(1,), keepdims=False))
+    xs, start = b.input("xs", tensor("f32", "T", "B", 4)), b.input("start", tensor("f32", "B", 4))
+    weight = b.weight("w", tensor("f32", 4, 4))
+    attrs = {"carries": 1, "scanned": 1, "length": symbol("T"), "reverse": False}
+    scan = b.node(get_op("scan"), [b.relu(start), xs, weight], attrs, (step.build(),))
+    last, sums = (Expr(b, r) for r in scan.results)
+    b.output(b.exp(last), sums)
+
+
 @pytest.fixture(params=sorted(PROGRAMS))
 def any_program(request: pytest.FixtureRequest) -> Graph:
     """Each program in turn."""
@@ -249,6 +265,10 @@ class Machine:
         for step, node in enumerate(self.graph.nodes):
             if node.op.name == "kernel":
                 self.kernel(step, node)
+            elif node.op.name != "reshape":
+                operands = [self.read(self.plan.places[v.name], v) for v in node.operands]
+                for r, x in zip(node.results, evaluate_node(node, operands, self.sizes)):
+                    self.write(self.plan.places[r.name], x)
         for copy in self.plan.copies:
             self.bytes[copy.target][:] = self.bytes[copy.source]
         outputs = [i for i, s in enumerate(self.plan.slots) if s.kind == "output"]

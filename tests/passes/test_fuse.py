@@ -53,8 +53,8 @@ def test_inline_without_kernels_gives_the_same_object(any_program):
     assert inline(any_program) is any_program
 
 
-def test_only_aliases_stay_outside(any_program):
-    assert {n.op.name for n in fuse(any_program).nodes} <= {"kernel", "reshape"}
+def test_only_aliases_and_loops_stay_outside(any_program):
+    assert {n.op.name for n in fuse(any_program).nodes} <= {"kernel", "reshape", "scan"}
 
 
 def test_fusing_twice_changes_nothing(any_program):
@@ -211,3 +211,8 @@ def test_dead_nodes_are_dropped_and_dead_checks_are_kernel_results():
     b.output(b.relu(x))
     fused = fuse(b.build())
     assert [v.name for k in kernels(fused) for v in k.results] == ["gather", "relu"]
+
+
+def test_bodies_of_loops_are_fused(programs):
+    (loop,) = [n for n in fuse(programs["recurrence"]()).nodes if n.op.name == "scan"]
+    assert [n.attrs.get("strategy") for n in loop.regions[0].nodes] == ["contract"]
