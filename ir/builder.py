@@ -18,6 +18,7 @@ graph @f(%x: f32[B, 3])
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Union
@@ -220,22 +221,10 @@ class Builder:
         """Append a node in full detail. `types` overrules inference: a parser's written types."""
         strong = _strong_dtype(operands)
         values = tuple(self.value(x, _weak_dtype(x, strong)) for x in operands)
-        attrs = {k: attrs[k] for k in (*op.attributes, *attrs) if k in attrs} | {
-            k: v for k, v in op.defaults.items() if k not in attrs and k != "regions"
-        }
-        attrs = {k: _canonical(k, attrs[k]) for k in sorted(attrs, key=_attribute_order(op))}
+        attrs = _complete(op, attrs)
         place = self.location if location is None else location
         if types is None:
-            with collect_requirements(self.require):
-                extra = {"regions": regions} if regions else {}
-                try:
-                    inferred = op.infer(*(v.type for v in values), **attrs, **extra)
-                except GraphcError as e:
-                    if not getattr(e, "located", False):
-                        e.args = (f"{op.name}: {e}" + (f"\n  at {place}" if place else ""),)
-                        e.located = True  # type: ignore[attr-defined]
-                    raise
-            types = inferred if isinstance(inferred, tuple) else (inferred,)
+            types = self._infer(op, [v.type for v in values], attrs, regions, place)
         types = tuple(types)
         given = tuple(names)
         hints = given or tuple([name or op.name] * len(types))
@@ -243,6 +232,30 @@ class Builder:
         node = Node(op, values, attrs, results, regions, place)
         self.nodes.append(node)
         return node
+
+    def _infer(
+        self,
+        op: OpDef,
+        types: Sequence[TensorType],
+        attrs: Mapping[str, Any],
+        regions: tuple[Graph, ...],
+        place: Location,
+    ) -> tuple[TensorType, ...]:
+        """The types of an op's results; an error names the op and the place."""
+        extra = {"regions": regions} if regions else {}
+        try:
+            with collect_requirements(self.require):
+                try:
+                    inferred = op.infer(*types, **attrs, **extra)
+                except TypeError:
+                    _check_call(op, types, {**attrs, **extra})
+                    raise
+        except GraphcError as e:
+            if not getattr(e, "located", False):
+                e.args = (f"{op.name}: {e}" + (f"\n  at {place}" if place else ""),)
+                e.located = True  # type: ignore[attr-defined]
+            raise
+        return inferred if isinstance(inferred, tuple) else (inferred,)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_"):
@@ -265,9 +278,20 @@ def _weak_dtype(x: Operand, strong: DType | None) -> DType | None:
     return None
 
 
-def _attribute_order(op: OpDef) -> Callable[[str], tuple[int, str]]:
-    order = {name: i for i, name in enumerate(op.attributes)}
-    return lambda name: (order.get(name, len(order)), name)
+def _complete(op: OpDef, attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes in the op's order, with its defaults; unknown ones come last: `infer` refuses them."""
+    order = [k for k in op.attributes if k in attrs or k in op.defaults]
+    order += [k for k in attrs if k not in op.attributes]
+    return {k: _canonical(k, attrs[k] if k in attrs else op.defaults[k]) for k in order}
+
+
+def _check_call(op: OpDef, types: Sequence[TensorType], keywords: Mapping[str, Any]) -> None:
+    """ArgumentError if the number of operands or the names of attributes are not the op's."""
+    try:
+        inspect.signature(op.infer).bind(*types, **keywords)
+    except TypeError as e:
+        listed = f"; its attributes are {', '.join(op.attributes)}" if op.attributes else ""
+        raise ArgumentError(f"{e}{listed}") from None
 
 
 def _canonical(name: str, value: Any) -> Any:

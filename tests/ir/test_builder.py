@@ -81,3 +81,32 @@ def test_sizes_that_can_not_be_proved_equal_are_required():
     assert (requirement.left, requirement.right) == (symbol("B"), symbol("C"))
     with pytest.raises(ShapeError, match=r"the shapes \(B, 3\) and \(4\) can't be broadcast together"):
         x + b.constant(np.ones(4, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda b, x: b.sum(x, axes=(0,), axis=0),
+            "sum: got an unexpected keyword argument 'axis'; its attributes are axes, keepdims",
+        ),
+        (
+            lambda b, x: b.sum(x),
+            "sum: missing a required argument: 'axes'; its attributes are axes, keepdims",
+        ),
+        (
+            lambda b, x: b.matmul(x),
+            "matmul: missing a required argument: 'y'; its attributes are transpose_a, transpose_b",
+        ),
+        (
+            lambda b, x: b.transpose(x, x, axes=(0,)),
+            "transpose: too many positional arguments; its attributes are axes",
+        ),
+        (lambda b, x: b.exp(x, x), "exp: takes 1 operand, got 2"),
+    ],
+)
+def test_calls_with_wrong_arguments(call, message):
+    b = Builder()
+    with pytest.raises(ArgumentError) as e:
+        call(b, b.input("x", tensor("f32", 3)))
+    assert str(e.value) == message
