@@ -5,7 +5,7 @@ What does not depend on the lane stays a scalar and is computed once; what does 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphc.codegen import primitives
@@ -78,11 +78,12 @@ class Body:
     def f(self) -> Function:
         return self.frame.f
 
-    def inside(self, lanes: Lanes | None = None, **counts: Operand) -> Body:
+    def inside(self, lanes: Lanes | None = None, counts: Mapping[str, Operand] | None = None) -> Body:
         """The same scope further in: with more counts, or with other lanes."""
         found = self.lanes if lanes is None else lanes
+        counts = dict(counts or {})
         if found.scalar and found.axis is not None:
-            counts = {found.axis: found.start, **counts}
+            counts[found.axis] = found.start
         return Body(self.frame, found, dict(self.values), self.counts | counts, self.tag)
 
     # -- values ----------------------------------------------------------------------------------------------

@@ -8,22 +8,20 @@ with the blocks and not with the elements; the blocks do not depend on the numbe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from graphc.codegen.accumulators import Accumulators, Carried, Joined
 from graphc.codegen.element import Element
 from graphc.codegen.emit_body import ALONE, Body, Lanes, Scalar
 from graphc.codegen.emit_folds import Folder
 from graphc.codegen.emit_frame import Frame
 from graphc.codegen.emit_lanes import masked_tail, unrolled, vector_lanes
-from graphc.codegen.loops import Axis, Fold, Nest, Running, Stage
+from graphc.codegen.loops import Axis, Check, Fold, Index, Nest, Running, Stage, Store
 from graphc.codegen.text import Operand
 
 BLOCKS = {1: (16, 4), 2: (128, 2)}
 """Turns of a block, and levels of blocks: of scalar counts (each lane is a sum of its own), and of vectors
 along a row, whose errors the lanes average out.
 """
-
-Carried = list[str]
 
 
 def emit_nest(frame: Frame, nest: Nest, body: Body | None = None) -> None:
@@ -38,57 +36,6 @@ def emit_columns(frame: Frame, nest: Nest, body: Body, low: Operand, high: Opera
     already.
     """
     _Writer(frame, nest).columns(nest.outer[-1], low, high, body, bounded=False)
-
-
-@dataclass
-class _Accumulators:
-    """The folds of a stage with `lanes` lanes and `turns` copies of each."""
-
-    folds: list[Fold | Running]
-    folders: list[Folder]
-    turns: int
-
-    def types(self) -> list[str]:
-        return [t.vec for folder in self.folders for _ in range(self.turns) for t in folder.types]
-
-    def neutral(self) -> Carried:
-        return [x for folder in self.folders for _ in range(self.turns) for x in folder.neutral()]
-
-    def split(self, carried: Carried) -> list[list[list[str]]]:
-        """For each fold, for each copy, what it carries."""
-        result, at = [], 0
-        for folder in self.folders:
-            width = len(folder.types)
-            result.append([carried[at + u * width : at + (u + 1) * width] for u in range(self.turns)])
-            at += self.turns * width
-        return result
-
-    def restarted(self, carried: Carried) -> Carried:
-        """What a block begins with: blocked folds anew, the others go on."""
-        found: Carried = []
-        for folder, copies in zip(self.folders, self.split(carried)):
-            found += [x for copy in copies for x in (folder.neutral() if folder.blocked else copy)]
-        return found
-
-    def resumed(self, body: Body, carried: Carried, block: Carried) -> Carried:
-        """What is carried after a block."""
-        found: Carried = []
-        for folder, before, after in zip(self.folders, self.split(carried), self.split(block)):
-            for a, b in zip(before, after):
-                found += folder.merge(body.f, a, b) if folder.blocked else b
-        return found
-
-    def folded_copies(self, body: Body, carried: Carried) -> Carried:
-        """One copy of each fold."""
-        found: Carried = []
-        for folder, copies in zip(self.folders, self.split(carried)):
-            while len(copies) > 1:
-                half = len(copies) // 2
-                copies = [folder.merge(body.f, a, b) for a, b in zip(copies[:half], copies[half:])] + copies[
-                    2 * half :
-                ]
-            found += copies[0]
-        return found
 
 
 class _Writer:
@@ -118,7 +65,7 @@ class _Writer:
             return
         low, high = self._share(axis, 1) if shared else (0, self.frame.size(axis.extent))
         with self.f.loop(low, high, 1) as loop:
-            self._outer(depth + 1, body.inside(**{axis.name: loop.i}))
+            self._outer(depth + 1, body.inside(counts={axis.name: loop.i}))
 
     def _share(self, axis: Axis, block: int) -> tuple[Operand, Operand]:
         """The range of this member, in whole blocks."""
@@ -209,16 +156,16 @@ class _Writer:
         """The element type of what each fold folds."""
         types = {name: x.dtype for name, x in body.values.items()}
         for i in stage.body:
-            if hasattr(i, "dtype"):
-                types[i.result] = i.dtype.name
-            elif hasattr(i, "result"):
+            if isinstance(i, Index):
                 types[i.result] = "i64"
+            elif not isinstance(i, (Store, Check)):
+                types[i.result] = i.dtype.name
             if isinstance(i, (Fold, Running)):
                 self.sources[i.result] = types[i.value]
 
-    def _accumulators(self, folds: list[Fold | Running], lanes: Lanes) -> _Accumulators:
+    def _accumulators(self, folds: list[Fold | Running], lanes: Lanes) -> Accumulators:
         folders = [Folder.of(i, self.sources[i.result], lanes.lanes) for i in folds]
-        return _Accumulators(folds, folders, lanes.unroll)
+        return Accumulators(folds, folders, lanes.unroll)
 
     def _once(self, stage: Stage, folds: list[Fold | Running], body: Body) -> None:
         """A stage without loops: its scalars stay visible, and a fold is one turn."""
@@ -226,13 +173,13 @@ class _Writer:
         result = self._turn(stage, body, found, found.neutral())
         self._results(found, result, body)
 
-    def _results(self, found: _Accumulators, carried: Carried, body: Body) -> None:
+    def _results(self, found: Accumulators, carried: Carried, body: Body) -> None:
         for fold, folder, copies in zip(found.folds, found.folders, found.split(carried)):
             parts = tuple(folder.result(self.f, c) for c in copies)
             body.values[fold.result] = Scalar(fold.dtype.name, parts, folder.lanes > 1)
 
     # -- one turn --------------------------------------------------------------------------------------------
-    def _turn(self, stage: Stage, body: Body, found: _Accumulators, carried: Carried) -> Carried:
+    def _turn(self, stage: Stage, body: Body, found: Accumulators, carried: Carried) -> Carried:
         """The body for one turn of the stage's loops; the new accumulators."""
         copies = dict(zip((i.result for i in found.folds), found.split(carried)))
         folders = dict(zip((i.result for i in found.folds), found.folders))
@@ -264,14 +211,14 @@ class _Writer:
 
     # -- loops of a stage with scalar counts -----------------------------------------------------------------
     def _turns(
-        self, stage: Stage, axes: list[Axis], body: Body, found: _Accumulators, carried: Carried
+        self, stage: Stage, axes: list[Axis], body: Body, found: Accumulators, carried: Carried
     ) -> Carried:
         if not axes:
             return self._turn(stage, body.inside(), found, carried)
         axis, *rest = axes
 
         def turn(i: Operand, values: Carried) -> Carried:
-            return self._turns(stage, rest, body.inside(**{axis.name: i}), found, values)
+            return self._turns(stage, rest, body.inside(counts={axis.name: i}), found, values)
 
         return self._blocked(0, self.frame.size(axis.extent), 1, found, carried, body, turn, inner=not rest)
 
@@ -280,7 +227,7 @@ class _Writer:
         start: Operand,
         stop: Operand,
         step: int,
-        found: _Accumulators,
+        found: Accumulators,
         carried: Carried,
         body: Body,
         turn: Callable[[Operand, Carried], Carried],
@@ -300,7 +247,7 @@ class _Writer:
                 def part(i: Operand, inner_values: Carried) -> Carried:
                     end = f.minimum(f.add(i, size), high)
                     after = inside(i, end, found.restarted(inner_values))
-                    return found.resumed(body, inner_values, after)
+                    return found.resumed(self.f, inner_values, after)
 
                 return self._plain(low, high, size, found, values, part)
 
@@ -320,10 +267,10 @@ class _Writer:
         return levels(start, stop, carried)
 
     def _restarting(
-        self, found: _Accumulators, body: Body, turn: Callable[[Operand, Carried], Carried]
+        self, found: Accumulators, body: Body, turn: Callable[[Operand, Carried], Carried]
     ) -> Callable[[Operand, Carried], Carried]:
         def run(i: Operand, values: Carried) -> Carried:
-            return found.resumed(body, values, turn(i, found.restarted(values)))
+            return found.resumed(self.f, values, turn(i, found.restarted(values)))
 
         return run
 
@@ -332,7 +279,7 @@ class _Writer:
         start: Operand,
         stop: Operand,
         step: int,
-        found: _Accumulators,
+        found: Accumulators,
         carried: Carried,
         turn: Callable[[Operand, Carried], Carried],
     ) -> Carried:
@@ -347,7 +294,7 @@ class _Writer:
         vector = self._accumulators(folds, Lanes(axis.name, 0, self.lanes))
         single = self._accumulators(folds, ALONE)
         width = len(vector.neutral()) if self.lanes > 1 else 0
-        both = _Joined(vector if self.lanes > 1 else None, single)
+        both = Joined(vector if self.lanes > 1 else None, single)
 
         known = axis.extent if isinstance(axis.extent, int) else None
         length = self.frame.size(axis.extent)
@@ -382,20 +329,20 @@ class _Writer:
         self,
         axes: list[Axis],
         body: Body,
-        both: _Joined,
+        both: Joined,
         carried: Carried,
         row: Callable[[Body, Carried], Carried],
     ) -> Carried:
         if not axes:
             after = row(body, both.restarted(carried))
-            return both.resumed(body, carried, after)
+            return both.resumed(self.f, carried, after)
         axis, *rest = axes
         types = both.types()
         with self.f.loop(0, self.frame.size(axis.extent), 1, list(zip(types, carried))) as loop:
             after = self._row_loops(
-                rest, body.inside(**{axis.name: loop.i}), both, both.restarted(loop.values), row
+                rest, body.inside(counts={axis.name: loop.i}), both, both.restarted(loop.values), row
             )
-            loop.next = both.resumed(body, loop.values, after)
+            loop.next = both.resumed(self.f, loop.values, after)
         return loop.results
 
     def _row_segment(
@@ -406,7 +353,7 @@ class _Writer:
         stop: Operand,
         lanes: Lanes,
         body: Body,
-        found: _Accumulators,
+        found: Accumulators,
         carried: Carried,
     ) -> Carried:
         def turn(i: Operand, values: Carried) -> Carried:
@@ -426,13 +373,13 @@ class _Writer:
         stop: Operand,
         count: int,
         body: Body,
-        vector: _Accumulators,
+        vector: Accumulators,
         carried: Carried,
     ) -> Carried:
-        many = _Accumulators(vector.folds, vector.folders, count)
+        many = Accumulators(vector.folds, vector.folders, count)
         lanes = Lanes(axis.name, 0, self.lanes, count)
         after = self._row_segment(stage, axis, start, stop, lanes, body, many, many.neutral())
-        pairs = zip(vector.folders, vector.split(carried), vector.split(many.folded_copies(body, after)))
+        pairs = zip(vector.folders, vector.split(carried), vector.split(many.folded_copies(self.f, after)))
         return [x for folder, a, b in pairs for x in folder.merge(self.f, a[0], b[0])]
 
     def _row_tail(
@@ -442,37 +389,10 @@ class _Writer:
         start: Operand,
         stop: Operand,
         body: Body,
-        vector: _Accumulators,
+        vector: Accumulators,
         carried: Carried,
     ) -> Carried:
         with self.f.when(self.f.less(start, stop), list(zip(vector.types(), carried))) as w:
             inner = body.inside(self._tail(axis, start, stop))
             w.next = self._turn(stage, inner, vector, carried)
         return w.results
-
-
-class _Joined:
-    """Vector and scalar accumulators of the same folds, carried together through the loops around a row."""
-
-    def __init__(self, vector: _Accumulators | None, single: _Accumulators) -> None:
-        self.parts = ([vector] if vector is not None else []) + [single]
-
-    def _each(self, carried: Carried) -> Iterator[tuple[_Accumulators, Carried]]:
-        at = 0
-        for part in self.parts:
-            width = len(part.neutral())
-            yield part, carried[at : at + width]
-            at += width
-
-    def types(self) -> list[str]:
-        return [t for part in self.parts for t in part.types()]
-
-    def neutral(self) -> Carried:
-        return [x for part in self.parts for x in part.neutral()]
-
-    def restarted(self, carried: Carried) -> Carried:
-        return [x for part, mine in self._each(carried) for x in part.restarted(mine)]
-
-    def resumed(self, body: Body, carried: Carried, block: Carried) -> Carried:
-        pairs = zip(self._each(carried), self._each(block))
-        return [x for (part, a), (_, b) in pairs for x in part.resumed(body, a, b)]

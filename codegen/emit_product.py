@@ -94,7 +94,7 @@ class _Writer:
         with self.f.loop(0, self.frame.size(axis.extent), 1) as loop:
             if context != "null":
                 self.f.store("i64", loop.i, self.f.at("i64", context, len(CONTEXT) + depth))
-            self._batch(depth + 1, body.inside(**{axis.name: loop.i}), context)
+            self._batch(depth + 1, body.inside(counts={axis.name: loop.i}), context)
 
     def _call(self, body: Body, context: str) -> None:
         p, f, t = self.part, self.f, self.t
@@ -152,11 +152,11 @@ class _Writer:
             axis.name: f.load("i64", f.at("i64", "%context", len(CONTEXT) + i))
             for i, axis in enumerate(self.part.batch)
         }
-        body = Body(frame).inside(**counts)
+        body = Body(frame).inside(counts=counts)
         body.run(self.part.start)
         row, _ = self.part.tile.outer
         first = f.add("%column", "%col")
         with f.loop("%row", f.add("%row", "%rows"), 1) as loop:
-            inner = body.inside(**{row.name: loop.i})
+            inner = body.inside(counts={row.name: loop.i})
             emit_columns(frame, self.part.tile, inner, first, f.add(first, "%n"))
         return frame.text("void")

@@ -123,7 +123,8 @@ def divide(index: Offset, size: Dim, extents: Mapping[str, Dim]) -> tuple[Offset
     """(quotient, rest) of a non-negative index by a size, if both are affine."""
     if size == 1:
         return index, ZERO
-    above, below = [], []
+    above: list[tuple[str, Dim]] = []
+    below: list[tuple[str, Dim]] = []
     for name, stride in index.terms:
         (above if stride % size == 0 else below).append((name, stride))
     constant_above = index.constant // size if index.constant % size == 0 else 0

@@ -129,14 +129,11 @@ class _Reduce:
             self._stage(stage, [n for n in reductions if self.level(n.operands[0]) == stage])
         self.values.hook = None
         self._flush()
-        lane = (
-            (self.inner or self.outer or [None])[-1]
-            if self.rows
-            else (self.outer or self.inner or [None])[-1]
-        )
+        order = (self.inner, self.outer) if self.rows else (self.outer, self.inner)
+        lane = next((axes[-1].name for axes in order if axes), None)
         start = tuple(self.values.scalars.code[0])
         temporaries = tuple(self.temporaries.values())
-        return Nest(tuple(self.outer), tuple(self.stages), lane.name if lane else None, temporaries, start)
+        return Nest(tuple(self.outer), tuple(self.stages), lane, temporaries, start)
 
     def _stage(self, number: int, reductions: list[Node]) -> None:
         scalars = self.values.scalars
@@ -148,12 +145,12 @@ class _Reduce:
                 Store(buffer, index_maps.linear(self.indices, self.shape), element.name)
             )
         folds = []
-        for node, value in results:
+        for node, folded in results:
             name = scalars.fresh(node.op.name)
             kind = "sum" if node.op.name == "mean" else node.op.name
-            dtype = I64 if kind in ARGUMENT else value.dtype
+            dtype = I64 if kind in ARGUMENT else folded.dtype
             folds.append((node, scalars.named(name, dtype, OUTER)))
-            scalars.code[BODY].append(Fold(name, dtype, kind, value.name))
+            scalars.code[BODY].append(Fold(name, dtype, kind, folded.name))
         if scalars.code[BODY]:
             self._flush()
             self.stages.append(Stage(tuple(self.inner), tuple(scalars.code[BODY])))

@@ -161,8 +161,8 @@ class Values:
 
     def bounds(self, index: Offset) -> tuple[Dim | None, Dim | None]:
         """The least and the greatest value of an index, where they are known."""
-        least: Dim | None = index.constant
-        most: Dim | None = index.constant
+        least: Dim = index.constant
+        most: Dim = index.constant
         for name, stride in index.terms:
             if name not in self.extents or not isinstance(stride, int):
                 return None, None
