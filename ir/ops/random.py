@@ -17,13 +17,14 @@ from graphc.ir.formulas import on_arrays
 from graphc.ir.inference import operands, require_kind
 from graphc.ir.opdef import Kind, Sample, op
 from graphc.ir.samples import FLOATS, arrays
-from graphc.ir.types import DTYPES, F32, U32, TensorType, dtype_of
+from graphc.ir.types import DTYPES, F32, I64, U32, TensorType, dtype_of
 
 PARITY = 0x1BD11BDA
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 # odd numbers far from powers of two: they spread small numbers over a whole word of the key
 CALL, HIGH_STEP, HIGH_SEED, STREAM = 0x9E3779B9, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F
 TWO_PI = 2 * math.pi
+SCALAR = TensorType(I64, ())
 
 
 def rounds(key0, key1, x0, x1):
@@ -47,6 +48,8 @@ class Threefry:
     """
 
     def infer(*words, word=0):
+        if word not in (0, 1) or any(w.dtype != U32 for w in words):
+            raise ArgumentError(f"gives word 0 or 1 of four u32 operands, got word {word} of {words}")
         return _FOUR_WORDS(*words)
 
     def evaluate(*words, word):
@@ -110,9 +113,8 @@ class Generator:
 
 
 def _infer_random(seed, step, shape, dtype):
-    require_kind("i", seed, step)
-    if seed.rank or step.rank:
-        raise ArgumentError(f"seed and step are scalars, got {seed} and {step}")
+    if seed != SCALAR or step != SCALAR:
+        raise ArgumentError(f"seed and step are {SCALAR}, got {seed} and {step}")
     return TensorType(dtype, tuple(shape))
 
 

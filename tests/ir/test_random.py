@@ -100,5 +100,11 @@ def test_wrong_arguments():
         draw("random_uniform", shape=(2,), call=0, low=1.0, high=1.0)
     b = Builder("f")
     x, s = b.input("x", tensor("f32", 3)), b.input("s", tensor("i64"))
+    with pytest.raises(ArgumentError, match=r"dropout: seed and step are i64\[\], got f32\[3\] and i64\[\]"):
+        b.dropout(x, x, s, rate=0.5, call=0)
+    with pytest.raises(
+        ArgumentError, match=r"threefry: gives word 0 or 1 of four u32 operands, got word 0 of"
+    ):
+        b.threefry(s, s, s, s, word=0)
     with pytest.raises(ArgumentError, match=r"dropout: the rate of dropout lies in \[0, 1\], got 1.5"):
         b.dropout(x, s, s, rate=1.5, call=0)
