@@ -86,13 +86,16 @@ def small_graph() -> Graph:
 def _tested(backend: str) -> tuple[str, str, bool]:
     """Compile and run a small graph, and compare with NumPy."""
     from graphc import codegen
+    from graphc.codegen.stats import STATS
 
     rng = np.random.default_rng(0)
     x, w = (rng.normal(size=shape).astype(np.float32) for shape in ((5, 19), (19, 7)))
-    graph = small_graph()
+    graph, fallbacks = small_graph(), STATS.reference_fallbacks
     try:
         found = codegen.compile(graph, backend=backend, cache=False)(x, w)
     except Exception as e:
         return backend, f"failed: {type(e).__name__}: {e}", False
+    if STATS.reference_fallbacks != fallbacks:
+        return backend, "failed: the evaluator ran in its place; GRAPHC_LOG=compile says why", False
     close = [np.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in zip(graph.evaluate(x=x, w=w), found)]
     return backend, "passed" if all(close) else "failed: wrong numbers", all(close)

@@ -63,6 +63,7 @@ class Style:
 
 EXACT = Style()
 SMOOTH = Style(smooth=True, special=False)
+WILD = Style(others=("bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"), smooth=True)
 
 
 def generate(seed: int, style: Style = EXACT, nodes: int = 10) -> Program:
