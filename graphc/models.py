@@ -17,9 +17,10 @@ from graphc.layers.blame import blame
 from graphc.layers.layer import Layer
 from graphc.layers.recording import begin_at_inputs, symbolic_type, trial
 from graphc.layers.spec import InputSpec
-from graphc.layers.state import EPOCH
 from graphc.replay import require_built
+from graphc.revision import EPOCH
 from graphc.tensor import Tensor
+from graphc.trace import active
 from graphc.training import Trainer
 
 
@@ -43,6 +44,7 @@ class Model(Trainer, Layer):
     ((5, 2), 8)
     """
 
+    quiet_attributes = frozenset({"built", "history", *vars(Trainer), *Trainer.__annotations__})
     _dag: Dag | None
     _placeholders: Any
     _forward: dict[bool, Forward]
@@ -258,16 +260,29 @@ class Model(Trainer, Layer):
             self._try(used)
         return self.flat_inputs(arrays)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Extend the model (functional tensors), the graph being traced (inside `call`), or compute (arrays)."""
+        if not kwargs and len(args) == 1 and type(args[0]) is np.ndarray and active() is None:
+            forward = self._forward.get(False)
+            try:
+                results = None if forward is None else forward.quick(args)
+            except GraphcError as e:
+                blame(e, self, caller(self.name))
+                raise
+            if results is not None:
+                output = self._placeholders[1]
+                return results[0] if type(output) is Tensor else structure.pack(output, results)
+        return super().__call__(*args, **kwargs)
+
     def _call_on_arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         training = bool(kwargs.pop("training", False) or False)
         if kwargs or len(args) != 1:
             return super()._call_on_arrays(args, {**kwargs, **({"training": True} if training else {})})
         forward = self._forward.setdefault(training, Forward(self, training))
-        place = caller(self.name)
         try:
             results = forward.run(self.arrange(args[0]))
         except GraphcError as e:
-            blame(e, self, place)
+            blame(e, self, caller(self.name))
             raise
         return structure.pack(self._placeholders[1], results)
 
@@ -275,7 +290,10 @@ class Model(Trainer, Layer):
         """A value that differs once a layer's `trainable`, or another plain attribute, was set."""
         if self._checked != EPOCH.count:
             layers = self._flatten_layers()
-            self.__dict__["_fingerprint"] = tuple((id(x), x._trainable, x._state.revision) for x in layers)
+            self.__dict__["_fingerprint"] = tuple(
+                (id(x), x._trainable, x._state.revision, *(v.trainable for v in x._state.variables))
+                for x in layers
+            )
             self.__dict__["_checked"] = EPOCH.count
         return self._fingerprint
 
@@ -417,7 +435,7 @@ def __getattr__(name: str) -> Any:
         from graphc.sequential import Sequential
 
         return Sequential
-    if name in ("clone_model", "model_from_json", "load_model", "save_model", "model_from_config"):
+    if name in ("clone_model", "model_from_json", "model_from_config"):
         from graphc.saving import models
 
         return getattr(models, name)

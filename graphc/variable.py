@@ -12,6 +12,7 @@ import numpy as np
 from graphc.ir.errors import ShapeError
 from graphc.ir.types import TensorType, dtype_of
 from graphc.naming import path_of, unique_name
+from graphc.revision import EPOCH
 from graphc.tensor import Operators
 
 ALIGNMENT = 64
@@ -61,11 +62,21 @@ class Variable(Operators):
         values = _initial(initializer, shape, dtype)
         self.name = name or unique_name("variable")
         self.path = path_of(self.name)
-        self.trainable = trainable
+        self._trainable = bool(trainable)
         self.regularizer, self.constraint = regularizer, constraint
         self.version = 0
         self.array = aligned(values.shape, values.dtype)
         self.array[...] = values
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the values."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        EPOCH.advance()
 
     @property
     def type(self) -> TensorType:

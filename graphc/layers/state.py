@@ -13,18 +13,6 @@ if TYPE_CHECKING:
     from graphc.functional import Call
 
 
-@dataclass
-class Epoch:
-    """Counts every change of a layer's plain attributes in the process, so that compiled functions know when
-    to look again.
-    """
-
-    count: int = 0
-
-
-EPOCH = Epoch()
-
-
 @dataclass(eq=False)
 class LayerState:
     """Kept apart from a layer's attributes, so that subclasses may name theirs as they like."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from graphc import constraints, initializers, naming, regularizers, structure
-from graphc.ir.errors import ArgumentError, StateError
+from graphc.ir.errors import ArgumentError, ShapeError, StateError
 from graphc.ir.locations import caller
-from graphc.layers.state import EPOCH, LayerState, contained, unique
+from graphc.layers.state import LayerState, contained, unique
+from graphc.revision import EPOCH
 from graphc.trace import active
 from graphc.variable import Variable
 
-PLAIN = (bool, int, float, str, type(None), tuple)
+PLAIN = (bool, int, float, str, type(None))
 
 
 class Weighted:
@@ -22,6 +23,8 @@ class Weighted:
     that are.
     """
 
+    quiet_attributes: ClassVar[frozenset[str]] = frozenset({"built"})
+    """Attributes that compiled functions do not depend on."""
     _state: LayerState
     _trainable: bool
     name: str
@@ -43,9 +46,13 @@ class Weighted:
             self.__dict__.pop(name, None)
         elif isinstance(value, Variable) and all(v is not value for v in self._state.variables):
             self._state.variables.append(value)
-        elif isinstance(value, PLAIN) and active() is None and self.__dict__.get(name, self) != value:
+        if (
+            name not in self.quiet_attributes
+            and active() is None
+            and _differs(self.__dict__.get(name, self), value)
+        ):
             self._state.revision += 1
-            EPOCH.count += 1
+            EPOCH.advance()
         object.__setattr__(self, name, value)
 
     # -- weights ----------------------------------------------------------------------------------
@@ -75,14 +82,16 @@ class Weighted:
             else:
                 shape = argument
         wanted = np.dtype(dtype or self.dtype)
+        name = name or f"variable_{len(self._state.variables)}"
+        sizes = _weight_shape(self, name, () if shape is None else shape)
         start = initializers.get(initializer or ("glorot_uniform" if wanted.kind == "f" else "zeros"))
         with naming.scope(self.name, self):
             variable = Variable(
                 start,
-                tuple(_known_size(d, self) for d in (shape if shape is not None else ())),
+                sizes,
                 wanted,
                 trainable,
-                name or f"variable_{len(self._state.variables)}",
+                name,
                 regularizers.get(regularizer),
                 constraints.get(constraint),
             )
@@ -148,7 +157,7 @@ class Weighted:
     def trainable(self, value: bool) -> None:
         for layer in self._flatten_layers():
             layer.__dict__["_trainable"] = bool(value)
-        EPOCH.count += 1
+        EPOCH.advance()
 
     def count_params(self) -> int:
         """The number of elements of all weights; StateError before the layer is built."""
@@ -198,10 +207,25 @@ class Weighted:
         return [v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None]
 
 
-def _known_size(d: Any, layer: Weighted) -> int:
-    if d is None:
-        raise ArgumentError(
-            f"{layer} can't make a weight whose size is None: the last axis of its input is not known.\n"
-            "  fix     give the Input a number there."
+def _differs(old: Any, new: Any) -> bool:
+    """Whether an attribute's new value may mean something else; containers are not looked into."""
+    return old is not new and not (isinstance(new, PLAIN) and type(old) is type(new) and old == new)
+
+
+def _weight_shape(layer: Weighted, name: str, shape: Any) -> tuple[int, ...]:
+    """The shape as whole numbers; ShapeError says which size is none, and where the weight was asked for."""
+    sizes = tuple(shape) if isinstance(shape, (list, tuple, np.ndarray)) else shape
+    for size in sizes if isinstance(sizes, tuple) else [sizes]:
+        whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+        if isinstance(sizes, tuple) and whole and size >= 0:
+            continue
+        why, fix = "sizes are whole numbers from 0 on", "for example shape=[int(d), self.units]"
+        if size is None:
+            why, fix = "that size of its input is not known", "give the Input a number there"
+        elif not isinstance(sizes, tuple):
+            why = "a shape is a list or tuple of sizes"
+        raise ShapeError(
+            f"{layer} can't make the weight '{name}' of shape {sizes!r}: {why}.\n"
+            f"  fix     {fix}.\n  at {caller()}"
         )
-    return int(d)
+    return tuple(int(d) for d in sizes)
