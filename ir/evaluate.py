@@ -111,15 +111,23 @@ def _solve(size: Dim, actual: int, symbol: str, sizes: Sizes) -> dict[str, int] 
 def check_requirements(requirements: Sequence[Requirement], sizes: Sizes) -> None:
     """ShapeError for the first relation that these sizes break."""
     for r in requirements:
-        left, right = dims.evaluate(r.left, sizes), dims.evaluate(r.right, sizes)
+        left, right = number(r.left, sizes), number(r.right, sizes)
         if left != right:
             raise ShapeError(f"{r.reason or 'sizes'}: {r.left} = {left} is not {r.right} = {right}")
+
+
+def number(size: Dim, sizes: Sizes) -> int:
+    """The number that a size is; ShapeError for a symbol that no input's shape has."""
+    try:
+        return dims.evaluate(size, sizes)
+    except KeyError as e:
+        raise ShapeError(f"the symbol {e.args[0]} of the size {size} is in the shape of no input") from None
 
 
 def concrete(attribute: Any, sizes: Sizes) -> Any:
     """An attribute's value with all symbolic sizes replaced by numbers."""
     if isinstance(attribute, Size):
-        return dims.evaluate(attribute, sizes)
+        return number(attribute, sizes)
     if isinstance(attribute, tuple):
         return tuple(concrete(a, sizes) for a in attribute)
     return attribute
@@ -148,7 +156,7 @@ def _checked(node: Node, value: Value, x: np.ndarray, sizes: Sizes) -> np.ndarra
     A definition that breaks its own word must not pass in silence.
     """
     if value.declared is not None:
-        shape = tuple(dims.evaluate(d, sizes) for d in value.type.shape)
+        shape = tuple(number(d, sizes) for d in value.type.shape)
         if x.dtype != value.type.dtype.numpy or x.shape != shape:
             raise VerifyError(f"{node.op.name} gave {x.dtype}{list(x.shape)} for {value!r}")
     return x
@@ -162,6 +170,7 @@ class BoundRegion:
     sizes: Sizes
 
     def __call__(self, *operands: np.ndarray) -> tuple[np.ndarray, ...]:
+        check_requirements(self.graph.requirements, self.sizes)
         values = _run_nodes(self.graph, dict(zip(self.graph.inputs, operands, strict=True)), self.sizes)
         return tuple(values[v] for v in self.graph.outputs)
 

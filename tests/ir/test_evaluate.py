@@ -160,3 +160,22 @@ def test_extrema_of_nothing_are_an_error(name):
         graph.evaluate(x=np.ones(0, "f4"))
     with pytest.raises(ShapeError, match="can't fold an empty axis"):
         graph_of(lambda b, x: b.op(name, x, axes=(0,)), x=tensor("f32", 0))
+
+
+def test_a_symbol_that_no_input_has_is_named():
+    graph = graph_of(lambda b, x: b.broadcast(x, shape=(*tensor("f32", "N").shape, 2)), x=tensor("f32", 2))
+    with pytest.raises(ShapeError, match="the symbol N of the size N is in the shape of no input"):
+        graph.evaluate(x=np.ones(2, "f4"))
+
+
+def test_requirements_of_a_region_are_checked():
+    inner = Builder("body")
+    inner.output(inner.input("a", tensor("f32", "B")) + inner.input("c", tensor("f32", "C")))
+
+    def make(b, x, y):
+        return b.node(OPS["kernel"], [x, y], {"strategy": "map"}, regions=(inner.build(),)).results
+
+    graph = graph_of(make, x=tensor("f32", "B"), y=tensor("f32", "C"))
+    np.testing.assert_array_equal(graph.evaluate(x=np.ones(2, "f4"), y=np.ones(2, "f4")), [2, 2])
+    with pytest.raises(ShapeError, match="B = 2 is not C = 1"):
+        graph.evaluate(x=np.ones(2, "f4"), y=np.ones(1, "f4"))
