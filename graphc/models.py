@@ -261,7 +261,7 @@ class Model(Trainer, Layer):
         return self.flat_inputs(arrays)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Extend the model (functional tensors), the graph being traced (inside `call`), or compute (arrays)."""
+        """Extend the model (symbols), the graph being traced (inside `call`), or compute (arrays)."""
         if not kwargs and len(args) == 1 and type(args[0]) is np.ndarray and active() is None:
             forward = self._forward.get(False)
             try:
