@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 
+from graphc.codegen.custom import is_opaque
 from graphc.codegen.errors import LinkError
 from graphc.codegen.options import Options
 from graphc.codegen.program import Program
@@ -24,14 +25,18 @@ MODULES = {"llvm": "native", "numba": "numba_program", "reference": "reference"}
 
 def build(pipeline: Stages, options: Options) -> tuple[Program, str]:
     """The program for the graph of a pipeline, and why it is the evaluator if nobody asked for that."""
-    reason = why_not_native(pipeline.traced) if options.backend != "reference" else None
-    if reason is None:
-        try:
-            return _made("checked" if options.check else MODULES[options.backend], pipeline, options), ""
-        except LinkError:
-            raise
-        except CompileError as error:
-            reason = str(error)
+    if options.backend == "reference":
+        return _made("reference", pipeline, options), ""
+    mixed = why_mixed(pipeline.traced)
+    if mixed is not None:
+        log("compile", f"@{pipeline.traced.name} runs kernel by kernel: {mixed}")
+    try:
+        by_kernel = options.check is not None or mixed is not None
+        return _made("checked" if by_kernel else MODULES[options.backend], pipeline, options), ""
+    except LinkError:
+        raise
+    except CompileError as error:
+        reason = str(error)
     STATS.count("reference_fallbacks")
     log("compile", f"@{pipeline.traced.name} runs by the reference evaluator: {reason}")
     return _made("reference", pipeline, options), reason
@@ -42,14 +47,14 @@ def _made(module: str, pipeline: Stages, options: Options) -> Program:
     return program
 
 
-def why_not_native(graph: Graph) -> str | None:
-    """Why the graph can't become one native step; None if nothing is known to speak against it.
+def why_mixed(graph: Graph) -> str | None:
+    """Why the graph can't become one native step, but kernels with other nodes between; None if it can.
 
     >>> from graphc.ir import Builder
-    >>> why_not_native(Builder("f").build())
+    >>> why_mixed(Builder("f").build())
     """
     for node in graph.nodes:
-        if node.op.kind is Kind.CONTROL:
+        if node.op.kind is Kind.CONTROL or is_opaque(node.op):
             place = f" at {node.location}" if node.location else ""
-            return f"'{node.op.name}'{place} runs its region a number of times that is known at run time only"
+            return f"'{node.op.name}'{place} is no kernel"
     return None

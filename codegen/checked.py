@@ -2,6 +2,9 @@
 
 Every value gets memory of its own, and weights are written when the last kernel was fine, so that a failure
 changes nothing. Slow on purpose: it is for finding the place where numbers go wrong.
+
+Graphs with nodes that are no kernels (control ops, users' NumPy functions) run here too, without checks:
+those nodes by the evaluator, the rest as machine code.
 """
 
 from __future__ import annotations
@@ -14,14 +17,16 @@ from typing import Any
 import numpy as np
 
 from graphc.codegen.buffers import aligned_empty
+from graphc.codegen.custom import compile_text, scalars_of
 from graphc.codegen.emit_llvm import emit_kernel, module_text, scratch
 from graphc.codegen.emit_numba import HEADER, kernel_source
 from graphc.codegen.failures import failure, location_lines
 from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.kernels.library import product_symbols
-from graphc.codegen.loader import load
+from graphc.codegen.loader import Code
 from graphc.codegen.loops import Product
 from graphc.codegen.lower import lower
+from graphc.codegen.numba_program import custom_scope
 from graphc.codegen.options import Options
 from graphc.codegen.program import Arrays
 from graphc.codegen.signature import Sizes
@@ -61,7 +66,7 @@ def native_call(step: KernelStep, symbols: tuple[str, ...], target: Target) -> K
     bound: dict[str, int] = {}
     for dtype in sorted(products):
         bound |= product_symbols(dtype, target)
-    code = load([module_text([text], target)], target, 0, bound)
+    code = Code([compile_text(module_text([text], target), scalars_of([step]), target)], target, bound)
     native = code.function(step.kernel.name, "ppii", "i")
 
     def call(arrays: Mapping[str, np.ndarray], sizes: Sizes) -> int:
@@ -75,7 +80,7 @@ def native_call(step: KernelStep, symbols: tuple[str, ...], target: Target) -> K
 
 def numba_call(step: KernelStep, symbols: tuple[str, ...], target: Target) -> KernelCall:
     """One kernel as Python source, compiled by Numba."""
-    scope: dict[str, Any] = {}
+    scope: dict[str, Any] = custom_scope([step])
     text = kernel_source(step.kernel, symbols, step.note)
     exec(HEADER + text, scope)
     function = next(scope[line[4 : line.index("(")]] for line in text.splitlines() if line.startswith("def "))
@@ -134,7 +139,7 @@ class CheckedRunner:
             raise failure(traced, self.program.steps, number << 32 | status, inputs, self.weights)
         if self.program.check == "nan":
             check_nan(step, results, operands)
-        else:
+        elif self.program.check == "reference":
             check_reference(step, results, operands, sizes)
         return results
 

@@ -37,7 +37,7 @@ from graphc.codegen.loops import (
     Stage,
     Store,
 )
-from graphc.codegen.numba_expressions import expression
+from graphc.codegen.numba_expressions import CUSTOM, expression
 from graphc.ir.dims import Dim
 from graphc.ir.types import I64, DType
 
@@ -85,7 +85,7 @@ class Names:
     """Python identifiers for names of the IR; no two names get the same one."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._taken = set(_RESERVED) | set(taken)
+        self._taken = _RESERVED | set(CUSTOM.values()) | set(taken)
 
     def new(self, name: str) -> str:
         """An identifier that reads like the name and is not taken yet.

@@ -12,11 +12,12 @@ import numpy as np
 
 from graphc.codegen import entry
 from graphc.codegen.call_entry import call_symbols
+from graphc.codegen.custom import compile_text, scalars_of, uses_custom
 from graphc.codegen.failures import failure
 from graphc.codegen.frames import Frame, Pool
 from graphc.codegen.kernels.library import product_symbols
 from graphc.codegen.layout import Layout
-from graphc.codegen.loader import Code, compile_object
+from graphc.codegen.loader import Code
 from graphc.codegen.lowered import Lowered
 from graphc.codegen.native_text import ENTRY, STEP
 from graphc.codegen.object_cache import Artifact, ObjectCache
@@ -54,7 +55,7 @@ class NativeProgram:
         return f"cache: {'not used' if self._stored is None else self._stored.story()}"
 
     def _artifact(self) -> Artifact:
-        if not self.options.cache:
+        if not self.options.cache or uses_custom(self.pipeline.traced):
             return self._made()
         self._stored = stored = ObjectCache(self.pipeline.traced, self.options, self.target)
         found = stored.get()
@@ -64,7 +65,8 @@ class NativeProgram:
         return found
 
     def _made(self) -> Artifact:
-        return Artifact(compile_object(self.lowered.llvm, self.target), self.lowered.layout)
+        scalars = scalars_of(self.lowered.kernels)
+        return Artifact(compile_text(self.lowered.llvm, scalars, self.target), self.lowered.layout)
 
     def bind(self, weights: Arrays) -> NativeRunner:
         return NativeRunner(self, weights)

@@ -125,6 +125,9 @@ BOOLEAN = {
 
 # functions of which Numba computes the f32 form in f64
 _WIDE = {*_CALLS, "floor_divide", "remainder", "atan2", "logaddexp", "power", "sign"}
+CUSTOM: dict[str, str] = {}
+"""Users' scalar functions: the op's name and the function's in generated source; they take and give f64."""
+
 _TABLES = {"f": FLOAT, "i": INTEGER, "u": UNSIGNED, "b": BOOLEAN}
 
 
@@ -148,6 +151,8 @@ def expression(op: str, dtype: DType, args: list[str]) -> str:
         return f"{args[0]} != 0" if dtype.kind == "b" else f"np.{dtype.numpy}({args[0]})"
     if op in ("index_divide", "index_remainder"):
         return f"{args[0]} {'//' if op == 'index_divide' else '%'} {args[1]}"
+    if op in CUSTOM:
+        return f"np.{dtype.numpy}({CUSTOM[op]}({', '.join(args)}))"
     form = _TABLES[dtype.kind].get(op)
     if form is None:
         raise CompileError(f'backend="numba" has no expression for the op {op!r} on {dtype}.')

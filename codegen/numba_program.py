@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +13,9 @@ from typing import Any, cast
 import numpy as np
 
 from graphc.codegen.buffers import aligned_empty
+from graphc.codegen.custom import scalars_of
 from graphc.codegen.failures import failure
+from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.lowered import Lowered
 from graphc.codegen.options import Options
 from graphc.codegen.program import Arrays
@@ -33,7 +35,7 @@ class NumbaProgram:
     @cached_property
     def step(self) -> Callable[..., int]:
         """The step, which Numba compiles at its first call."""
-        scope: dict[str, Any] = {}
+        scope = custom_scope(self.lowered.kernels)
         source = self.lowered.python
         file = f"<graphc {source.function}>"
         lines = source.text.splitlines(keepends=True)
@@ -65,6 +67,16 @@ class NumbaRunner:
         if status:
             raise failure(lowered.pipeline.traced, lowered.kernels, status, inputs, self.weights)
         return outputs
+
+
+def custom_scope(kernels: Sequence[KernelStep]) -> dict[str, Any]:
+    """Users' scalar functions that kernels call, by their names in the source."""
+    scalars = scalars_of(kernels)
+    if not scalars:
+        return {}
+    import numba
+
+    return {s.identifier: numba.njit(error_model="numpy")(s.in_f64()) for s in scalars}
 
 
 def empty_outputs(graph: Graph, sizes: Sizes) -> tuple[np.ndarray, ...]:

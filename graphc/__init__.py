@@ -45,7 +45,7 @@ _HOMES = {
     "spec": "compiling",
     "vjp": "gradients",
     "stats": "codegen.stats",
-    "op": "codegen.custom",
+    "op": "custom",
     "set_random_seed": "seeds",
 }
 _MODULES = frozenset(
