@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,6 @@ from graphc.ir.dims import Dim, Size, substitute, symbol, symbols
 from graphc.ir.equalities import Equalities
 from graphc.ir.errors import ArgumentError, GraphcError
 from graphc.ir.graph import Graph, Node, Requirement, Update, Value, Weight
-from graphc.ir.opdef import Kind
 from graphc.ir.result_types import result_types
 from graphc.ir.types import TensorType
 from graphc.passes.manager import register
@@ -123,12 +122,25 @@ class _Typing:
         results = tuple(self._define(v, t) for v, t in zip(node.results, types))
         return replace(node, operands=operands, attrs=attrs, regions=regions, results=results)
 
-    def _region(self, node: Node, region: Graph, operands: Iterable[Value]) -> Graph:
-        """A kernel's parameters are its operands; those of control ops have types of their own."""
-        types = {}
-        if node.op.kind is Kind.KERNEL:
-            types = {inside.name: outside.type for inside, outside in zip(region.inputs, operands)}
-        return _Typing(region, types, self.sizes).run()
+    def _region(self, node: Node, region: Graph, operands: tuple[Value, ...]) -> Graph:
+        """The region with its parameters' types from the node's operands."""
+        of = REGION_TYPES.get(node.op.name, lambda attrs, types: types)
+        types = of(node.attrs, tuple(v.type for v in operands))
+        return _Typing(region, {v.name: t for v, t in zip(region.inputs, types)}, self.sizes).run()
+
+
+def _scan_types(attrs: Mapping[str, Any], types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+    """Carries, slices of what is scanned, constants."""
+    start, stop = attrs["carries"], attrs["carries"] + attrs["scanned"]
+    slices = [t.with_shape(t.shape[1:]) for t in types[start:stop]]
+    return (*types[:start], *slices, *types[stop:])
+
+
+REGION_TYPES: dict[str, Callable[[Mapping[str, Any], tuple[TensorType, ...]], tuple[TensorType, ...]]] = {
+    "scan": _scan_types,
+    "cond": lambda attrs, types: types[1:],
+}
+"""The types of the parameters of an op's regions, where these are not the operands."""
 
 
 def substituted(attribute: Any, sizes: Sizes) -> Any:
