@@ -89,6 +89,35 @@ def test_formula_gives_the_same_values(name):
             close(g, w, scale)
 
 
+ROUNDED = sorted(
+    name
+    for name in SAMPLED
+    if OPS[name].kind in (Kind.ELEMENTWISE, Kind.REDUCTION, Kind.COARSE)
+    and not name.startswith("random")
+    and any("f32" in s.dtypes for s in OPS[name].samples)
+)
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_single_precision_is_double_precision_rounded(name):
+    """Operands of ordinary size, the same in both; the error counts beside the largest operand or result."""
+    for case in cases(OPS[name], ["f32"]):
+        if (
+            not case.differentiable
+            or case.attrs.get("dtype")
+            or any(x.dtype.kind != "f" for x in case.operands)
+        ):
+            continue
+        double = [x.astype(np.float64) for x in case.operands]
+        got = evaluate(case, lambda b, *xs, a=case.attrs: b.op(name, *xs, **a))
+        want = evaluate(
+            Case("f64", double, case.attrs, True), lambda b, *xs, a=case.attrs: b.op(name, *xs, **a)
+        )
+        for g, w in zip(got, want, strict=True):
+            scale = max([np.abs(w).max(initial=0.0), *(np.abs(x).max(initial=0.0) for x in double), 1e-30])
+            assert np.abs(g - w).max(initial=0.0) <= 16 * 2.0**-23 * scale
+
+
 def _largest(x):
     if x.dtype.kind != "f":
         return 0.0
