@@ -11,10 +11,9 @@ from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import Kind
 from graphc.passes.clusters import Part, partition
-from graphc.passes.dce import can_fail
 from graphc.passes.in_place import may_overwrite
 from graphc.passes.plan import Copy, Plan, Slot
-from graphc.passes.schedule import is_alias, roots_of
+from graphc.passes.schedule import is_alias, may_raise, roots_of
 
 
 def plan(graph: Graph, transactional: bool = True, nan_checks: bool = False) -> Plan:
@@ -63,7 +62,7 @@ class _Planner:
         self.copies: list[Copy] = []
         self.arena = 0
         self.scratch: list[dict[str, int]] = [{} for _ in graph.nodes]
-        failing = [i for i, n in enumerate(graph.nodes) if nan_checks or can_fail(n)]
+        failing = [i for i, n in enumerate(graph.nodes) if nan_checks or may_raise(n)]
         self.last_failure = max(failing, default=-1) if transactional else -1
         self._parts: dict[Node, list[Part]] = {}
 

@@ -10,10 +10,9 @@ from graphc.ir.errors import VerifyError
 from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import Kind
 from graphc.passes.clusters import partition
-from graphc.passes.dce import can_fail
 from graphc.passes.in_place import may_overwrite
 from graphc.passes.plan import Layout, Plan
-from graphc.passes.schedule import is_alias, roots_of
+from graphc.passes.schedule import is_alias, may_raise, roots_of
 
 
 def check_plan(graph: Graph, plan: Plan, sizes: Mapping[str, int], transactional: bool = True) -> None:
@@ -117,7 +116,7 @@ def _check_updates(graph: Graph, plan: Plan, transactional: bool) -> None:
     """Weights hold their new values after the copies, outputs theirs, and nothing fails once a weight is
     written.
     """
-    failing = [i for i, n in enumerate(graph.nodes) if can_fail(n)] if transactional else []
+    failing = [i for i, n in enumerate(graph.nodes) if may_raise(n)] if transactional else []
     root = roots_of(graph)
     producers = graph.producers
     holds = {i: s.values[-1] if s.values else "" for i, s in enumerate(plan.slots)}

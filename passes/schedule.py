@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node, Value
+from graphc.ir.opdef import Kind
 from graphc.passes.dce import can_fail
 from graphc.passes.inline import map_regions
 from graphc.passes.manager import register
@@ -30,6 +31,11 @@ def schedule(graph: Graph) -> Graph:
     graph = map_regions(graph, schedule)
     nodes = _Scheduler(graph).run()
     return graph if nodes == graph.nodes else replace(graph, nodes=nodes)
+
+
+def may_raise(node: Node) -> bool:
+    """Whether a node can end a call: it checks something, or it runs code that is not ours (a coarse op)."""
+    return can_fail(node) or node.op.kind is Kind.COARSE
 
 
 def is_alias(node: Node) -> bool:
@@ -62,7 +68,7 @@ class _Scheduler:
             for v in self.reads[n]:
                 self.last.setdefault(v, set()).add(n)
         self.waits = {n: sum(v in graph.producers for v in set(n.operands)) for n in graph.nodes}
-        self.failing = {n for n in graph.nodes if can_fail(n)}
+        self.failing = {n for n in graph.nodes if may_raise(n)}
         self.updaters: dict[Value, Node] = {}
         self.holds = self._holds()
         self.ready: list[tuple[int, int]] = []

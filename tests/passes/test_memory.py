@@ -161,3 +161,15 @@ def test_the_checker_sees_broken_plans(programs):
     backwards = replace(graph, nodes=graph.nodes[:2] + graph.nodes[4:5] + graph.nodes[2:4] + graph.nodes[5:])
     with pytest.raises(VerifyError):
         check_plan(backwards, good, {"B": 3})
+
+
+def test_code_that_is_not_ours_may_raise():
+    """A coarse op without kernels runs its NumPy definition, which may stop the call."""
+    b = Builder("f")
+    x, w = b.input("x", tensor("f32", 4, 4)), b.weight("w", tensor("f32", 4, 4))
+    b.update(w, w + b.softmax(b.relu(x), axis=1))
+    b.output(b.softmax(b.tanh(x) * w, axis=0))
+    graph = final(b.build())
+    assert [n.op.name for n in graph.nodes].count("softmax") == 2
+    assert graph.nodes[-1].results[0].name == "add"
+    assert in_place(plan(graph)) == {"add"}
