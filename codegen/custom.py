@@ -11,6 +11,7 @@ Both are computed anew by each process: code that calls them is not kept in the 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -86,14 +87,14 @@ def scalar_op(function: Callable[..., Any], vjp: Callable[..., Any] | None = Non
     def no_gradient(b: Any, *operands: Any, out: Any, ct: Any) -> Any:
         raise DTypeError(
             f"the operation {function.__name__!r} has no gradient: its body can't be traced.\n"
-            "  fix     give one, with @graphc.op(vjp=...), or write the body without branches, loops and math.*."
+            "  fix     give one, with @graphc.op(vjp=...), or write it without branches, loops and math.*."
         )
 
     op = define(
         name,
         Kind.ELEMENTWISE,
         inspect.getdoc(function) or function.__name__,
-        infer=_infer_scalar(function.__name__, arity),
+        infer=_infer_scalar(arity),
         evaluate=evaluate,
         vjp=_positional(vjp or no_gradient, arity),
     )
@@ -102,12 +103,12 @@ def scalar_op(function: Callable[..., Any], vjp: Callable[..., Any] | None = Non
     return op
 
 
-def _infer_scalar(title: str, arity: int) -> Callable[..., TensorType]:
+def _infer_scalar(arity: int) -> Callable[..., TensorType]:
     def infer(*types: TensorType) -> TensorType:
         if len(types) != arity or not all(t.dtype.is_floating for t in types):
             listed = ", ".join(map(str, types))
-            raise DTypeError(f"the operation {title!r} takes {arity} floating-point values, got {listed}.")
-        return broadcast_types(*types, op=title)
+            raise DTypeError(f"it takes {arity} floating-point values, but got {listed}.")
+        return broadcast_types(*types)
 
     return infer
 
@@ -157,19 +158,19 @@ def array_op(
 ) -> OpDef:
     """An opaque op from a NumPy function of arrays.
 
-    `infer(*types)` gives the result's type: a TensorType, or (shape, dtype). `vjp(*arrays, out, ct)` gives, in NumPy,
-    one array per operand (or None).
+    `infer(*types)` gives the result's type: a TensorType, or (shape, dtype). `vjp(*arrays, out, ct)` gives,
+    in NumPy, one array per operand (or None).
     """
     name = _fresh(function.__name__)
 
     def result_type(*types: TensorType) -> TensorType:
-        return _as_type(function.__name__, infer(*types))
+        return _as_type(infer(*types))
 
     def evaluate(*arrays: np.ndarray) -> np.ndarray:
         return np.asarray(function(*arrays))
 
     gradient = None if vjp is None else _array_vjp(name, vjp)
-    op = define(
+    return define(
         name,
         Kind.COARSE,
         inspect.getdoc(function) or function.__name__,
@@ -177,19 +178,16 @@ def array_op(
         evaluate=evaluate,
         vjp=gradient,
     )
-    return op
 
 
-def _as_type(title: str, given: Any) -> TensorType:
+def _as_type(given: Any) -> TensorType:
     if isinstance(given, TensorType):
         return given
     try:
         shape, dtype = given
         return TensorType(dtype_of(dtype), tuple(shape))
     except (TypeError, ValueError):
-        raise ShapeError(
-            f"infer of the operation {title!r} must give (shape, dtype) or a TensorType, but gave {given!r}."
-        ) from None
+        raise ShapeError(f"its infer must give (shape, dtype) or a TensorType, but gave {given!r}.") from None
 
 
 def _array_vjp(name: str, vjp: Callable[..., Any]) -> Callable[..., Any]:
@@ -218,7 +216,7 @@ def _array_vjp(name: str, vjp: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _fresh(name: str) -> str:
-    base = f"{PREFIX}{name}"
+    base = f"{PREFIX}{re.sub(r'\W', '', name)}"
     unique, count = base, 2
     while unique in OPS:
         unique, count = f"{base}.{count}", count + 1

@@ -24,12 +24,12 @@ def op(
 ) -> Any:
     """Decorator: makes a Python function an operation of tensors and arrays.
 
-    Without `infer`, the function is one of scalars, applied to each element; operands broadcast, and Python numbers
-    in it are weak (f32 stays f32). With `infer(*types)`, which gives (shape, dtype) of the result, it is a NumPy
-    function of whole arrays.
+    Without `infer`, the function is one of scalars, applied to each element; operands broadcast, and Python
+    numbers in it are weak (f32 stays f32). With `infer(*types)`, which gives (shape, dtype) of the result, it
+    is a NumPy function of whole arrays.
 
-    `vjp(*operands, out, ct)` gives the cotangent of each operand. A scalar function that is traced needs none; one that
-    can't be traced, and a function of arrays, has no gradient without it (DTypeError).
+    `vjp(*operands, out, ct)` gives the cotangent of each operand. A scalar function that is traced needs
+    none; one that can't be traced, and a function of arrays, has no gradient without it (DTypeError).
 
     >>> import numpy as np
     >>> @op

@@ -42,7 +42,7 @@ def test_a_scalar_function_takes_floats():
     x = b.input("x", tensor("i64", 3))
     with pytest.raises(DTypeError) as caught:
         b.op(HALVINGS, x, x)
-    assert str(caught.value) == "the operation 'halvings' takes 2 floating-point values, got i64[3], i64[3]."
+    assert str(caught.value) == "custom.halvings: it takes 2 floating-point values, but got i64[3], i64[3]."
 
 
 @pytest.mark.parametrize("backend", ["llvm", "numba", "reference"])
@@ -64,6 +64,5 @@ def test_infer_must_give_a_type():
     with pytest.raises(ShapeError) as caught:
         b.op(wrong, b.input("x", tensor("f32", 3)))
     assert str(caught.value) == (
-        "infer of the operation '<lambda>' must give (shape, dtype) or a TensorType, "
-        "but gave 'nothing of the kind'."
+        "custom.lambda.2: its infer must give (shape, dtype) or a TensorType, but gave 'nothing of the kind'."
     )

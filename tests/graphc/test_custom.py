@@ -50,7 +50,7 @@ def test_a_body_with_branches_and_math_is_compiled_by_numba():
         gradient(bent)
     assert str(caught.value).startswith(
         "the operation 'bent' has no gradient: its body can't be traced.\n"
-        "  fix     give one, with @graphc.op(vjp=...), or write the body without branches, loops and math.*."
+        "  fix     give one, with @graphc.op(vjp=...), or write it without branches, loops and math.*."
     )
 
 
