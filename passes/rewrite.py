@@ -58,14 +58,11 @@ class Rewriter:
     # -- what is added ----------------------------------------------------------------------------
     def keep(self, node: Node, regions: tuple[Graph, ...] | None = None) -> Node:
         """Copy a node, with new operands and, if given, new regions."""
-        operands = tuple(self.value(v) for v in node.operands)
-        regions = node.regions if regions is None else regions
-        same = all(a is b for a, b in zip(operands, node.operands))
-        same_regions = all(a is b for a, b in zip(regions, node.regions))
-        if not same_regions:
-            self.changed = True
-        if not (same and same_regions):
-            node = replace(node, operands=operands, regions=regions)
+        new = self._new
+        if regions and any(a is not b for a, b in zip(regions, node.regions)):
+            node, self.changed = replace(node, regions=regions), True
+        if not new.keys().isdisjoint(node.operands):
+            node = replace(node, operands=tuple(new.get(v, v) for v in node.operands))
         self.builder.nodes.append(node)
         return node
 
@@ -141,4 +138,4 @@ def _renamed(node: Node, names: dict[Value, Value]) -> Node:
 
 def in_regions(node: Node, function: Callable[[Graph], Graph]) -> tuple[Graph, ...]:
     """The node's regions after a pass over each."""
-    return tuple(function(region) for region in node.regions)
+    return tuple([function(region) for region in node.regions]) if node.regions else ()
