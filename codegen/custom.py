@@ -216,7 +216,7 @@ def _array_vjp(name: str, vjp: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _fresh(name: str) -> str:
-    base = f"{PREFIX}{re.sub(r'\W', '', name)}"
+    base = PREFIX + re.sub(r"\W", "", name)
     unique, count = base, 2
     while unique in OPS:
         unique, count = f"{base}.{count}", count + 1
