@@ -182,6 +182,10 @@ class Body:
             return primitives.cast(self.f, types[0], Element(i.dtype.name, lanes), args[0])
         if i.op == "select":
             return primitives.select(self.f, types[1], *args)
+        if i.op in ("shift_left", "shift_right"):
+            amount = self.values[i.args[1]].literal
+            if amount is not None and 0 <= amount < types[0].bits:
+                return primitives.shift(self.f, types[0], *args, left=i.op == "shift_left")
         return primitives.emit(self.f, i.op, types[0], args)
 
     # -- addresses -------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from graphc.codegen.emit_lanes import masked_tail, unrolled, vector_lanes
 from graphc.codegen.loops import Axis, Check, Fold, Index, Nest, Running, Stage, Store
 from graphc.codegen.text import Operand
 
-BLOCKS = {1: (16, 4), 2: (128, 2)}
+BLOCKS = {1: (16, 3), 2: (128, 2)}
 """Turns of a block, and levels of blocks: of scalar counts (each lane is a sum of its own), and of vectors
 along a row, whose errors the lanes average out.
 """
@@ -65,7 +65,13 @@ class _Writer:
             return
         low, high = self._share(axis, 1) if shared else (0, self.frame.size(axis.extent))
         with self.f.loop(low, high, 1) as loop:
-            self._outer(depth + 1, body.inside(counts={axis.name: loop.i}))
+            self._outer(depth + 1, body.inside(counts={axis.name: self._fixed(loop.i)}))
+
+    def _fixed(self, count: str) -> str:
+        """A count that loops further in take as it is: LLVM's strength reduction spends its time on sums of
+        counts.
+        """
+        return self.f(f"freeze i64 {count}")
 
     def _share(self, axis: Axis, block: int) -> tuple[Operand, Operand]:
         """The range of this member, in whole blocks."""
@@ -96,7 +102,9 @@ class _Writer:
                     self._stages(body.inside(self._tail(axis, start, stop)))
                 continue
             with self.f.loop(start, stop, lanes * count) as loop:
-                self._stages(body.inside(Lanes(axis.name, loop.i, lanes, count)))
+                inner = any(stage.axes for stage in self.nest.stages)
+                i = self._fixed(loop.i) if inner else loop.i
+                self._stages(body.inside(Lanes(axis.name, i, lanes, count)))
 
     def _most_turns(self, axis: Axis) -> int:
         """No more vectors at once than the axis has."""
@@ -118,16 +126,17 @@ class _Writer:
             return
         span = f.sub(high, low)
         at: Operand = low
+        left = known
         for count in dict.fromkeys((turns, 1)):
             step = lanes * count
-            if known is not None and known < step:
+            if left is not None and left < step:
                 continue
-            whole = known is not None and known % step == 0
+            whole = left is not None and left % step == 0
             stop = high if whole else f.add(low, f.sub(span, f.urem(span, step)))
             yield at, stop, lanes, count, False
-            at = stop
             if whole:
                 return
+            at, left = stop, None if left is None else left % step
         if self.masked:
             yield at, high, lanes, 1, True
         else:
@@ -218,7 +227,8 @@ class _Writer:
         axis, *rest = axes
 
         def turn(i: Operand, values: Carried) -> Carried:
-            return self._turns(stage, rest, body.inside(counts={axis.name: i}), found, values)
+            count = self._fixed(str(i)) if rest else i
+            return self._turns(stage, rest, body.inside(counts={axis.name: count}), found, values)
 
         return self._blocked(0, self.frame.size(axis.extent), 1, found, carried, body, turn, inner=not rest)
 
@@ -246,7 +256,7 @@ class _Writer:
             def run(low: Operand, high: Operand, values: Carried) -> Carried:
                 def part(i: Operand, inner_values: Carried) -> Carried:
                     end = f.minimum(f.add(i, size), high)
-                    after = inside(i, end, found.restarted(inner_values))
+                    after = inside(self._fixed(str(i)), end, found.restarted(inner_values))
                     return found.resumed(self.f, inner_values, after)
 
                 return self._plain(low, high, size, found, values, part)

@@ -177,17 +177,20 @@ def _integer_power(f: Function, t: Element, x: str, y: str) -> str:
     return select(f, t, f(f"icmp slt {t.vec} {y}, {splat(t, 0)}"), inverse, power)
 
 
+def shift(f: Function, t: Element, x: str, y: str, left: bool) -> str:
+    """x shifted by y, which lies in 0 .. bits - 1."""
+    word = "shl" if left else "ashr" if t.kind == "i" else "lshr"
+    return f(f"{word} {t.vec} {x}, {y}")
+
+
 def _shift(left: bool) -> Emit:
     """Shifts by too much, or by a negative number, give what shifting out all bits gives."""
 
     def emit_shift(f: Function, t: Element, x: str, y: str) -> str:
         outside = f(f"icmp uge {t.vec} {y}, {splat(t, t.bits)}")
-        last = splat(t, t.bits - 1)
-        amount = select(f, t, outside, last, y)
-        if not left and t.kind == "i":
-            return f(f"ashr {t.vec} {x}, {amount}")
-        moved = f(f"{'shl' if left else 'lshr'} {t.vec} {x}, {amount}")
-        return select(f, t, outside, splat(t, 0), moved)
+        amount = select(f, t, outside, splat(t, t.bits - 1), y)
+        moved = shift(f, t, x, amount, left)
+        return moved if not left and t.kind == "i" else select(f, t, outside, splat(t, 0), moved)
 
     return emit_shift
 
