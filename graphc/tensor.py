@@ -15,12 +15,14 @@ with that name.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from graphc.ir.errors import TraceError
+from graphc.ir.errors import AttributeMissingError, TraceError
+from graphc.ir.locations import caller
 from graphc.ir.types import TensorType
 
 if TYPE_CHECKING:
@@ -241,6 +243,13 @@ class Tensor(Operators):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         self._unknown("conversion to an array", "use graphc.ops or np functions, or call the model on arrays")
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TraceError(
+            f"{self!r} can't be changed in place.\n"
+            "  fix     make a new tensor: graphc.ops.where(condition, a, b), "
+            "or graphc.ops.slice_update(x, start, new)."
+        )
+
     def numpy(self) -> np.ndarray:
         """Always raises: a symbolic tensor has no values yet."""
         self._unknown("x.numpy()", "call the model on arrays to get values")
@@ -253,5 +262,15 @@ class Tensor(Operators):
 
     def _unknown(self, what: str, remedy: str) -> NoReturn:
         raise TraceError(
-            f"{what} needs values, but {self!r} has none while the graph is being made.\n  fix     {remedy}."
+            f"{what} needs values, but {self!r} has none while the graph is being made.\n"
+            f"  fix     {remedy}.\n  at {caller()}"
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name, name=name, obj=self)
+        near = difflib.get_close_matches(name, dir(type(self)), n=1)
+        hint = f"did you mean '{near[0]}'" if near else "is there a function for it in graphc.ops"
+        raise AttributeMissingError(
+            f"{self!r} has no attribute '{name}'; {hint}?\n  at {caller()}", name=name, obj=self
         )

@@ -195,3 +195,13 @@ def test_two_layers_of_one_name():
           fix     give one of them another name=.
         """
     )
+
+
+def test_writing_into_a_symbol():
+    class Writer(layers.Layer):
+        def call(self, x):
+            x[0] = 1
+            return x
+
+    text = text_of(lambda: Writer()(Input((3,))), TypeError)
+    assert text.splitlines()[1].startswith("  fix     make a new tensor: graphc.ops.where")

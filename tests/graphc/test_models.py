@@ -364,3 +364,57 @@ def test_frozen_layers_stay_and_freezing_needs_no_compile():
     model.layers[0].trainable = True
     model.fit(ones(8, 3), ones(8, 1), verbose=0)
     assert not np.array_equal(model.layers[0].get_weights()[0], first)
+
+
+def test_sequential_without_an_input_called_on_a_tensor():
+    inner = Sequential([layers.Dense(3)])
+    y = inner(Input((4,)))
+    assert y.shape == (None, 3)
+    assert [w.path for w in inner.weights] == ["sequential/dense/kernel", "sequential/dense/bias"]
+
+
+def test_inputs_by_name_in_another_order():
+    a, b = Input((2,), name="b"), Input((3,), name="a")
+    model = Model([a, b], [layers.Dense(2)(a), layers.Dense(3)(b)])
+    assert [y.shape for y in model({"a": Input((3,)), "b": Input((2,))})] == [(None, 2), (None, 3)]
+    assert [y.shape for y in model({"a": ones(4, 3), "b": ones(4, 2)})] == [(4, 2), (4, 3)]
+
+
+def test_empty_batches_and_views():
+    model = Sequential([Input((4,)), layers.LayerNormalization(), layers.Dense(2, activation="gelu")])
+    assert model(ones(0, 4)).shape == (0, 2)
+    wide = np.random.default_rng(0).normal(size=(6, 8))
+    np.testing.assert_array_equal(model(wide[::2, ::2]), model(wide[::2, ::2].copy()))
+
+
+def test_float64_policy():
+    graphc.backend.set_floatx("float64")
+    try:
+        x = Input((4,))
+        h = layers.BatchNormalization()(layers.Dropout(0.5)(layers.PReLU()(layers.Rescaling(2, 1)(x))))
+        model = Model(x, layers.Dense(1, activation="softplus")(layers.GaussianNoise(0.1)(h) * 2 + 1))
+    finally:
+        graphc.backend.set_floatx("float32")
+    assert {v.dtype.name for v in model.weights} == {"float64"}
+    assert model(ones(3, 4)).dtype == model(ones(3, 4), training=True).dtype == np.float64
+    assert layers.Dense(2, dtype="float64")(Input((3,))).dtype == np.float64
+
+
+class Counter(layers.Layer):
+    """A layer with state that each call changes."""
+
+    def build(self, input_shape):
+        self.n = self.add_weight("n", shape=(), initializer="zeros", trainable=False, dtype="int64")
+
+    def call(self, x):
+        self.n.assign_add(1)
+        self.n.assign(self.n + 1)
+        return x * ops.cast(self.n, x.dtype)
+
+
+def test_state_that_a_call_changes():
+    counter = Counter()
+    model = Model(x := Input((1,)), counter(x))
+    assert int(counter.n.array) == 0
+    assert [float(model(ones(1, 1))[0, 0]) for _ in range(3)] == [2, 4, 6]
+    assert int(counter.n.array) == 6
