@@ -1,6 +1,8 @@
-"""Side-by-side timing in one run: every candidate in turn, least and median over rounds, ratios to the best peer.
+"""Side-by-side timing in one run: every candidate in turn, least and median over rounds, ratios to the best
+peer.
 
-Machines are shared and their clocks drift, so candidates are interleaved, and only ratios of one run are worth quoting.
+Machines are shared and their clocks drift, so candidates are interleaved, and only ratios of one run are
+worth quoting.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class Timing:
 def side_by_side(
     candidates: dict[str, Callable[[], object]], rounds: int = 40, turns: int = 4
 ) -> dict[str, Timing]:
-    """The time of one call of each candidate. `turns` calls follow each other, since the first after somebody else's finds cold caches."""
+    """The time of one call of each candidate. `turns` calls follow each other, since the first after somebody
+    else's finds cold caches.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for run in candidates.values():
         run()
@@ -50,14 +54,17 @@ def side_by_side(
     return {n: Timing(n, min(s), statistics.median(s)) for n, s in seconds.items()}
 
 
-def report(title: str, timings: dict[str, Timing], flops: float = 0.0, peak: float = 0.0) -> dict[str, object]:
+def report(
+    title: str, timings: dict[str, Timing], flops: float = 0.0, peak: float = 0.0
+) -> dict[str, object]:
     """Print a table; gives what goes into the JSON file."""
     peers = [t.least for n, t in timings.items() if n != OURS and not n.startswith(OURS)]
     best = min(peers) if peers else float("nan")
     print(f"\n{title}")
     for t in sorted(timings.values(), key=lambda t: t.least):
         share = f"{100 * flops / t.least / peak:5.1f} % of peak" if flops and peak else ""
-        print(f"  {t.name:24} {1e6 * t.least:10.1f} us (median {1e6 * t.median:10.1f})   {t.least / best:5.2f} x best peer   {share}")
+        times = f"{1e6 * t.least:10.1f} us (median {1e6 * t.median:10.1f})"
+        print(f"  {t.name:24} {times}   {t.least / best:5.2f} x best peer   {share}")
     return {"title": title, "flops": flops, "peak": peak, "timings": [asdict(t) for t in timings.values()]}
 
 

@@ -1,4 +1,5 @@
-"""Training steps of dense networks beside NumPy, torch, torch.compile, jax.jit and jax scan, one thread, one run.
+"""Training steps of dense networks beside NumPy, torch, torch.compile, jax.jit and jax scan, one thread, one
+run.
 
     python benchmarks/training.py            (peers that are not installed are left out)
 """
@@ -6,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from harness import one_thread, report, save, side_by_side
 
@@ -23,7 +25,7 @@ def initial(widths: tuple[int, ...]) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     return [
         v.astype("f4")
-        for a, b in zip(widths, widths[1:])
+        for a, b in pairwise(widths)
         for v in (rng.standard_normal((a, b)) / np.sqrt(a), np.zeros(b))
     ]
 
@@ -40,18 +42,23 @@ def graphc_step(widths: tuple[int, ...], batch: int) -> dict[str, Callable[[], o
     from graphc.layers import Dense
 
     classify = widths[-1] == 10
-    layers = [graphc.Input((widths[0],)), *(Dense(w, activation="relu") for w in widths[1:-1]), Dense(widths[-1])]
+    layers = [
+        graphc.Input((widths[0],)),
+        *(Dense(w, activation="relu") for w in widths[1:-1]),
+        Dense(widths[-1]),
+    ]
     model = graphc.Sequential(layers)
     if classify:
-        model.compile(graphc.optimizers.SGD(RATE), graphc.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.compile(
+            graphc.optimizers.SGD(RATE), graphc.losses.SparseCategoricalCrossentropy(from_logits=True)
+        )
     else:
         model.compile(graphc.optimizers.Adam(RATE), "mse")
     model.set_weights(initial(widths))
     x, y = data(widths, batch)
     step = graphc.compile(model, step="train")
     ready = step.model.make_batch(x, y)
-    bare = lambda: step.run(ready)
-    return {"graphc": bare, "graphc train_on_batch": lambda: model.train_on_batch(x, y)}
+    return {"graphc": lambda: step.run(ready), "graphc train_on_batch": lambda: model.train_on_batch(x, y)}
 
 
 def numpy_step(widths: tuple[int, ...], batch: int) -> dict[str, Callable[[], object]]:
@@ -104,7 +111,7 @@ def torch_step(widths: tuple[int, ...], batch: int) -> dict[str, Callable[[], ob
 
     def make(compiled: bool) -> Callable[[], object]:
         parts: list[torch.nn.Module] = []
-        for a, b in zip(widths, widths[1:]):
+        for a, b in pairwise(widths):
             parts += [torch.nn.Linear(a, b), torch.nn.ReLU()]
         net = torch.nn.Sequential(*parts[:-1])
         with torch.no_grad():
@@ -112,7 +119,9 @@ def torch_step(widths: tuple[int, ...], batch: int) -> dict[str, Callable[[], ob
                 p.copy_(torch.from_numpy(np.ascontiguousarray(q.T)))
         run = torch.compile(net) if compiled else net
         optimizer = (
-            torch.optim.SGD(net.parameters(), lr=RATE) if classify else torch.optim.Adam(net.parameters(), lr=RATE)
+            torch.optim.SGD(net.parameters(), lr=RATE)
+            if classify
+            else torch.optim.Adam(net.parameters(), lr=RATE)
         )
         loss_of = torch.nn.functional.cross_entropy if classify else torch.nn.functional.mse_loss
 
@@ -208,7 +217,7 @@ def measure(title: str, widths: tuple[int, ...], batch: int) -> dict[str, object
     for name in [n for n in timings if n.startswith("jax scan")]:
         t = timings[name]
         timings[name] = type(t)(name, t.least / SCAN, t.median / SCAN)
-    inner = sum(a * b for a, b in zip(widths, widths[1:]))
+    inner = sum(a * b for a, b in pairwise(widths))
     flops = 2 * batch * (3 * inner - widths[0] * widths[1])
     return report(title, timings, flops)
 
