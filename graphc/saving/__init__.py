@@ -1,3 +1,5 @@
-"""Models and weights in files: `registry` (classes by name), `models` (architecture as JSON), `weights`
-(arrays).
-"""
+"""Models and weights in files: `registry` (classes by name), `models` (architecture as JSON), `weights` (arrays)."""
+
+from graphc.saving.registry import custom_object_scope, register, register_keras_serializable
+
+__all__ = ["custom_object_scope", "register", "register_keras_serializable"]

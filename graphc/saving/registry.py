@@ -32,7 +32,7 @@ def register(package: str = "Custom", name: str | None = None) -> Callable[[Any]
     return add
 
 
-register_serializable = register
+register_keras_serializable = register
 
 
 @contextmanager
