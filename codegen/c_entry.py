@@ -19,10 +19,11 @@ from graphc.codegen.loader import Code, load
 from graphc.codegen.loops import Kernel
 from graphc.codegen.native import NativeProgram
 from graphc.codegen.program import Arrays
-from graphc.codegen.report import Text, table
+from graphc.codegen.report import Text
+from graphc.codegen.report import table as text_table
 from graphc.codegen.signature import Parameter
 from graphc.codegen.target import Target
-from graphc.codegen.text import Function, module
+from graphc.codegen.text import Function, Operand, module
 from graphc.ir.dims import Dim, ceildiv
 from graphc.ir.types import TensorType
 
@@ -76,34 +77,42 @@ def call_text(layout: Layout, target: Target) -> str:
     f = Function(NAME, "ptr %inputs, ptr %sizes, ptr %outputs", "i64")
     frame = Frame(Kernel(NAME, (), ()), target, f, {}, {name: i for i, name in enumerate(layout.symbols)})
     arena = [(p, _rounded(s.size)) for p, s in zip(layout.places, layout.plan.slots) if s.kind == "arena"]
-    total: Dim = ALIGNMENT
+    total: Dim = ALIGNMENT + layout.scratch
     for _, size in arena:
         total = total + size
-    table_pointer = f(f"alloca [{max(1, layout.slots)} x i64], align {ALIGNMENT}")
-    memory = f(f"call ptr @malloc(i64 {frame.size(total + layout.scratch)})")
+    place = f(f"alloca [{max(1, layout.slots)} x i64], align {ALIGNMENT}")
+    memory = f(f"call ptr @malloc(i64 {frame.size(total)})")
     f.give_up(f(f"icmp eq ptr {memory}, null"), f"i64 {NO_MEMORY}")
     number = f.add(f(f"ptrtoint ptr {memory} to i64"), ALIGNMENT - 1)
+    _fill_pointers(f, layout, place)
     base = f(f"and i64 {number}, -{ALIGNMENT}")
-    for place, slot in zip(layout.places, layout.plan.slots):
-        if slot.kind != "arena":
-            source = {"input": "%inputs", "output": "%outputs", "weight": f"@{WEIGHTS}"}[slot.kind]
-            pointer = f.load("i64", f.at("i64", source, slot.index))
-            f.store("i64", pointer, f.at("i64", table_pointer, place))
-    offset: Dim = 0
-    for place, size in [*arena, (layout.scratch_at, 0)]:
-        f.store("i64", f.add(base, frame.size(offset)), f.at("i64", table_pointer, place))
-        offset = offset + size
+    _fill_arena(frame, [*arena, (layout.scratch_at, 0)], base, place)
     for i in range(len(layout.symbols)):
-        f.store(
-            "i64", f.load("i64", f.at("i64", "%sizes", i)), f.at("i64", table_pointer, layout.symbols_at + i)
-        )
+        _put(f, place, layout.symbols_at + i, f.load("i64", f.at("i64", "%sizes", i)))
     for i, copy in enumerate(layout.plan.copies):
-        size = frame.size(layout.plan.slots[copy.source].size)
-        f.store("i64", str(size), f.at("i64", table_pointer, layout.copies_at + i))
-    status = f(f"call i64 @{STEP}(ptr {table_pointer})")
+        _put(f, place, layout.copies_at + i, frame.size(layout.plan.slots[copy.source].size))
+    status = f(f"call i64 @{STEP}(ptr {place})")
     f.do(f"call void @free(ptr {memory})")
     f.lines[1:1] = frame.head
     return f.text(f"i64 {status}")
+
+
+def _put(f: Function, table: str, place: int, value: Operand) -> None:
+    f.store("i64", str(value), f.at("i64", table, place))
+
+
+def _fill_pointers(f: Function, layout: Layout, table: str) -> None:
+    sources = {"input": "%inputs", "output": "%outputs", "weight": f"@{WEIGHTS}"}
+    for place, slot in zip(layout.places, layout.plan.slots):
+        if slot.kind in sources:
+            _put(f, table, place, f.load("i64", f.at("i64", sources[slot.kind], slot.index)))
+
+
+def _fill_arena(frame: Frame, slots: Sequence[tuple[int, Dim]], base: str, table: str) -> None:
+    offset: Dim = 0
+    for place, size in slots:
+        _put(frame.f, table, place, frame.f.add(base, frame.size(offset)))
+        offset = offset + size
 
 
 def _rounded(size: Dim) -> Dim:
@@ -121,7 +130,7 @@ def c_signature(
         ["returns", f"0; {NO_MEMORY} without memory; else number of the failing kernel << 32 | its status"]
     ]
     return Text(
-        f"int64_t {name}(void **inputs, int64_t *sizes, void **outputs);\n\n{table(['argument', 'is'], rows)}"
+        f"int64_t {name}(void **inputs, int64_t *sizes, void **outputs);\n\n{text_table(['argument', 'is'], rows)}"
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 
 from graphc.codegen.entry import (
     _DATA,
@@ -35,11 +36,10 @@ _CARRAY = 0x1 | 0x100 | 0x400  # C-contiguous, aligned, writeable
 @functools.cache
 def call_symbols() -> dict[str, int]:
     """The addresses of everything that a call entry refers to."""
-    from numpy._core import _multiarray_umath
-
+    core = importlib.import_module("numpy._core._multiarray_umath")
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     prototype = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
-    table = prototype(ctypes.cast(pointer, ctypes.c_void_p).value or 0)(_multiarray_umath._ARRAY_API, None)
+    table = prototype(ctypes.cast(pointer, ctypes.c_void_p).value or 0)(core._ARRAY_API, None)
     functions = (ctypes.c_void_p * (max(_NUMPY.values()) + 1)).from_address(table)
     found = {name: int(functions[i] or 0) for name, i in _NUMPY.items()}
     for name in _PYTHON:

@@ -137,9 +137,9 @@ class Compiled:
         """A call with every check and conversion: the way for whatever the fast entry does not take."""
         if self._runner is None:
             name, count = self.parameters.name, len(self.graph.weights)
-            arrays = "its array" if count == 1 else "their arrays"
+            theirs = "its array" if count == 1 else "their arrays"
             raise StateError(
-                f"{name} has {counted(count, 'weight')}: bind {arrays} first, with f.bind(arrays)."
+                f"{name} has {counted(count, 'weight')}: bind {theirs} first, with f.bind(arrays)."
             )
         arrays = self.parameters.convert(inputs)
         self.last_sizes = self.parameters.sizes(arrays, self.weights)
@@ -182,9 +182,9 @@ class Compiled:
         from graphc.codegen.native import NativeProgram
 
         lowered = self.lowered  # raises if there is no native code
-        own = isinstance(self.program, NativeProgram)
-        program = self.program if own else NativeProgram(lowered.pipeline, self.options)
-        return CEntry(program, self.weights)
+        if isinstance(self.program, NativeProgram):
+            return CEntry(self.program, self.weights)
+        return CEntry(NativeProgram(lowered.pipeline, self.options), self.weights)
 
     # -- what was compiled --------------------------------------------------------------------------
     def ir(self, stage: str = "final") -> Graph:

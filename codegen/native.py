@@ -79,7 +79,7 @@ class NativeRunner:
         self.program, self.weights = program, weights
         self._pools: dict[tuple[int, ...], Pool] = {}
         self._free: list[Frame] = []  # those of the sizes of the last general call
-        self._entry = program.entry
+        self._entry: Callable[..., Any] = program.entry or (lambda *_: NotImplemented)
         updates = bool(program.pipeline.traced.updates)
         self._guard = threading.Lock() if updates else nullcontext()
         quick = self._fast_alone if updates else self._fast

@@ -66,7 +66,7 @@ def _scalar_body(function: Function, vjp: Function | None) -> Function:
             from graphc.codegen.custom import scalar_op
 
             compiled.append(scalar_op(function, None if vjp is None else _traced_vjp(vjp)))
-        return emit(compiled[0], *operands)
+        return emit(compiled[0].name, *operands)
 
     return body
 
@@ -93,6 +93,6 @@ def _array_body(function: Function, infer: Function, vjp: Function | None) -> Fu
             from graphc.codegen.custom import array_op
 
             compiled.append(array_op(function, infer, vjp))
-        return emit(compiled[0], *operands)
+        return emit(compiled[0].name, *operands)
 
     return body
