@@ -222,6 +222,8 @@ class Builder:
         strong = _strong_dtype(operands)
         values = tuple(self.value(x, _weak_dtype(x, strong)) for x in operands)
         attrs = _complete(op, attrs)
+        for r in (r for region in regions for r in region.requirements):
+            self.require(r.left, r.right, r.reason)
         place = self.location if location is None else location
         if types is None:
             types = self._infer(op, [v.type for v in values], attrs, regions, place)

@@ -96,8 +96,10 @@ class _Verifier:
     def _region(self, region: Graph, node: Node) -> None:
         if region.weights or region.updates:
             self._fail("a region has no weights and no updates: they pass as operands and results", node)
-        known = Equalities((*region.requirements, *self.known.given))
-        _Verifier(region, self.top, known, self.symbols).check()
+        for r in region.requirements:
+            if not self.known.holds(r.left, r.right):
+                self._fail(f"a region requires {r.left} == {r.right}, which the graph does not", node)
+        _Verifier(region, self.top, self.known, self.symbols).check()
 
     def _kernel(self, node: Node) -> None:
         (region,) = node.regions

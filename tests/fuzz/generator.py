@@ -10,9 +10,10 @@ here. The same seed gives the same program.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,9 +60,10 @@ class Style:
     others: tuple[str, ...] = ("i32", "i64", "u8", "bool")
     smooth: bool = False
     special: bool = True
+    control: bool = False
 
 
-EXACT = Style()
+EXACT = Style(control=True)
 SMOOTH = Style(smooth=True, special=False)
 WILD = Style(others=("bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"), smooth=True)
 
@@ -114,6 +116,7 @@ class _Maker:
     def graph(self, nodes: int) -> Graph:
         self._parameters()
         recipes = [r for name, r in RECIPES.items() if self._allowed(name)]
+        recipes += [_scanned, _branched] if self.style.control else []
         for _ in range(self.rng.randint(1, nodes)):
             recipe = _elementwise if self.rng.random() < 0.5 else self.rng.choice(recipes)
             try:
@@ -384,6 +387,38 @@ def _checked(m: _Maker) -> Expr:
     return m.b.check(
         x, m.b.equal(x, x) if x.dtype.kind != "f" else m.b.constant(True), message="no", error="value"
     )
+
+
+def _region(m: _Maker, types: list[Any], carries: int) -> Graph:
+    """A region of a few random nodes; its first outputs have the types of its first parameters."""
+    inner = _Maker(m.rng, m.style)
+    inner.values = [inner.b.input(f"p{i}", t) for i, t in enumerate(types)]
+    carried = inner.values[:carries]
+    for _ in range(m.rng.randint(1, 4)):
+        with contextlib.suppress(GraphcError):
+            inner.values.append(_elementwise(inner))
+    for i, old in enumerate(carried):
+        carried[i] = m.rng.choice([v for v in inner.values if v.type == old.type])
+    inner.b.output(*carried, inner.values[-1])
+    return inner.b.build()
+
+
+def _scanned(m: _Maker) -> list[Expr]:
+    carry, xs = m.pick("f"), m.pick("fi", 1)
+    types = [carry.type, xs.type.with_shape(xs.shape[1:])]
+    attrs = {"carries": 1, "scanned": 1, "length": xs.shape[0], "reverse": m.rng.random() < 0.5}
+    node = m.b.node(OPS["scan"], [carry, xs], attrs, (_region(m, types, 1),))
+    return [Expr(m.b, r) for r in node.results]
+
+
+def _branched(m: _Maker) -> list[Expr]:
+    x, condition = m.pick("f"), m.b.constant(m.rng.random() < 0.5)
+    regions = []
+    for _ in range(2):
+        region = _region(m, [x.type], 1)
+        regions.append(replace(region, outputs=region.outputs[:1]))
+    node = m.b.node(OPS["cond"], [condition, x], {}, tuple(regions))
+    return [Expr(m.b, r) for r in node.results]
 
 
 RECIPES: dict[str, Callable[[_Maker], Any]] = {

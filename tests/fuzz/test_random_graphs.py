@@ -115,7 +115,7 @@ def test_programs_are_the_same_in_every_run_and_varied() -> None:
     programs = [generator.generate(seed) for seed in range(60)]
     ops = {node.op.name for p in programs for node in p.graph.nodes}
     assert len(ops) > 80
-    assert {"gradient", "matmul", "softmax", "gather"} <= ops
+    assert {"gradient", "matmul", "softmax", "gather", "scan", "cond"} <= ops
     assert {0, 1} <= {p.sizes["B"] for p in programs}
     assert any(p.graph.updates for p in programs)
     assert any(0 in v.type.shape for p in programs for v in p.graph.values())

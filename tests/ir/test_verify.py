@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from graphc.ir import Builder, Graph, Location, Node, Update, Value, get_op, parse, tensor
-from graphc.ir.errors import GraphcError, VerifyError
+from graphc.ir import (
+    Builder,
+    Graph,
+    Location,
+    Node,
+    Requirement,
+    Update,
+    Value,
+    get_op,
+    parse,
+    symbol,
+    tensor,
+)
+from graphc.ir.errors import GraphcError, ShapeError, VerifyError
 
 GRAPH = """\
 graph @f(%x: f32[B, 3], %y: f32[C, 3])
@@ -152,6 +165,12 @@ BROKEN: list[tuple[str, Callable[[Graph], Graph], str, str]] = [
         "",
     ),
     (
+        "region's requirements",
+        lambda g: with_region(g, requirements=(Requirement(symbol("B"), 3),)),
+        "a region requires B == 3, which the graph does not",
+        "",
+    ),
+    (
         "kernel's parameters",
         lambda g: with_node(g, 2, operands=(g.nodes[1].result, g.nodes[0].result)),
         "the region takes (f32[3], f32[3]), but the operands are (f32[3], f32[B, 3])",
@@ -218,3 +237,17 @@ def test_nested_regions_are_checked() -> None:
     b.output(*b.node(get_op("kernel"), [x], {"strategy": "map"}, (outer.build(),)).results)
     with pytest.raises(VerifyError, match=r"the name %r stands for two values\n  %r : f32\[2\] = relu %a"):
         b.build().verify()
+
+
+def test_what_a_region_requires_is_checked_at_entry() -> None:
+    region = Builder()
+    a, c = region.input("a", tensor("f32", "B")), region.input("c", tensor("f32", "C"))
+    region.output(a + c)
+    b = Builder("f")
+    x, y = b.input("x", tensor("f32", "B")), b.input("y", tensor("f32", "C"))
+    b.output(*b.node(get_op("kernel"), [x, y], {"strategy": "map"}, (region.build(),)).results)
+    graph = b.build()
+    graph.verify()
+    assert graph.requirements == (Requirement(symbol("B"), symbol("C"), "elementwise"),)
+    with pytest.raises(ShapeError, match="B = 2 is not C = 3"):
+        graph.evaluate(x=np.zeros(2, np.float32), y=np.zeros(3, np.float32))
