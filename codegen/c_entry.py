@@ -129,9 +129,8 @@ def c_signature(
     rows += [
         ["returns", f"0; {NO_MEMORY} without memory; else number of the failing kernel << 32 | its status"]
     ]
-    return Text(
-        f"int64_t {name}(void **inputs, int64_t *sizes, void **outputs);\n\n{text_table(['argument', 'is'], rows)}"
-    )
+    prototype = f"int64_t {name}(void **inputs, int64_t *sizes, void **outputs);"
+    return Text(f"{prototype}\n\n{text_table(['argument', 'is'], rows)}")
 
 
 def _c_array(t: TensorType) -> str:
