@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from graphc.codegen import index_maps
+from graphc.codegen import window_rule as _window_rule  # noqa: F401, its import registers the rule
 from graphc.codegen.collapse import collapse
 from graphc.codegen.loops import Buffer, Kernel, Nest, Stage, Store, Temporary
 from graphc.codegen.loops import Part as Loops

@@ -110,7 +110,8 @@ def _needs(graph: Graph) -> tuple[dict[Node, Role], set[Value]]:
         role[node] = r
         if r in (Role.OUTSIDE, Role.CONTRACTION):
             stored.update(node.operands)
-        elif node.op.kind is Kind.GATHER:
+        elif node.op.kind is Kind.GATHER or node.op.name == "windows":
+            # read at several places each, so never computed on the way
             stored.add(node.operands[0])
     return role, stored
 

@@ -7,6 +7,7 @@ from graphc.ir.ops import (
     comparison,
     control,
     convert,
+    convolution,
     creation,
     cumulative,
     exponential,
@@ -16,6 +17,7 @@ from graphc.ir.ops import (
     logic,
     loss,
     normalize,
+    pooling,
     random,
     reduce,
     rounding,
@@ -23,6 +25,7 @@ from graphc.ir.ops import (
     train,
     trigonometric,
     updates,
+    window,
 )
 from graphc.ir.ops.primitives import PRIMITIVES
 
@@ -34,6 +37,7 @@ __all__ = [
     "comparison",
     "control",
     "convert",
+    "convolution",
     "creation",
     "cumulative",
     "exponential",
@@ -43,6 +47,7 @@ __all__ = [
     "logic",
     "loss",
     "normalize",
+    "pooling",
     "random",
     "reduce",
     "rounding",
@@ -50,4 +55,5 @@ __all__ = [
     "train",
     "trigonometric",
     "updates",
+    "window",
 ]

@@ -1,0 +1,315 @@
+"""Pooling: the greatest element, or the mean, of each channel in every window, and their gradients.
+
+Values are N x spatial... x C. `padding` has a pair (low, high) per spatial axis: elements that are never the
+greatest, and that means leave out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from graphc.ir.errors import ArgumentError
+from graphc.ir.inference import require_kind
+from graphc.ir.opdef import Kind, Sample, op
+from graphc.ir.ops.window import (
+    one_axis,
+    require_entries,
+    require_windows,
+    returned_windows,
+    take_windows,
+    taken_windows,
+    window_counts,
+)
+from graphc.ir.relations import same
+from graphc.ir.samples import arrays, distinct, values
+
+
+def _require(x, size, strides, padding):
+    """Check what all pooling ops share; how many windows there are."""
+    require_kind("f", x)
+    require_entries(x.rank - 2, size=size, strides=strides)
+    for k, pair in zip(size, padding):
+        if any(isinstance(p, int) and p >= k for p in pair):
+            raise ArgumentError(f"padding {pair} leaves a window of size {k} without elements")
+    return require_windows(x.shape[1:-1], size, strides, padding, (1,) * len(size))
+
+
+def _taps(rank):
+    return tuple(range(rank + 1, 2 * rank + 1))
+
+
+def _pooled(x, out):
+    return x.with_shape((x.shape[0], *out, x.shape[-1]))
+
+
+def _same_shape(x, wanted):
+    for d, w in zip(x.shape, wanted.shape, strict=True):
+        same(d, w, f"the shape of {x} and of the pooled {wanted}")
+
+
+def _spread_over_taps(b, x, rank):
+    """A value per window beside each of its elements."""
+    return b.reshape(x, shape=(*x.shape[:-1], *(1,) * rank, x.shape[-1]))
+
+
+def _numbers(b, size):
+    """The number of each element of a window, in row-major order."""
+    total, step = None, 1
+    for axis in reversed(range(len(size))):
+        shape = tuple(k if i == axis else 1 for i, k in enumerate((*size, 1)))
+        part = b.iota(shape=shape, axis=axis, dtype="i32") * step
+        total = part if total is None else total + part
+        step *= size[axis]
+    return total, step
+
+
+def _first(b, x, y, size, strides, padding):
+    """The number of the first element of each window that equals its greatest (or is NaN)."""
+    rank, out = len(size), y.shape[1:-1]
+    attributes = taken_windows(out, size, strides, padding, (1,) * rank)
+    windows = b.windows(x, **attributes, value=float("-inf"))
+    numbers, count = _numbers(b, size)
+    here = b.logical_or(b.equal(windows, _spread_over_taps(b, y, rank)), b.isnan(windows))
+    return b.min(b.select(here, b.broadcast(numbers, shape=windows.shape), count), axes=_taps(rank))
+
+
+def _case(spatial, size, strides=None, padding=None, channels=3, batch=2):
+    """(shape of x, shape of the result, attributes) of a sample."""
+    rank = len(size)
+    steps = strides or size, padding or ((0, 0),) * rank
+    out = window_counts(spatial, size, *steps, (1,) * rank)
+    attributes = {"size": size, "strides": steps[0], "padding": steps[1]}
+    return (batch, *spatial, channels), (batch, *out, channels), attributes
+
+
+_CASES = (
+    _case((6,), (2,)),
+    _case((7,), (3,), (2,), ((1, 1),)),
+    _case((4, 6), (2, 2), channels=17),
+    _case((7, 5), (3, 2), (2, 1), ((1, 1), (0, 1))),
+    _case((5, 5), (3, 3), (2, 2), ((1, 1), (1, 1)), channels=1),
+    _case((5, 7), (2, 2), (3, 3)),
+    _case((1, 1), (1, 1), batch=1, channels=1),
+    _case((3, 3), (3, 3)),
+    _case((4, 4), (2, 2), batch=0),
+    _case((4, 4, 2), (2, 2, 2)),
+)
+
+
+def _pool_samples():
+    """Samples of x alone: all numbers distinct, and many equal ones."""
+
+    def tied(shape):
+        return lambda rng, dtype: [rng.integers(0, 2, shape).astype(dtype)]
+
+    def untied(shape):
+        return lambda rng, dtype: [distinct(rng, dtype, shape)]
+
+    found = [Sample(untied(x), a) for x, _, a in _CASES]
+    found += [Sample(tied(x), a, differentiable=False) for x, _, a in _CASES]
+    special = {"size": (2,), "strides": (2,), "padding": ((0, 0),)}
+    numbers = [1, np.nan, np.nan, 2, -np.inf, -np.inf, np.inf, np.inf, -np.inf, np.nan]
+    found.append(
+        Sample(lambda rng, dtype: [np.array(numbers, dtype).reshape(1, -1, 1)], special, differentiable=False)
+    )
+    return tuple(found)
+
+
+def _pooled_samples(last):
+    """Samples of x, what `max_pool` gives for it, and a third operand of the shape of x (0) or y (1)."""
+
+    def sample(case, ties):
+        *shapes, attributes = case
+
+        def make(rng, dtype):
+            x = rng.integers(0, 2, shapes[0]).astype(dtype) if ties else distinct(rng, dtype, shapes[0])
+            return [x, MaxPool.evaluate(x, **attributes), values(rng, dtype, shapes[last])]
+
+        return Sample(make, attributes, differentiable=False)
+
+    return tuple(sample(case, ties) for case in _CASES for ties in (False, True))
+
+
+@op("max_pool", Kind.COARSE)
+class MaxPool:
+    """The greatest element of each window; NaN if there is one among them."""
+
+    def infer(x, *, size, strides, padding):
+        return _pooled(x, _require(x, size, strides, padding))
+
+    def evaluate(x, size, strides, padding):
+        rank = len(size)
+        out = window_counts(x.shape[1:-1], size, strides, padding, (1,) * rank)
+        attributes = taken_windows(out, size, strides, padding, (1,) * rank)
+        return take_windows(x, **attributes, value=-np.inf).max(axis=_taps(rank))
+
+    def decompose(b, x, size, strides, padding):
+        rank = len(size)
+        out = window_counts(x.shape[1:-1], size, strides, padding, (1,) * rank)
+        attributes = taken_windows(out, size, strides, padding, (1,) * rank)
+        return b.max(b.windows(x, **attributes, value=float("-inf")), axes=_taps(rank))
+
+    def vjp(b, x, out, ct, **attributes):
+        return (b.max_pool_gradient(x, out, ct, **attributes),)
+
+    samples = _pool_samples()
+
+
+@op("max_pool_gradient", Kind.COARSE)
+class MaxPoolGradient:
+    """The gradient of `max_pool`, of which y is the result: each ct goes to the first greatest element."""
+
+    def infer(x, y, ct, *, size, strides, padding):
+        pooled = _pooled(x, _require(x, size, strides, padding))
+        _same_shape(y, pooled)
+        _same_shape(ct, pooled)
+        return x
+
+    def evaluate(x, y, ct, size, strides, padding):
+        rank, out, ones = len(size), y.shape[1:-1], (1,) * len(size)
+        windows = take_windows(x, **taken_windows(out, size, strides, padding, ones), value=-np.inf)
+        flat = windows.reshape(*windows.shape[: rank + 1], int(np.prod(size)), x.shape[-1])
+        here = (flat == y[..., None, :]) | np.isnan(flat)
+        first = here.argmax(axis=rank + 1) if flat.size else np.zeros(y.shape, int)
+        taps = np.unravel_index(first, size)
+        result = np.zeros_like(x)
+        index = list(np.indices(y.shape, sparse=True))
+        inside = here.any(axis=rank + 1)
+        for axis in range(rank):
+            place = index[1 + axis] * strides[axis] + taps[axis] - padding[axis][0]
+            inside = inside & (place >= 0) & (place < x.shape[1 + axis])
+            index[1 + axis] = place
+        chosen = tuple(np.broadcast_to(i, y.shape)[inside] for i in index)
+        np.add.at(result, chosen, ct[inside])
+        return result
+
+    def decompose(b, x, y, ct, size, strides, padding):
+        rank = len(size)
+        first = _first(b, x, y, size, strides, padding)
+        back = returned_windows(x.shape[1:-1], size, strides, padding, (1,) * rank)
+        numbers, count = _numbers(b, size)
+        mine = b.equal(b.windows(first, **back, value=-1), (count - 1) - numbers)
+        return b.sum(b.select(mine, b.windows(ct, **back), 0.0), axes=_taps(rank))
+
+    def vjp(b, x, y, ct, out, other, **attributes):
+        return None, None, b.max_pool_take(x, y, other, **attributes)
+
+    samples = _pooled_samples(1)
+
+
+@op("max_pool_take", Kind.COARSE)
+class MaxPoolTake:
+    """The elements of z where `max_pool` of x, of which y is the result, found its first greatest ones."""
+
+    def infer(x, y, z, *, size, strides, padding):
+        _same_shape(z, x)
+        _same_shape(y, _pooled(x, _require(x, size, strides, padding)))
+        return y
+
+    def evaluate(x, y, z, size, strides, padding):
+        rank, ones = len(size), (1,) * len(size)
+        attributes = taken_windows(y.shape[1:-1], size, strides, padding, ones)
+        windows, found = (
+            take_windows(x, **attributes, value=-np.inf),
+            take_windows(z, **attributes, value=0.0),
+        )
+        flat = (*windows.shape[: rank + 1], int(np.prod(size)), x.shape[-1])
+        here = (windows.reshape(flat) == y[..., None, :]) | np.isnan(windows.reshape(flat))
+        here &= np.cumsum(here, axis=rank + 1) == 1
+        return np.where(here, found.reshape(flat), 0).sum(axis=rank + 1, dtype=z.dtype)
+
+    def decompose(b, x, y, z, size, strides, padding):
+        rank = len(size)
+        first = _spread_over_taps(b, _first(b, x, y, size, strides, padding), rank)
+        numbers, _ = _numbers(b, size)
+        attributes = taken_windows(y.shape[1:-1], size, strides, padding, (1,) * rank)
+        mine = b.equal(b.broadcast(numbers, shape=(*y.shape[:-1], *size, 1)), first)
+        return b.sum(b.select(mine, b.windows(z, **attributes), 0.0), axes=_taps(rank))
+
+    def vjp(b, x, y, z, out, ct, **attributes):
+        return None, None, b.max_pool_gradient(x, y, ct, **attributes)
+
+    samples = _pooled_samples(0)
+
+
+# -- means ---------------------------------------------------------------------------------------------------
+
+
+def _is_padded(padding):
+    return any(p != 0 for pair in padding for p in pair)
+
+
+def _counts(b, spatial, size, strides, padding, dtype):
+    """How many elements each window has, without padding: one number, or an array (out..., 1)."""
+    out = window_counts(spatial, size, strides, padding, (1,) * len(size))
+    if not _is_padded(padding):
+        return float(np.prod(size))
+    total = None
+    for axis, (n, k, o, s, (low, _)) in enumerate(zip(spatial, size, out, strides, padding)):
+        shape = tuple(o if i == axis else 1 for i in range(len(size) + 1))
+        start = b.iota(shape=shape, axis=axis, dtype="i64") * s - low
+        count = b.cast(b.minimum(start + k, n) - b.maximum(start, 0), dtype=dtype)
+        total = count if total is None else total * count
+    return total
+
+
+def _numpy_counts(spatial, size, strides, padding, out):
+    total = np.ones((1,))
+    for n, k, o, s, (low, _) in zip(spatial, size, out, strides, padding):
+        _, inside = one_axis(n, k, o, s, low, 1, 1)
+        total = total[..., None, :] * inside.sum(axis=1)[:, None]
+    return total
+
+
+@op("average_pool", Kind.COARSE)
+class AveragePool:
+    """The mean of each window's elements."""
+
+    def infer(x, *, size, strides, padding):
+        return _pooled(x, _require(x, size, strides, padding))
+
+    def evaluate(x, size, strides, padding):
+        rank = len(size)
+        out = window_counts(x.shape[1:-1], size, strides, padding, (1,) * rank)
+        attributes = taken_windows(out, size, strides, padding, (1,) * rank)
+        total = take_windows(x, **attributes, value=0.0).sum(axis=_taps(rank))
+        return (total / _numpy_counts(x.shape[1:-1], size, strides, padding, out)).astype(x.dtype)
+
+    def decompose(b, x, size, strides, padding):
+        rank = len(size)
+        out = window_counts(x.shape[1:-1], size, strides, padding, (1,) * rank)
+        attributes = taken_windows(out, size, strides, padding, (1,) * rank)
+        total = b.sum(b.windows(x, **attributes), axes=_taps(rank))
+        return total / _counts(b, x.shape[1:-1], size, strides, padding, x.dtype)
+
+    def vjp(b, x, out, ct, **attributes):
+        return (b.average_pool_gradient(ct, sizes=x.shape[1:-1], **attributes),)
+
+    samples = tuple(Sample(arrays(x), a) for x, _, a in _CASES)
+
+
+@op("average_pool_gradient", Kind.COARSE)
+class AveragePoolGradient:
+    """The gradient of `average_pool` of a value with the spatial sizes `sizes`."""
+
+    def infer(ct, *, sizes, size, strides, padding):
+        x = ct.with_shape((ct.shape[0], *sizes, ct.shape[-1]))
+        _same_shape(ct, _pooled(x, _require(x, size, strides, padding)))
+        return x
+
+    def evaluate(ct, sizes, size, strides, padding):
+        rank, out = len(size), ct.shape[1:-1]
+        each = (ct / _numpy_counts(sizes, size, strides, padding, out)).astype(ct.dtype)
+        attributes = returned_windows(sizes, size, strides, padding, (1,) * rank)
+        return take_windows(each, **attributes, value=0.0).sum(axis=_taps(rank))
+
+    def decompose(b, ct, sizes, size, strides, padding):
+        rank = len(size)
+        each = ct / _counts(b, sizes, size, strides, padding, ct.dtype)
+        attributes = returned_windows(sizes, size, strides, padding, (1,) * rank)
+        return b.sum(b.windows(each, **attributes), axes=_taps(rank))
+
+    def vjp(b, ct, out, other, sizes, **attributes):
+        return (b.average_pool(other, **attributes),)
+
+    samples = tuple(Sample(arrays(y), {"sizes": x[1:-1], **a}) for x, y, a in _CASES)
