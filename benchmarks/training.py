@@ -14,6 +14,7 @@ from harness import one_thread, report, save, side_by_side
 one_thread()
 
 import numpy as np
+from peak import peak_probe
 
 WIDTHS = (784, 512, 256, 10)
 TINY = (32, 64, 64, 1)
@@ -213,13 +214,15 @@ def measure(title: str, widths: tuple[int, ...], batch: int) -> dict[str, object
             candidates |= make(widths, batch)
         except ImportError as e:
             print(f"left out: {e}")
-    timings = side_by_side(candidates)
+    probe, probe_flops = peak_probe("f32")
+    timings = side_by_side(candidates | {"peak": probe})
+    peak = probe_flops / timings.pop("peak").least
     for name in [n for n in timings if n.startswith("jax scan")]:
         t = timings[name]
         timings[name] = type(t)(name, t.least / SCAN, t.median / SCAN)
     inner = sum(a * b for a, b in pairwise(widths))
     flops = 2 * batch * (3 * inner - widths[0] * widths[1])
-    return report(title, timings, flops)
+    return report(title, timings, flops, peak)
 
 
 if __name__ == "__main__":
