@@ -28,6 +28,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "noise": ("Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout", "AlphaDropout"),
     "embedding": ("Embedding", "Masking"),
     "normalization": ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization"),
+    "preprocessing": ("Normalization",),
     "wrappers": ("TimeDistributed", "Wrapper"),
 }  # fmt: skip
 """Which file has which layers."""

@@ -252,3 +252,22 @@ def test_declared_output_shape_where_call_cannot_be_traced():
             return (input_shape[0], 11)
 
     assert Opaque()(Input((3,))).shape == (None, 11)
+
+
+def test_normalization_adapts():
+    rng = np.random.default_rng(2)
+    data = rng.normal(5, 3, (50, 4))
+    layer = layers.Normalization()
+    layer.adapt([data[:20], data[20:]])
+    np.testing.assert_allclose(layer(data.astype("f4")), (data - data.mean(0)) / data.std(0), atol=1e-5)
+    assert [v.name for v in layer.weights] == ["mean", "variance", "count"]
+    assert layer.trainable_weights == []
+    back = layers.Normalization(mean=data.mean(0), variance=data.var(0), invert=True)
+    np.testing.assert_allclose(back(layer(data.astype("f4"))), data, rtol=1e-4)
+    whole = layers.Normalization(axis=None)
+    whole.adapt(data)
+    assert whole(data.astype("f4")).std() == pytest.approx(1, abs=1e-3)
+    with pytest.raises(ValueError, match="without elements"):
+        layers.Normalization().adapt(np.zeros((0, 3)))
+    with pytest.raises(RuntimeError, match="can't adapt"):
+        back.adapt(data)

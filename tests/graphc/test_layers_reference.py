@@ -24,7 +24,7 @@ MODELS = {c["name"]: c for c in CASES["models"]}
 
 @pytest.fixture(autouse=True)
 def reference(monkeypatch):
-    """The front end is what is tested here: graphs run by the evaluator."""
+    """Graphs run by the evaluator, unless a test says otherwise: it is the front end that is tested here."""
     monkeypatch.setenv("GRAPHC_BACKEND", "reference")
     graphc.backend.clear_session()
 
@@ -84,8 +84,10 @@ def check_gradients(model: graphc.Model, case: dict[str, Any], xs: list[Any], tr
         assert_close(got, wanted, d or 0.0)
 
 
+@pytest.mark.parametrize("backend", ["reference", "llvm"])
 @pytest.mark.parametrize("name", LAYERS)
-def test_layer(name):
+def test_layer(name, backend, monkeypatch):
+    monkeypatch.setenv("GRAPHC_BACKEND", backend)
     case = LAYERS[name]
     model = build(case)
     xs, weights = arrays(name, "x", len(case["inputs"])), arrays(name, "w", len(case["weights"]))
