@@ -9,7 +9,9 @@ GRAPHC_LOG        see `graphc.passes.log`; GRAPHC_CPU: see `graphc.codegen.targe
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
 
 from graphc.ir.errors import ArgumentError
 
@@ -64,6 +66,20 @@ def resolve(
         cache=cache,
         fast_math=fast_math,
     )
+
+
+def check_names(options: dict[str, Any]) -> None:
+    """ArgumentError for an option that there is not, or a value that is not possible; compiles nothing.
+
+    >>> check_names({"backend": "numba", "check": "nan"})
+    """
+    known = [field.name for field in fields(Options)]
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}."
+            raise ArgumentError(f"there is no option '{name}': {hint}")
+    resolve(**options).pipeline  # noqa: B018 - raises for a pass that there is not
 
 
 def _one_of(name: str, value: str | None, choices: tuple[str | None, ...]) -> str:

@@ -110,11 +110,16 @@ def compile(target: Any, *specs: Any, step: str | None = None, training: bool = 
     >>> float(g(np.ones(4, "f4"), np.arange(4, dtype="f4")))
     6.0
     """
+    from graphc.codegen.options import check_names
+
+    check_names(options)
     if isinstance(target, Model):
         if step is None:
             return Forward(target, training, options)
         from graphc.steps import Step
 
+        if step != "predict":
+            target.objective  # noqa: B018 - raises the error that says what to do
         return Step(target, step, options)
     if callable(target) and specs:
         if not all(isinstance(leaf, Spec) for leaf in structure.leaves(specs)):

@@ -18,7 +18,7 @@ from typing import Any
 
 from graphc import ops
 from graphc.backend import epsilon
-from graphc.ir.errors import ArgumentError
+from graphc.ir.errors import ArgumentError, ShapeError
 from graphc.layers.masks import mask_of
 from graphc.lookup import Configured, Lookup, snake_case
 
@@ -31,11 +31,30 @@ def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     """Targets in the predictions' element type, and of the same rank."""
     y_pred = ops.convert_to_tensor(y_pred)
     y_true = ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype)
-    return match_ranks(y_true, y_pred)
+    y_true, y_pred = match_ranks(y_true, y_pred)
+    require_same_sizes(y_true, y_pred)
+    return y_true, y_pred
+
+
+def require_same_sizes(y_true: Any, y_pred: Any) -> None:
+    """ShapeError if the two would broadcast, which would give a loss that nobody means."""
+    differ = any(
+        isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(y_true.shape, y_pred.shape)
+    )
+    if differ or (y_true.ndim != y_pred.ndim and y_true.ndim and y_pred.ndim):
+        raise ShapeError(
+            f"the targets' shape {_shown(y_true)} is not that of the predictions, {_shown(y_pred)}.\n"
+            "  fix     give targets of the predictions' shape, or change the last layer."
+        )
+
+
+def _shown(x: Any) -> str:
+    """The shape as models show it: None where a size is not known."""
+    return str(tuple(d if isinstance(d, int) else None for d in x.shape))
 
 
 def match_ranks(x: Any, y: Any) -> tuple[Any, Any]:
-    """A last axis of size 1 that only one of the two has: the other gets it if it has one axis, else it is dropped."""
+    """A last axis of size 1 that only one of the two has: a single axis of the other gets it, else it goes."""
     if len(x.shape) == len(y.shape) + 1:
         y, x = match_ranks(y, x)
     elif len(y.shape) == len(x.shape) + 1 and y.shape[-1] == 1:
@@ -156,8 +175,8 @@ def categorical_crossentropy(
     if tuple(y_true.shape[1:]) != tuple(y_pred.shape[1:]):
         raise ArgumentError(
             "categorical_crossentropy needs one-hot targets of the predictions' shape "
-            f"{tuple(y_pred.shape)}, got {tuple(y_true.shape)}; integer "
-            "labels go with sparse_categorical_crossentropy"
+            f"{_shown(y_pred)}, got {_shown(y_true)}.\n"
+            "  fix     for integer labels, use sparse_categorical_crossentropy."
         )
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_pred.shape[axis]
@@ -176,6 +195,12 @@ def sparse_categorical_crossentropy(
     y_true = ops.convert_to_tensor(y_true)
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
         y_true = ops.squeeze(y_true, axis=-1)
+    if len(y_true.shape) != len(y_pred.shape) - 1:
+        raise ShapeError(
+            "sparse_categorical_crossentropy needs one label for each prediction of shape "
+            f"{_shown(y_pred)}, got targets of shape {_shown(y_true)}.\n"
+            "  fix     use categorical_crossentropy for one-hot targets, or give their argmax."
+        )
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
     valid = ops.not_equal(y_true, ignore_class)

@@ -14,6 +14,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.ir.errors import TraceError
+from graphc.ir.locations import caller
 from graphc.structure import transform
 from graphc.tensor import Tensor
 from graphc.variable import Variable
@@ -215,5 +216,6 @@ def _plain(kwargs: dict[str, Any], name: str) -> dict[str, Any]:
 def _unknown(what: str) -> TraceError:
     return TraceError(
         f"{what} is not possible on a symbolic tensor.\n"
-        "  fix     write it with other functions of NumPy or graphc.ops, or as an operation: @graphc.op."
+        "  fix     write it with other functions of NumPy or graphc.ops, or as an operation: @graphc.op.\n"
+        f"  at {caller()}"
     )

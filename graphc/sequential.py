@@ -9,6 +9,7 @@ from graphc.ir.errors import ArgumentError, StructureError
 from graphc.layers.input import InputLayer
 from graphc.layers.layer import Layer
 from graphc.layers.recording import record, symbolic_type
+from graphc.layers.rollback import unchanged_on_error
 from graphc.models import Functional, Model
 from graphc.tensor import Tensor
 
@@ -75,10 +76,11 @@ class Sequential(Functional):
                 self._begin(InputLayer(batch_shape=shape, dtype=_input_dtype(layer)))
             elif isinstance(layer, Model) and layer.has_own_inputs:
                 self._begin(InputLayer(batch_shape=layer.inputs[0].shape, dtype=layer.inputs[0].dtype))
-        self._stack.append(layer)
-        if self._tensors:
-            self._extend(layer)
-        self._changed()
+        with unchanged_on_error(self):
+            self._stack.append(layer)
+            if self._tensors:
+                self._extend(layer)
+            self._changed()
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer, and give it.
@@ -104,19 +106,20 @@ class Sequential(Functional):
                 f"  fix     {self.name}.build(input_shape=(None, 784)), None being the number of samples."
             )
         dtype = _input_dtype(self._stack[0]) if self._stack else None
-        self._begin(InputLayer(batch_shape=input_shape, dtype=dtype))
-        for layer in self._stack:
-            self._extend(layer)
-        self._changed()
+        self._build_after(InputLayer(batch_shape=input_shape, dtype=dtype))
 
     def _try(self, inputs: Any) -> None:
         (tensor,) = structure.leaves(inputs)
-        self._begin(
-            InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype if tensor.dtype.kind != "f" else None)
-        )
-        for layer in self._stack:
-            self._extend(layer)
-        self._changed()
+        dtype = tensor.dtype if tensor.dtype.kind != "f" else None
+        self._build_after(InputLayer(batch_shape=tensor.shape, dtype=dtype))
+
+    def _build_after(self, layer: InputLayer) -> None:
+        """Call the layers one after the other; if one fails, none is built."""
+        with unchanged_on_error(self):
+            self._begin(layer)
+            for following in self._stack:
+                self._extend(following)
+            self._changed()
 
     def _begin(self, layer: InputLayer) -> None:
         self._tensors.append(layer.output)

@@ -18,8 +18,10 @@ import numpy as np
 from graphc import ops
 from graphc.data import Batch
 from graphc.forward import Bound, batch_type, bind
-from graphc.ir.errors import ArgumentError
+from graphc.ir.errors import ArgumentError, GraphcError
+from graphc.ir.locations import caller
 from graphc.ir.types import TensorType
+from graphc.layers.blame import blame
 from graphc.losses import SparseCategoricalCrossentropy
 from graphc.replay import MODES, Traced, model_inputs, replay, require_built
 from graphc.trace import Trace
@@ -51,12 +53,16 @@ class Step:
     # -- calls --------------------------------------------------------------------------------------
     def __call__(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Run one batch; see the class."""
-        batch = self.model.make_batch(x, y, sample_weight)
-        if self.mode == "predict":
-            outputs = self.run(batch)
-            return outputs[0] if len(outputs) == 1 else outputs
-        self.model.objective.reset()
-        self.run(batch)
+        try:
+            batch = self.model.make_batch(x, y, sample_weight)
+            if self.mode == "predict":
+                outputs = self.run(batch)
+                return outputs[0] if len(outputs) == 1 else outputs
+            self.model.objective.reset()
+            self.run(batch)
+        except GraphcError as error:
+            blame(error, self.model, caller(self.model.name))
+            raise
         return self.model.objective.results()
 
     def run(self, batch: Batch) -> list[np.ndarray]:

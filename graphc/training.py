@@ -16,6 +16,7 @@ from graphc import optimizers
 from graphc.data import Batch, Data, Slot, open_data, open_validation
 from graphc.data.batches import make_batch, with_class_weight
 from graphc.ir.errors import ArgumentError, StateError
+from graphc.layers.blame import blaming
 from graphc.objective import Objective
 from graphc.steps import Step
 
@@ -69,9 +70,9 @@ class Trainer:
         >>> model.compile("adam", "mse", metrics=["mae"]); model.compiled
         True
         """
-        from graphc.codegen.options import resolve
+        from graphc.codegen.options import check_names
 
-        resolve(**options)
+        check_names(options)
         optimizer = optimizers.get(optimizer)
         objective = Objective(loss, metrics, loss_weights, weighted_metrics)
         _check_names_early(objective)
@@ -95,8 +96,8 @@ class Trainer:
         """Losses and metrics; StateError before `compile`."""
         if self._objective is None:
             raise StateError(
-                f"the model '{self.name}' is not compiled: call model.compile(optimizer, loss, metrics) "
-                "before training or evaluating it"
+                f"the model '{self.name}' is not compiled, so there is nothing to train or evaluate it by.\n"
+                f"  fix     call {self.name}.compile(optimizer, loss, metrics) first."
             )
         return self._objective
 
@@ -165,6 +166,7 @@ class Trainer:
         return data
 
     # -- fit ------------------------------------------------------------------------------------------------
+    @blaming
     def fit(
         self,
         x: Any = None,
@@ -198,6 +200,8 @@ class Trainer:
         from graphc.callbacks import CallbackList
         from graphc.progress import show_progress
 
+        if not isinstance(epochs, (int, np.integer)) or epochs < 0:
+            raise ArgumentError(f"epochs should be a whole number from 0 on, not {epochs!r}")
         step = self.step("train")
         inputs, outputs = self._slots()
         data = self._build_on(
@@ -261,6 +265,7 @@ class Trainer:
         return objective.results()
 
     # -- evaluate ----------------------------------------------------------------------------------
+    @blaming
     def evaluate(
         self,
         x: Any = None,
@@ -312,6 +317,7 @@ class Trainer:
         return logs
 
     # -- predict -----------------------------------------------------------------------------------
+    @blaming
     def predict(
         self,
         x: Any,
@@ -347,6 +353,7 @@ class Trainer:
         return joined[0] if len(joined) == 1 else joined
 
     # -- single batches ----------------------------------------------------------------------------
+    @blaming
     def train_on_batch(
         self,
         x: Any,
@@ -362,6 +369,7 @@ class Trainer:
         self.step("train").run(batch)
         return self._logged(return_dict)
 
+    @blaming
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -369,6 +377,7 @@ class Trainer:
         self.step("evaluate").run(self.make_batch(x, y, sample_weight))
         return self._logged(return_dict)
 
+    @blaming
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
         outputs = self.step("predict").run(self.make_batch(x))

@@ -30,6 +30,10 @@ class TraceError(GraphcError, TypeError):
     """A symbolic value used where a number is needed, or outside the function that was being traced."""
 
 
+class AttributeMissingError(GraphcError, AttributeError):
+    """An attribute that a layer or a symbolic tensor does not have."""
+
+
 class StateError(GraphcError, RuntimeError):
     """An object used before it is ready: a model before it is built or compiled."""
 

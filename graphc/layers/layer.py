@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from graphc import backend, naming, regularizers, structure
-from graphc.ir.errors import GraphcError, StateError, StructureError, TraceError
+from graphc.ir.errors import AttributeMissingError, GraphcError, StateError, StructureError, TraceError
 from graphc.ir.locations import Location, caller, is_own_code
-from graphc.layers.blame import blame
+from graphc.layers.blame import blame, missing_attribute
 from graphc.layers.configuration import (
     FIRST_LAYER_ARGUMENTS,
     captured,
@@ -21,6 +22,7 @@ from graphc.layers.configuration import (
     tuples,
 )
 from graphc.layers.masks import gather_masks, settle_masks
+from graphc.layers.rollback import unchanged_on_error
 from graphc.layers.signature import CallSignature, build_parameters, call_signature
 from graphc.layers.spec import check_inputs
 from graphc.layers.weighted import Weighted
@@ -201,9 +203,10 @@ class Layer(Weighted):
             else arguments.get("training", training)
         )
         inside = None if signature.users or self.user_code_inside else place
+        keeping: AbstractContextManager[None] = nullcontext() if self.built else unchanged_on_error(self)
         try:
             arguments = {k: structure.transform(self._convert, v) for k, v in arguments.items()}
-            with naming.scope(self.name, self), trace.inside(path, inside, bool(training)):
+            with keeping, naming.scope(self.name, self), trace.inside(path, inside, bool(training)):
                 first = next(iter(arguments.values()), None)
                 if not self.built:
                     self._build_for(arguments)
@@ -221,7 +224,15 @@ class Layer(Weighted):
 
     def _run_call(self, signature: CallSignature, arguments: dict[str, Any]) -> Any:
         bound = inspect.BoundArguments(signature.signature, arguments)
-        return self.call(*bound.args, **bound.kwargs)
+        try:
+            result = self.call(*bound.args, **bound.kwargs)
+        except AttributeError as e:
+            if e.obj is not self or isinstance(e, GraphcError):
+                raise
+            raise AttributeMissingError(missing_attribute(self, e)) from e
+        if result is None:
+            raise StructureError(f"the call of {self} gave None.\n  fix     let it return what it computes.")
+        return result
 
     def _convert(self, leaf: Any) -> Any:
         """Arrays as constants; floating-point tensors in the layer's own type."""

@@ -38,7 +38,14 @@ class Merge(Layer):
         raise ArgumentError(f"{type(self).__name__} does not define combine(left, right)")
 
     def call(self, inputs: Any) -> Any:
-        return self.merge(_same_rank(list(inputs)))
+        inputs = _same_rank(list(inputs))
+        try:
+            return self.merge(inputs)
+        except ShapeError:
+            shapes = ", ".join(_shape(x) for x in inputs)
+            error = ShapeError(f"{self} takes inputs whose shapes broadcast, but got {shapes}.")
+            error.fix = "bring them to one shape first, for example by a Dense layer."  # type: ignore[attr-defined]
+            raise error from None
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """Valid where any input is: masks are joined by "or"; an input without a mask makes all valid."""
@@ -49,6 +56,12 @@ class Merge(Layer):
         for m in masks[1:]:
             joined = ops.logical_or(joined, m)
         return joined
+
+
+def _shape(x: Any) -> str:
+    """A tensor's shape and type, as people read them: None where a size is not known."""
+    sizes = tuple(d if isinstance(d, int) else None for d in x.shape)
+    return f"{sizes} ({x.dtype})"
 
 
 def _same_rank(inputs: list[Any]) -> list[Any]:

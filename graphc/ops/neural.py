@@ -63,9 +63,14 @@ def sparse_categorical_crossentropy(
 
 
 def promotion_cast(labels: Any) -> Any:
-    """Labels given as floating-point numbers, as integers."""
+    """Labels given as floating-point numbers, as integers; the call fails if one is not whole."""
     from graphc.ops.promotion import cast
 
+    if labels.type.dtype.kind == "f":
+        message = "label {value} at position {position} is not a whole number"
+        labels = emit(
+            "check", labels, emit("equal", emit("floor", labels), labels), message=message, error="value"
+        )
     return cast(labels, "int64")
 
 

@@ -94,13 +94,19 @@ def load_weights(model: Model, filepath: Any, skip_mismatch: bool = False) -> No
     unknown = [f"'{n}' {a.shape} is in the file only" for n, a in stored.items() if n not in names]
     if (wrong or unknown) and not skip_mismatch:
         listed = "\n".join(f"  {line}" for line in [*wrong.values(), *unknown][:20])
-        raise ArgumentError(f"{path.name} does not fit the model '{model.name}':\n{listed}")
+        raise ArgumentError(
+            f"{path.name} does not fit the model '{model.name}':\n{listed}\n"
+            "  fix     make the model as it was when the file was written, "
+            "or leave these weights as they are: skip_mismatch=True."
+        )
     for name, variable in zip(names, model.weights):
         if name not in wrong:
             variable.assign(stored[name])
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise FileFormatError(f"{path} is damaged, or no .npz file: it is not an archive of arrays.")
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}

@@ -222,10 +222,10 @@ def test_using_a_model_before_compile_says_what_to_do(data: Any) -> None:
     model = Sequential([Input((6,)), layers.Dense(3)], name="net")
     with pytest.raises(StateError) as error:
         model.fit(*data)
-    assert str(error.value) == (
-        "the model 'net' is not compiled: call model.compile(optimizer, loss, metrics) before training or "
-        "evaluating it"
+    assert str(error.value).startswith(
+        "the model 'net' is not compiled, so there is nothing to train or evaluate it by.\n"
     )
+    assert str(error.value).endswith("\n  fix     call net.compile(optimizer, loss, metrics) first.")
 
 
 @pytest.mark.parametrize(
