@@ -62,6 +62,17 @@ class Lanes:
 ALONE = Lanes()
 
 
+@dataclass(frozen=True)
+class _Base:
+    """A pointer that is computed already, and what is to be added; `relative`: the lanes' start is in the
+    pointer.
+    """
+
+    pointer: str
+    offset: Offset
+    relative: bool
+
+
 @dataclass
 class Body:
     """Writes instructions; `values` has the scalars that are known, `counts` the counts of loops (not that of
@@ -73,6 +84,7 @@ class Body:
     values: dict[str, Scalar] = field(default_factory=dict)
     counts: dict[str, Operand] = field(default_factory=dict)
     tag: str = ""
+    bases: dict[tuple[str, Offset], _Base] = field(default_factory=dict)
 
     @property
     def f(self) -> Function:
@@ -84,7 +96,12 @@ class Body:
         counts = dict(counts or {})
         if found.scalar and found.axis is not None:
             counts[found.axis] = found.start
-        return Body(self.frame, found, dict(self.values), self.counts | counts, self.tag)
+        bases = (
+            dict(self.bases)
+            if found is self.lanes
+            else {k: b for k, b in self.bases.items() if not b.relative}
+        )
+        return Body(self.frame, found, dict(self.values), self.counts | counts, self.tag, bases)
 
     # -- values ----------------------------------------------------------------------------------------------
     def element(self, dtype: str) -> Element:
@@ -139,15 +156,17 @@ class Body:
             return Scalar("i64", (str(self.counts[axis]),))
         return Scalar("i64", tuple(self._lane_numbers()), True, counts=True)
 
-    def _lane_numbers(self, dtype: str = "i64") -> list[str]:
+    def _lane_numbers(self, start: Operand | None = None, dtype: str = "i64") -> list[str]:
+        """The counts of the lane axis, from `start` on (default: where the lanes are)."""
         lanes = self.lanes
+        start = lanes.start if start is None else start
         t = self.element(dtype)
         if t.bits == 64:
-            first = self.f.lane_numbers(t, lanes.start)
+            first = self.f.lane_numbers(t, start)
         else:
-            start = self.f.broadcast(t, self.f(f"trunc i64 {lanes.start} to {t.name}"))
+            narrow = self.f.broadcast(t, self.f(f"trunc i64 {start} to {t.name}"))
             numbers = ", ".join(f"{t.name} {lane}" for lane in range(t.lanes))
-            first = self.f(f"add {t.vec} {start}, <{numbers}>")
+            first = self.f(f"add {t.vec} {narrow}, <{numbers}>")
         step = [splat(t, u * lanes.lanes) for u in range(lanes.unroll)]
         return [first if u == 0 else self.f(f"add {t.vec} {first}, {step[u]}") for u in range(lanes.unroll)]
 
@@ -171,7 +190,7 @@ class Body:
         if not any(a.varying for a in args):
             return Scalar(i.dtype.name, (self._apply(i, 1, [a.parts[0] for a in args]),))
         if i.op == "cast" and args[0].counts and i.dtype.bits == 32 and i.dtype.is_integer:
-            return Scalar(i.dtype.name, tuple(self._lane_numbers(i.dtype.name)), True)
+            return Scalar(i.dtype.name, tuple(self._lane_numbers(dtype=i.dtype.name)), True)
         lists = [self.vectors(a) for a in args]
         width = self.lanes.lanes
         return Scalar(i.dtype.name, tuple(self._apply(i, width, list(xs)) for xs in zip(*lists)), True)
@@ -207,24 +226,50 @@ class Body:
         """The index of the one element that all lanes mean."""
         return self._uniform(offset)[0]
 
-    def _address(self, buffer: str, t: Element, index: Operand) -> str:
-        return self.f.at(t.stored, self.frame.pointer(buffer), index)
+    def prepare(self, code: Iterable[Instruction]) -> None:
+        """Compute what is known already of the addresses in a loop that follows.
 
-    def _places(self, offset: Offset) -> tuple[str, list[Operand]]:
+        The pointers are opaque to LLVM's strength reduction, which would spend its time on sums of counts.
+        """
+        for i in code:
+            if isinstance(i, (Load, Store)) and (i.buffer, i.offset) not in self.bases:
+                known = [t for t in i.offset.terms if self._is_known(t[0])]
+                rest = tuple(t for t in i.offset.terms if not self._is_known(t[0]))
+                relative = not self.lanes.scalar and any(name == self.lanes.axis for name, _ in rest)
+                if not rest or not (known or relative or i.offset.constant != 0):
+                    continue
+                place = self.place(Offset(tuple(known), i.offset.constant))
+                if relative:
+                    step = self.frame.size(i.offset.stride(str(self.lanes.axis)))
+                    place = self.f.add(place, self.f.mul(self.lanes.start, step))
+                pointer = self.f.at(self.frame.stored(i.buffer), self.frame.pointer(i.buffer), place)
+                pointer = self.f(f"freeze ptr {pointer}")
+                self.bases[i.buffer, i.offset] = _Base(pointer, Offset(rest), relative)
+
+    def _is_known(self, name: str) -> bool:
+        return name in self.counts or (name in self.values and not self.values[name].varying)
+
+    def _base(self, buffer: str, offset: Offset) -> _Base:
+        """The pointer from which an access counts, and its offset from there."""
+        found = self.bases.get((buffer, offset))
+        return found or _Base(self.frame.pointer(buffer), offset, False)
+
+    def _places(self, base: _Base) -> tuple[str, list[Operand]]:
         """How the lanes lie: "one" element for all, "row" of neighbours or "any"; and the index of each turn
         (i64 vectors for any).
         """
-        base, varying = self._uniform(offset)
+        index, varying = self._uniform(base.offset)
         lanes = self.lanes
+        first: Operand = 0 if base.relative else lanes.start
         if not varying:
-            return "one", [base]
+            return "one", [index]
         if len(varying) == 1 and varying[0] == (lanes.axis, 1):
-            start = self.f.add(base, lanes.start)
+            start = self.f.add(index, first)
             return "row", [self.f.add(start, u * lanes.lanes) for u in range(lanes.unroll)]
         t = self.element("i64")
-        result = [self.f.broadcast(t, str(base)) for _ in range(lanes.unroll)]
+        result = [self.f.broadcast(t, str(index)) for _ in range(lanes.unroll)]
         for name, step in varying:
-            numbers = self._lane_numbers() if name == lanes.axis else self.vectors(self.values[name])
+            numbers = self._lane_numbers(first) if name == lanes.axis else self.vectors(self.values[name])
             scale = self.f.broadcast(t, str(step)) if step != 1 else None
             for u, number in enumerate(numbers):
                 term = self.f(f"mul {t.vec} {number}, {scale}") if scale else number
@@ -243,10 +288,11 @@ class Body:
 
     def _load(self, i: Load) -> Scalar:
         guard = self.values[i.when] if i.when is not None else None
-        how, places = self._places(i.offset)
+        base = self._base(i.buffer, i.offset)
+        how, places = self._places(base)
         one = Element(i.dtype.name, 1)
         if how == "one" and (guard is None or not guard.varying):
-            return Scalar(one.dtype, (self._load_one(i, one, places[0], guard),))
+            return Scalar(one.dtype, (self._load_one(i, one, base, places[0], guard),))
         t = self.element(i.dtype.name)
         fills = self.vectors(self.values[i.fill]) if i.fill is not None else [None] * self.lanes.unroll
         guards = self._guards(i.when)
@@ -255,37 +301,38 @@ class Body:
         result = []
         for place, mask, fill in zip(places, guards, fills):
             if how == "row":
-                pointer = self._address(i.buffer, t, place)
+                pointer = self.f.at(t.stored, base.pointer, place)
                 result.append(self.f.vload(t, pointer, mask, self.tag, fill))
                 continue
-            x = self.f.gather(t, self.frame.pointer(i.buffer), str(place), mask, self.tag)
+            x = self.f.gather(t, base.pointer, str(place), mask, self.tag)
             result.append(x if fill is None else primitives.select(self.f, t, str(mask), x, fill))
         return Scalar(t.dtype, tuple(result), True)
 
-    def _load_one(self, i: Load, t: Element, place: Operand, guard: Scalar | None) -> str:
+    def _load_one(self, i: Load, t: Element, base: _Base, place: Operand, guard: Scalar | None) -> str:
         if guard is None:
-            return self.f.vload(t, self._address(i.buffer, t, place), None, self.tag)
+            return self.f.vload(t, self.f.at(t.stored, base.pointer, place), None, self.tag)
         fill = self.values[i.fill or ""].parts[0]
         with self.f.when(guard.parts[0], [(t.vec, fill)]) as w:
-            w.next = [self.f.vload(t, self._address(i.buffer, t, place), None, self.tag)]
+            w.next = [self.f.vload(t, self.f.at(t.stored, base.pointer, place), None, self.tag)]
         return w.results[0]
 
     def _store(self, i: Store) -> None:
         x = self.values[i.value]
-        how, places = self._places(i.offset)
+        base = self._base(i.buffer, i.offset)
+        how, places = self._places(base)
         if how == "one":
-            self._store_one(i, x, places[0])
+            self._store_one(i, x, base, places[0])
             return
         t = self.element(x.dtype)
         for place, value, mask in zip(places, self.vectors(x), self._guards(i.when)):
             if how == "row":
-                self.f.vstore(t, value, self._address(i.buffer, t, place), mask, self.tag)
+                self.f.vstore(t, value, self.f.at(t.stored, base.pointer, place), mask, self.tag)
             else:
-                self._scatter(t, value, self.frame.pointer(i.buffer), str(place), mask)
+                self._scatter(t, value, base.pointer, str(place), mask)
 
-    def _store_one(self, i: Store, x: Scalar, place: Operand) -> None:
+    def _store_one(self, i: Store, x: Scalar, base: _Base, place: Operand) -> None:
         t = Element(x.dtype, 1)
-        pointer = self._address(i.buffer, t, place)
+        pointer = self.f.at(t.stored, base.pointer, place)
         if i.when is None:
             self.f.vstore(t, x.parts[0], pointer, None, self.tag)
             return

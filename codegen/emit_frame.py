@@ -113,6 +113,11 @@ class Frame:
         args = [str(self.size(left)), str(self.size(right))]
         return primitives.emit(self.f, ops[function], Element("i64", 1), args)
 
+    def stored(self, name: str) -> str:
+        """LLVM's type of an element of a buffer, a table or a temporary in memory."""
+        arrays = (*self.kernel.buffers, *self.kernel.tables, *self.kernel.temporaries)
+        return Element(next(a.dtype.name for a in arrays if a.name == name), 1).stored
+
     def pointer(self, name: str) -> str:
         """The pointer of a buffer, a table or a temporary."""
         if name not in self._pointers:

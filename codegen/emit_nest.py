@@ -96,6 +96,9 @@ class _Writer:
         blocks.
         """
         known = axis.extent if bounded and isinstance(axis.extent, int) else None
+        for stage in self.nest.stages:
+            if not stage.axes:
+                body.prepare(stage.body)
         for start, stop, lanes, count, mask in self._segments(known, low, high, turns):
             if mask:
                 with self.f.when(self.f.less(start, stop)):
@@ -225,6 +228,8 @@ class _Writer:
         if not axes:
             return self._turn(stage, body.inside(), found, carried)
         axis, *rest = axes
+        if not rest:
+            body.prepare(stage.body)
 
         def turn(i: Operand, values: Carried) -> Carried:
             count = self._fixed(str(i)) if rest else i
@@ -310,6 +315,7 @@ class _Writer:
         length = self.frame.size(axis.extent)
 
         def row(inner: Body, carried: Carried) -> Carried:
+            inner.prepare(stage.body)
             wide, one = carried[:width], carried[width:]
             for start, stop, lanes, count, mask in self._segments(known, 0, length, turns):
                 if lanes == 1:

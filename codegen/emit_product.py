@@ -157,6 +157,6 @@ class _Writer:
         row, _ = self.part.tile.outer
         first = f.add("%column", "%col")
         with f.loop("%row", f.add("%row", "%rows"), 1) as loop:
-            inner = body.inside(counts={row.name: loop.i})
+            inner = body.inside(counts={row.name: f(f"freeze i64 {loop.i}")})
             emit_columns(frame, self.part.tile, inner, first, f.add(first, "%n"))
         return frame.text("void")
