@@ -1,4 +1,4 @@
-"""This machine's peak of fused multiply-adds on one core, measured in the rounds of what it is compared with."""
+"""This machine's peak of fused multiply-adds on one core, measured in the rounds of what it stands beside."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphc import optimizers
-from graphc.data import Batch, Data, Slot, open_data, open_validation
+from graphc.data import ArrayData, Batch, Data, Slot, open_data, open_validation
 from graphc.data.batches import make_batch, with_class_weight
 from graphc.ir.errors import ArgumentError, StateError
 from graphc.layers.blame import blaming
@@ -159,10 +159,13 @@ class Trainer:
         seen = self._unchanged == (x.dtype, x.ndim, y.dtype, y.ndim)
         return seen and 0 < len(x) == len(y) and _dense(x) and _dense(y)
 
-    def _build_on(self, data: Any) -> Any:
-        """The same data; a model that is not built yet is built for the shapes of arrays among them."""
-        if not self.built and hasattr(data, "arrays"):  # type: ignore[attr-defined]
-            self.arrange(data.arrays.x[0] if len(data.arrays.x) == 1 else data.arrays.x)  # type: ignore[attr-defined]
+    def _open(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Data:
+        """A source of batches; a model that is not built yet is built for the shapes of arrays among them."""
+        inputs, outputs = self._slots()
+        data = open_data(x, y, sample_weight, inputs=inputs, outputs=outputs, **options)
+        if not self.built and isinstance(data, ArrayData):  # type: ignore[attr-defined]
+            xs = data.arrays.x
+            self.arrange(xs[0] if len(xs) == 1 else xs)  # type: ignore[attr-defined]
         return data
 
     # -- fit ------------------------------------------------------------------------------------------------
@@ -203,19 +206,14 @@ class Trainer:
         if not isinstance(epochs, (int, np.integer)) or epochs < 0:
             raise ArgumentError(f"epochs should be a whole number from 0 on, not {epochs!r}")
         step = self.step("train")
-        inputs, outputs = self._slots()
-        data = self._build_on(
-            open_data(
-                x,
-                y,
-                sample_weight,
-                inputs=inputs,
-                outputs=outputs,
-                batch_size=batch_size,
-                shuffle=shuffle,
-                steps=steps_per_epoch,
-                class_weight=class_weight,
-            )
+        data: Any = self._open(
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            steps=steps_per_epoch,
+            class_weight=class_weight,
         )
         validation: Data | None = None
         if validation_data is not None:
@@ -225,11 +223,7 @@ class Trainer:
                 validation_data, inputs=inputs, outputs=outputs, batch_size=size, steps=validation_steps
             )
         elif validation_split:
-            if not hasattr(data, "split"):
-                raise ArgumentError(
-                    "validation_split needs arrays; give validation_data with generators and iterables"
-                )
-            data, validation = data.split(validation_split)
+            data, validation = _split(data, validation_split)
         params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
         hooks = CallbackList(callbacks, self, params)
         self.stop_training = False
@@ -285,10 +279,7 @@ class Trainer:
         from graphc.progress import show_progress
 
         self.step("evaluate")
-        inputs, outputs = self._slots()
-        data = self._build_on(
-            open_data(x, y, sample_weight, inputs=inputs, outputs=outputs, batch_size=batch_size, steps=steps)
-        )
+        data = self._open(x, y, sample_weight, batch_size=batch_size, steps=steps)
         hooks = CallbackList(callbacks, self, {"steps": data.steps, "verbose": verbose})
         with show_progress(verbose) as display:
             display.begin_epoch(0, data.steps)
@@ -330,8 +321,7 @@ class Trainer:
         from graphc.callbacks import CallbackList
         from graphc.progress import show_progress
 
-        inputs, _ = self._slots()
-        data = self._build_on(open_data(x, inputs=inputs, batch_size=batch_size, steps=steps))
+        data = self._open(x, batch_size=batch_size, steps=steps)
         hooks = CallbackList(callbacks, self, {"steps": data.steps, "verbose": verbose})
         run, parts = self.step("predict").run, []
         hooks.on_predict_begin()
@@ -394,6 +384,14 @@ class Trainer:
 def _dense(array: np.ndarray) -> bool:
     flags = array.flags
     return flags.c_contiguous and flags.aligned
+
+
+def _split(data: Data, fraction: float) -> tuple[Data, Data]:
+    if not isinstance(data, ArrayData):
+        raise ArgumentError(
+            "validation_split needs arrays; give validation_data with generators and iterables"
+        )
+    return data.split(fraction)
 
 
 def _validates(frequency: int | Iterable[int], epoch: int) -> bool:
