@@ -45,6 +45,16 @@ def active() -> Trace | None:
     return _active.get()
 
 
+@contextmanager
+def suspended() -> Iterator[None]:
+    """No trace is active inside: variables read as arrays, and assignments take effect at once (`build`)."""
+    token = _active.set(None)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
 @dataclass(frozen=True)
 class Scope:
     """A layer whose `call` is running: its path, its place, whether it trains.

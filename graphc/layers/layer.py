@@ -27,7 +27,7 @@ from graphc.layers.signature import CallSignature, build_parameters, call_signat
 from graphc.layers.spec import check_inputs
 from graphc.layers.weighted import Weighted
 from graphc.tensor import Tensor
-from graphc.trace import Trace, active
+from graphc.trace import Trace, active, suspended
 
 
 class Layer(Weighted):
@@ -324,7 +324,7 @@ class Layer(Weighted):
 
 
 def _build_once(build: Any) -> Any:
-    """`build` that runs once, in the layer's name scope, and notes where and for which shape."""
+    """`build` that runs once, outside of any trace, in the layer's name scope; notes where, and the shape."""
     if getattr(build, "runs_once", False):
         return build
 
@@ -332,7 +332,7 @@ def _build_once(build: Any) -> Any:
     def run(self: Layer, *args: Any, **kwargs: Any) -> Any:
         if self.built:
             return None
-        with naming.scope(self.name, self):
+        with suspended(), naming.scope(self.name, self):
             result = build(self, *args, **kwargs)
         self.built = True
         if not self._state.built:

@@ -271,3 +271,18 @@ def test_normalization_adapts():
         layers.Normalization().adapt(np.zeros((0, 3)))
     with pytest.raises(RuntimeError, match="can't adapt"):
         back.adapt(data)
+
+
+def test_values_set_in_build_stay():
+    class Preset(layers.Layer):
+        def build(self, input_shape):
+            self.scale = self.add_weight("scale", shape=(input_shape[-1],), initializer="ones")
+            self.scale.assign(self.scale * 3 + np.log(self.scale))
+
+        def call(self, x):
+            return x * self.scale
+
+    x = Input((2,))
+    preset = Preset()
+    assert Model(x, preset(x))(np.ones((1, 2), "f4")).tolist() == [[3, 3]]
+    assert preset.scale.numpy().tolist() == [3, 3]
