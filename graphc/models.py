@@ -155,7 +155,9 @@ class Model(Trainer, Layer):
     @property
     def input_names(self) -> list[str]:
         """The names of the input layers, or of the arguments of a subclassed model's `call`."""
-        names = [t.name or f"input_{i}" for i, t in enumerate(self.inputs)]
+        given = self._placeholders[0] if self._placeholders else []
+        keys = sorted(given) if isinstance(given, dict) and len(given) == len(self.inputs) else []
+        names = [t.name or (str(keys[i]) if keys else f"input_{i}") for i, t in enumerate(self.inputs)]
         return _distinct(names)
 
     @property

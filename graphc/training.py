@@ -161,6 +161,8 @@ class Trainer:
 
     def _open(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Data:
         """A source of batches; a model that is not built yet is built for the shapes of arrays among them."""
+        if not self.built and isinstance(x, dict) and x:  # type: ignore[attr-defined]
+            self.arrange(x)  # type: ignore[attr-defined]
         inputs, outputs = self._slots()
         data = open_data(x, y, sample_weight, inputs=inputs, outputs=outputs, **options)
         if not self.built and isinstance(data, ArrayData):  # type: ignore[attr-defined]

@@ -418,3 +418,66 @@ def test_state_that_a_call_changes():
     assert int(counter.n.array) == 0
     assert [float(model(ones(1, 1))[0, 0]) for _ in range(3)] == [2, 4, 6]
     assert int(counter.n.array) == 6
+
+
+class Gated(Model):
+    """A subclassed model that takes a dict."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(2)
+        self.drop = layers.Dropout(0.25)
+
+    def call(self, inputs, training=False):
+        return self.drop(self.dense(inputs["x"]) * inputs["gate"], training=training)
+
+
+@pytest.mark.parametrize("called_first", [True, False])
+def test_subclassed_model_of_named_inputs_trains(called_first):
+    model = Gated()
+    data = {"x": ones(8, 3), "gate": ones(8, 2)}
+    if called_first:
+        assert model({"gate": ones(5, 2), "x": ones(5, 3)}).shape == (5, 2)
+    model.compile("sgd", "mse")
+    history = model.fit(data, ones(8, 2), epochs=2, verbose=0).history
+    assert len(history["loss"]) == 2
+    assert model.input_names == ["gate", "x"]
+    assert model.predict(data, verbose=0).shape == (8, 2)
+
+
+class Attention(layers.Layer):
+    """A layer whose call takes two tensors by name."""
+
+    def build(self, query_shape, value_shape):
+        self.kernel = self.add_weight("kernel", (query_shape[-1], value_shape[-1]))
+
+    def call(self, query, value, scale=1.0, query_mask=None):
+        scored = ops.matmul(query, self.kernel) + value * scale
+        if query_mask is None:
+            return scored
+        return scored * ops.expand_dims(ops.cast(query_mask, scored.dtype), -1)
+
+
+def test_a_call_with_several_tensors_and_their_masks():
+    ids, value = Input((4,), dtype="int32"), Input((4, 2))
+    layer = Attention()
+    query = layers.Embedding(5, 3, mask_zero=True)(ids)
+    model = Model([ids, value], [layer(query, value, scale=2.0), layer(query, value=value)])
+    first, second = model([np.array([[1, 0, 2, 0]]), ones(1, 4, 2)])
+    np.testing.assert_allclose((first - second)[0], [[1, 1], [0, 0], [1, 1], [0, 0]], atol=1e-6)
+    twin = model_from_json(model.to_json(), {"Attention": Attention})
+    assert twin.count_params() == model.count_params() == 15 + 6
+
+
+def test_outputs_of_any_structure():
+    class Parts(layers.Layer):
+        def call(self, x):
+            return {"more": x + 1, "list": [x * 2, ops.sum(x)]}
+
+    x = Input((3,))
+    made = Parts()(x)
+    assert made["list"][1].shape == ()
+    model = Model(x, made)
+    result = model(ones(1, 3))
+    assert result["more"].tolist() == [[2, 2, 2]]
+    assert float(result["list"][1]) == 3
