@@ -34,8 +34,8 @@ def check_inputs(layer: Layer, inputs: Any) -> None:
     if layer.input_spec is None:
         return
     specs = structure.leaves(layer.input_spec)
-    by_name = isinstance(inputs, dict) and hasattr(layer, "flat_inputs")
-    tensors = layer.flat_inputs(inputs) if by_name else structure.leaves(inputs)
+    by_name = getattr(layer, "flat_inputs", structure.leaves)
+    tensors = by_name(inputs) if isinstance(inputs, dict) else structure.leaves(inputs)
     if len(specs) != len(tensors):
         raise ArgumentError(f"{layer} takes {len(specs)} inputs, but got {len(tensors)}.")
     for spec, tensor in zip(specs, tensors):
