@@ -1,4 +1,4 @@
-"""Models and weights in files: `registry` (classes by name), `models` (architecture as JSON), `weights` (arrays)."""
+"""Models and weights in files: `registry` (classes by name), `models` (JSON), `weights` (arrays)."""
 
 from graphc.saving.registry import custom_object_scope, register, register_keras_serializable
 

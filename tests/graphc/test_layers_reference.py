@@ -145,3 +145,12 @@ def test_json_is_keras_json(name):
     for key in ("class_name", "module", "registered_name"):
         assert got[key] == wanted[key]
     assert got["config"] == wanted["config"]
+
+
+@pytest.mark.parametrize("name", CASES["configs"])
+def test_configuration_is_keras_configuration(name):
+    """The same keys in the same order, with the same values."""
+    wanted = CASES["configs"][name]
+    got = json.loads(json.dumps(getattr(layers, name).from_config(wanted).get_config()))
+    assert got == wanted
+    assert list(got) == list(wanted)

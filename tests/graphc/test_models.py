@@ -481,3 +481,40 @@ def test_outputs_of_any_structure():
     result = model(ones(1, 3))
     assert result["more"].tolist() == [[2, 2, 2]]
     assert float(result["list"][1]) == 3
+
+
+def test_json_with_operations_as_keras_stores_them():
+    def tensor(name):
+        return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}
+
+    def layer(module, cls, config, *args):
+        nodes = [{"args": [tensor(a) for a in args], "kwargs": {}}] if args else []
+        return {
+            "module": module,
+            "class_name": cls,
+            "config": config,
+            "name": config["name"],
+            "inbound_nodes": nodes,
+        }
+
+    stored = {
+        "class_name": "Functional",
+        "config": {
+            "name": "net",
+            "layers": [
+                layer("keras.layers", "InputLayer", {"batch_shape": [None, 3], "name": "x"}),
+                layer("keras.src.ops.numpy", "Mean", {"name": "mean", "axis": 1, "keepdims": True}, "x"),
+                layer("keras.src.ops.numpy", "Subtract", {"name": "subtract"}, "x", "mean"),
+            ],
+            "input_layers": ["x", 0, 0],
+            "output_layers": ["subtract", 0, 0],
+        },
+    }
+    import json
+
+    model = model_from_json(json.dumps(stored))
+    assert model(np.array([[1, 2, 6]], "f4")).tolist() == [[-2, -1, 3]]
+    assert model_from_json(model.to_json())(np.array([[1, 2, 6]], "f4")).tolist() == [[-2, -1, 3]]
+    stored["config"]["layers"][1]["class_name"] = "Frobnicate"
+    with pytest.raises(ValueError, match="an operation 'Frobnicate'"):
+        model_from_json(json.dumps(stored))
