@@ -25,7 +25,26 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot",
         "add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate", "dot",
     ),
-    "noise": ("Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout", "AlphaDropout"),
+    "noise": (
+        "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout",
+    ),
+    "convolution": ("Conv1D", "Conv2D", "Convolution1D", "Convolution2D"),
+    "convolution_transpose": (
+        "Conv1DTranspose", "Conv2DTranspose", "Convolution1DTranspose", "Convolution2DTranspose",
+    ),
+    "depthwise": (
+        "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
+        "SeparableConvolution1D", "SeparableConvolution2D",
+    ),
+    "pooling": (
+        "MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D",
+        "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+        "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
+        "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalAvgPool1D", "GlobalAvgPool2D",
+    ),
+    "resizing": (
+        "UpSampling1D", "UpSampling2D", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D",
+    ),
     "embedding": ("Embedding", "Masking"),
     "normalization": ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization"),
     "preprocessing": ("Normalization",),

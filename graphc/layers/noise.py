@@ -8,6 +8,7 @@ from typing import Any
 from graphc import ops, randomness
 from graphc.ir.errors import ArgumentError
 from graphc.layers.layer import Layer
+from graphc.ops.window import chosen_format
 
 
 class Noise(Layer):
@@ -69,8 +70,11 @@ class SpatialDropout(Dropout):
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or not self.rate:
             return inputs
-        shape = (None, *(1,) * self.spatial, None)
-        return randomness.dropout(inputs, self.rate, shape, self.generator)
+        return randomness.dropout(inputs, self.rate, self.noise_sizes(), self.generator)
+
+    def noise_sizes(self) -> tuple[int | None, ...]:
+        """One decision for all elements of a channel."""
+        return (None, *(1,) * self.spatial, None)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -80,6 +84,22 @@ class SpatialDropout(Dropout):
 
 class SpatialDropout1D(SpatialDropout):
     """Dropout of whole channels of (batch, steps, channels)."""
+
+
+class SpatialDropout2D(SpatialDropout):
+    """Dropout of whole channels of images (batch, rows, columns, channels), or with the channels first."""
+
+    spatial = 2
+
+    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any):
+        super().__init__(rate, seed, **kwargs)
+        self.data_format = chosen_format(data_format)
+
+    def noise_sizes(self) -> tuple[int | None, ...]:
+        return (None, None, 1, 1) if self.data_format == "channels_first" else super().noise_sizes()
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}
 
 
 class GaussianNoise(Noise):

@@ -7,7 +7,7 @@ and inside `call`.
     [[3.0], [3.0]]
 
 `dispatch` is what all of them share, `promotion` the rules for element types; then one file per family:
-`elementwise`, `reduce`, `shape`, `index`, `linear`, `creation`, `neural`; random ones are in
+`elementwise`, `reduce`, `shape`, `index`, `linear`, `creation`, `neural`, `window`; random ones are in
 `graphc.randomness`. Names are those of NumPy and of `keras.ops`.
 """
 
@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphc.ops import creation, elementwise, index, linear, neural, reduce
+from graphc.ops import creation, elementwise, index, linear, neural, reduce, window
 from graphc.ops import shape as _shape
 from graphc.ops.dispatch import OPERATIONS
 
-FAMILIES = (elementwise, reduce, _shape, index, linear, creation, neural)
+FAMILIES = (elementwise, reduce, _shape, index, linear, creation, neural, window)
 """The modules that define operations."""
 
 for _family in FAMILIES:
