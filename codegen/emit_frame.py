@@ -4,7 +4,6 @@ scratch memory.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -150,7 +149,7 @@ def table_symbol(kernel: Kernel, name: str) -> str:
 def table_text(kernel: Kernel, table: Table) -> str:
     """A constant table as an LLVM global: its bytes, which LLVM reads faster than numbers."""
     data = np.array(table.values, table.dtype.numpy).tobytes()
-    text = re.sub("..", lambda pair: "\\" + pair[0], data.hex().upper())
+    text = "\\" + data.hex("\\")
     value = f'c"{text}"' if data else "zeroinitializer"
     kind = f"[{len(data)} x i8]"
     return f"@{table_symbol(kernel, table.name)} = internal constant {kind} {value}, align {ALIGNMENT}"
