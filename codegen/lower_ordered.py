@@ -7,7 +7,8 @@ from graphc.codegen.index_maps import Indices, combine, linear, variable
 from graphc.codegen.loops import Nest, Running, Stage, Store
 from graphc.codegen.lower_map import Outputs
 from graphc.codegen.scalar import BODY, OUTER, Scalar
-from graphc.codegen.values import Values, range_message, wrapped
+from graphc.codegen.values import Values
+from graphc.codegen.view_rules import range_message, wrapped
 from graphc.ir import Node, Value
 from graphc.ir.dims import Shape
 from graphc.ir.errors import CompileError

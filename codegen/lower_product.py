@@ -15,7 +15,8 @@ from graphc.codegen.index_maps import ZERO, Indices, combine, linear, variable
 from graphc.codegen.loops import Fold, Matrix, Nest, Offset, Product, Stage, Store, Temporary
 from graphc.codegen.lower_map import Outputs
 from graphc.codegen.scalar import BODY, OUTER, START, Scalar
-from graphc.codegen.values import Guard, Values, split
+from graphc.codegen.values import Guard, Values
+from graphc.codegen.view_rules import split
 from graphc.ir import Node, Value
 from graphc.ir.dims import Dim, Shape, product
 from graphc.ir.errors import CompileError

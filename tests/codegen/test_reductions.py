@@ -157,6 +157,30 @@ def test_running_sums_go_on_through_blocks(lab, shape):
         lab.check(a, b, near_zero=64)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_folds_of_what_does_not_change_along_the_way(lab, axis):
+    def make(b, x, y):
+        x, y = (b.broadcast(v, shape=(5, 43)) for v in (x, y))
+        sums = b.sum(x, axes=(axis,)), b.prod(y, axes=(axis,))
+        return *sums, b.max(y, axes=(axis,)), b.argmin(x, axis=axis)
+
+    arrays = [_normal(5, 1, dtype="f8"), _normal(1, 43, dtype="f8", seed=1)]
+    got, want = lab.run(make, [tensor("f64", 5, 1), tensor("f64", 1, 43)], arrays)
+    for a, b in zip(got, want):
+        lab.check(a, b, ulps=32, near_zero=32)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 2)])
+def test_folds_of_bytes(lab, axes):
+    def make(b, x):
+        return b.sum(x, axes=axes), b.min(x, axes=axes), b.any(x > 3, axes=axes), b.all(x > -5, axes=axes)
+
+    x = np.random.default_rng(0).integers(-5, 5, (3, 7, 37)).astype("i1")
+    got, want = lab.run(make, [tensor("i8", "A", "B", "C")], [x], {"A": 3, "B": 7, "C": 37})
+    for a, b in zip(got, want):
+        lab.check(a, b)
+
+
 def test_reductions_of_views(lab):
     def make(b, x, y):
         turned = b.transpose(x, axes=(1, 0)) * y

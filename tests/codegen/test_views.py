@@ -5,7 +5,7 @@ an array is read.
 import numpy as np
 import pytest
 
-from graphc.ir import tensor
+from graphc.ir import symbol, tensor
 
 
 def _normal(*shape, seed=0):
@@ -61,6 +61,17 @@ def test_views_of_views(lab, name):
     case.outputs[0][...] = 9
     assert case.interpreted() == 0  # which checks every access
     lab.check(case.outputs[0], case.want[0])
+
+
+def test_sizes_may_be_quotients(lab):
+    size = symbol("A")
+
+    def make(b, x):
+        middle = b.slice(x, start=(size // 4, 0), stop=(size // 2, 6), step=(1, 1)) * (size // 2)
+        return b.concatenate(middle, b.pad(x, low=(1, 0), high=(size // 3, 0), value=1.0), axis=0)
+
+    got, want = lab.run(make, [tensor("f32", size, 6)], [_normal(13, 6)], {"A": 13})
+    lab.check(got[0], want[0])
 
 
 def test_gather_through_views(lab):
