@@ -97,8 +97,9 @@ def evaluate(trace: Trace, result: Any, inputs: dict[str, np.ndarray]) -> Any:
     graph = trace.finish(tensors)
     state = {w.value.name: v.array for w, v in zip(graph.weights, trace.variables)}
     done = run(graph, {**inputs, **state})
+    assigned = {id(v) for v in trace.assigned}
     for weight, variable in zip(graph.weights, trace.variables):
-        if variable in trace.assigned:
+        if id(variable) in assigned:
             variable.array[...] = done.updates[weight.value.name]
             variable.version += 1
     values = {id(t): v for t, v in zip(tensors, done.outputs)}
