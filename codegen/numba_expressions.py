@@ -59,6 +59,8 @@ FLOAT = {
     "minimum": "smaller({0}, {1})",
     "clip": "smaller(greater({0}, {1}), {2})",
     **{op: f"{name}({{0}})" for op, name in _CALLS.items()},
+    "sigmoid": "1.0 / (1.0 + np.exp(-{0}))",
+    "softplus": "np.logaddexp({0}, 0.0)",
     "atan2": "np.arctan2({0}, {1})",
     "logaddexp": "np.logaddexp({0}, {1})",
 }
@@ -124,7 +126,7 @@ BOOLEAN = {
 }
 
 # functions of which Numba computes the f32 form in f64
-_WIDE = {*_CALLS, "floor_divide", "remainder", "atan2", "logaddexp", "power", "sign"}
+_WIDE = {*_CALLS, "floor_divide", "remainder", "atan2", "logaddexp", "power", "sign", "sigmoid", "softplus"}
 CUSTOM: dict[str, str] = {}
 """Users' scalar functions: the op's name and the function's in generated source; they take and give f64."""
 

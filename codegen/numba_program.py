@@ -27,16 +27,17 @@ from graphc.ir.graph import Graph
 
 
 class NumbaProgram:
-    """Runs the source of a step."""
+    """Runs the source of a step, which is written at once; Numba compiles it at the first call."""
 
     def __init__(self, lowered: Lowered) -> None:
         self.lowered = lowered
+        self.source = lowered.python
 
     @cached_property
     def step(self) -> Callable[..., int]:
         """The step, which Numba compiles at its first call."""
         scope = custom_scope(self.lowered.kernels)
-        source = self.lowered.python
+        source = self.source
         file = f"<graphc {source.function}>"
         lines = source.text.splitlines(keepends=True)
         linecache.cache[file] = (len(source.text), None, lines, file)  # for tracebacks
