@@ -17,12 +17,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphc.codegen.element import Element
 from graphc.codegen.kernels.cuts import Cut, balanced, piece
 from graphc.codegen.kernels.packers import call_pack_b, tile_slot
 from graphc.codegen.kernels.product import Block, arguments, k_block, k_blocks, see_panel, see_tile
 from graphc.codegen.kernels.strategy import Strategy
-from graphc.codegen.kernels.tiles import COPY, EDGE, FULL, Tile, call_tile, table_name
-from graphc.codegen.text import Function
+from graphc.codegen.kernels.tiles import (
+    AHEAD,
+    COPY,
+    FULL,
+    Tile,
+    call_tile,
+    find_kernel,
+    new_parameters,
+    set_parameters,
+)
+from graphc.codegen.text import Function, Operand
 
 
 @dataclass(frozen=True)
@@ -48,12 +58,15 @@ class Panel:
     slot: str
     whole: str
     copy_now: str
+    copy: str
+    parameters: tuple[str, str]
 
 
 def large_driver(s: Strategy) -> str:
     """The loops jb, pc, ic; see the module."""
     t = s.t
     f = Function(f"product_large_{t.dtype}", arguments(t), linkage="internal")
+    parameters = _parameters(f, t)
     packed_b = f.at(t.name, "%scratch", s.a_elements)
     blocks = k_blocks(f, s)
     row_blocks = balanced(f, "%m", s.mc)
@@ -62,13 +75,23 @@ def large_driver(s: Strategy) -> str:
         columns = f.minimum(f.sub("%n", jb.i), s.nc)
         with f.loop(0, blocks.count, 1) as pc:
             block = k_block(f, t, pc.i, blocks)
+            for table in parameters:
+                set_parameters(f, t, table, block.parameters)
             with f.loop(0, row_blocks.count, 1) as ic:
                 rows = _pack_rows(f, s, block, ic.i, row_blocks)
                 panels = balanced(f, f.ceildiv(columns, t.lanes), s.vectors)
                 with f.loop(0, panels.count, 1) as jc:
-                    panel = _panel(f, s, block, (jb.i, columns), piece(f, jc.i, panels), packed_b, many, rows)
+                    vectors = piece(f, jc.i, panels)
+                    panel = _panel(f, s, block, (jb.i, columns), vectors, (packed_b, many), rows, parameters)
                     _tiles(f, s, block, rows, panel)
     return f.text()
+
+
+def _parameters(f: Function, t: Element) -> tuple[str, str]:
+    """Those of tiles with packed operands, and those of the tiles that pack B."""
+    both: dict[str, Operand] = {"c_row": "%c_row", "alpha": "%alpha"}
+    packed = new_parameters(f, t, {"a_row": 1, "start_row": 0, **both})
+    return packed, new_parameters(f, t, {"b_row": "%b_row", "ahead": f.mul("%b_row", AHEAD), **both})
 
 
 def _pack_rows(f: Function, s: Strategy, block: Block, i: str, cut: Cut) -> Rows:
@@ -85,51 +108,44 @@ def _panel(
     block: Block,
     columns: tuple[str, str],
     vectors: tuple[str, str],
-    packed_b: str,
-    many: str,
+    packed: tuple[str, str],
     rows: Rows,
+    parameters: tuple[str, str],
 ) -> Panel:
     """Find a panel, show it to on_panel, and pack it if the first tile cannot."""
     t, nrv = s.t, vectors[1]
     inner, width = f.mul(vectors[0], t.lanes), f.mul(nrv, t.lanes)
     column, n = f.add(columns[0], inner), f.minimum(width, f.sub(columns[1], inner))
     source = f.at(t.name, "%b", f.add(f.mul(block.start, "%b_row"), f.mul(column, "%b_col")))
-    slot = f.at(t.name, packed_b, f.select("i64", many, f.mul(inner, block.length), 0))
+    slot = f.at(t.name, packed[0], f.select("i64", packed[1], f.mul(inner, block.length), 0))
     whole, along = f.equal(n, width), f.equal("%b_col", 1)
-    by_tile = f.both(whole, along)
+    first = f.add(rows.tiles.size, f(f"zext i1 {f.less(0, rows.tiles.larger)} to i64"))
+    copy = find_kernel(f, s, COPY, nrv, first)
+    by_tile = f.both(f.both(whole, along), f(f"icmp ne ptr {copy}, null"))
     with f.when(f.both(rows.first, f.negate(by_tile))):
         call_pack_b(f, s, source, slot, width, n, block.length)
     b, b_row = f.select("ptr", by_tile, source, slot), f.select("i64", by_tile, "%b_row", width)
     see_panel(f, rows.first, b, b_row, block, column, n)
-    return Panel(column, nrv, n, source, slot, whole, f.both(rows.first, by_tile))
+    set_parameters(f, t, parameters[0], {"b_row": width})
+    return Panel(column, nrv, n, source, slot, whole, f.both(rows.first, by_tile), copy, parameters)
 
 
 def _tiles(f: Function, s: Strategy, block: Block, rows: Rows, panel: Panel) -> None:
     t = s.t
-    rest = f.select("ptr", panel.whole, f"@{table_name(FULL, t)}", f"@{table_name(EDGE, t)}")
     with f.loop(0, rows.tiles.count, 1) as ir:
         inner, mr = piece(f, ir.i, rows.tiles)
         row = f.add(rows.start, inner)
         copying = f.both(panel.copy_now, f.equal(ir.i, 0))
-        kernels = f.select("ptr", copying, f"@{table_name(COPY, t)}", rest)
-        a = f.at(t.name, rows.packed, tile_slot(f, s, ir.i, block.length))
-        b = f.select("ptr", copying, panel.source, panel.slot)
-        c = f.at(t.name, "%c", f.add(panel.column, f.mul(row, "%c_row")))
-        init = f.at(t.name, block.init, f.add(panel.column, f.mul(row, block.init_row)))
+        kernel = f.select("ptr", copying, panel.copy, find_kernel(f, s, FULL, panel.nrv, mr))
+        parameters = f.select("ptr", copying, panel.parameters[1], panel.parameters[0])
+        set_parameters(f, t, panel.parameters[0], {"a_col": mr})
         tile = Tile(
-            a,
-            0,
-            0,
-            b,
-            "%b_row",
-            panel.slot,
-            c,
-            "%c_row",
+            f.at(t.name, rows.packed, tile_slot(f, s, ir.i, block.length)),
+            f.select("ptr", copying, panel.source, panel.slot),
+            c := f.at(t.name, "%c", f.add(panel.column, f.mul(row, "%c_row"))),
+            f.at(t.name, block.init, f.add(panel.column, f.mul(row, block.init_row))),
+            f.select("ptr", copying, panel.slot, f"@zeros_{t.dtype}"),
             panel.n,
-            block.length,
-            init,
-            block.init_row,
-            block.floor,
         )
-        call_tile(f, s, (kernels, [FULL, EDGE, COPY]), panel.nrv, mr, tile)
+        call_tile(f, s, kernel, (mr, panel.whole), tile, parameters)
         see_tile(f, block, c, row, panel.column, mr, panel.n)

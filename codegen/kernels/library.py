@@ -11,7 +11,7 @@ from graphc.codegen.kernels.product import narrow_driver, narrow_rows, product
 from graphc.codegen.kernels.row import ROWS, add_rows, row_driver
 from graphc.codegen.kernels.strategy import Strategy, strategy
 from graphc.codegen.kernels.stream import finish, stream_driver
-from graphc.codegen.kernels.tiles import KINDS, microkernels, table
+from graphc.codegen.kernels.tiles import KINDS, constants, edge, microkernels, table
 from graphc.codegen.loader import Code, compile_object
 from graphc.codegen.target import Target
 from graphc.codegen.text import module
@@ -22,6 +22,7 @@ def library_text(s: Strategy, target: Target) -> str:
     tables = [table(s, kind) for kind in KINDS]
     functions = [
         *microkernels(s),
+        edge(s),
         *packers(s),
         finish(s.t),
         add_rows(s.t, 1),
@@ -32,7 +33,7 @@ def library_text(s: Strategy, target: Target) -> str:
         large_driver(s),
         product(s),
     ]
-    return module(*functions, target=target, top="\n".join([*tables, narrow_rows(s)]))
+    return module(*functions, target=target, top="\n".join([*tables, constants(s), narrow_rows(s)]))
 
 
 def product_scratch_bytes(dtype: str, target: Target) -> int:

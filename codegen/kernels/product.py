@@ -23,8 +23,15 @@ from graphc.codegen.element import Element, const
 from graphc.codegen.kernels.cuts import Cut, balanced, piece
 from graphc.codegen.kernels.packers import call_pack_b
 from graphc.codegen.kernels.strategy import Strategy
-from graphc.codegen.kernels.tiles import STRIDED, Tile, call_tile, table_name
-from graphc.codegen.text import Function
+from graphc.codegen.kernels.tiles import (
+    PLAIN,
+    Tile,
+    call_tile,
+    find_kernel,
+    new_parameters,
+    set_parameters,
+)
+from graphc.codegen.text import Function, Operand
 
 _OPERANDS = (
     "ptr noalias %a, i64 %a_row, i64 %a_col, ptr noalias %b, i64 %b_row, i64 %b_col, ptr %c, i64 %c_row, "
@@ -49,6 +56,11 @@ class Block:
     init_row: str
     floor: str
     finish: str
+
+    @property
+    def parameters(self) -> dict[str, Operand]:
+        """What the tiles of the block share."""
+        return {"init_row": self.init_row, "k": self.length, "floor": self.floor}
 
 
 def k_block(f: Function, t: Element, i: str, cut: Cut) -> Block:
@@ -93,27 +105,34 @@ def narrow_driver(s: Strategy) -> str:
     """
     t = s.t
     f = Function(f"product_narrow_{t.dtype}", arguments(t), linkage="internal")
+    parameters = new_parameters(
+        f,
+        t,
+        {"a_row": "%a_row", "a_col": "%a_col", "c_row": "%c_row", "start_row": 0, "alpha": "%alpha"},
+    )
     few = f(f"icmp sle i64 %m, {s.few_rows}")
-    single = f(f"icmp sle i64 %m, {min(s.narrow.values())}")
-    widest = f.select("i64", few, f.select("i64", single, max(s.narrow), s.few_vectors), s.vectors)
+    widest = f.select("i64", few, s.few_vectors, s.vectors)
     panels = balanced(f, f.ceildiv("%n", t.lanes), widest)
     blocks = k_blocks(f, s)
     with f.loop(0, blocks.count, 1) as pc:
         block = k_block(f, t, pc.i, blocks)
+        set_parameters(f, t, parameters, block.parameters)
         with f.loop(0, panels.count, 1) as jc:
-            _narrow_panel(f, s, block, piece(f, jc.i, panels))
+            _narrow_panel(f, s, block, piece(f, jc.i, panels), parameters)
     return f.text()
 
 
-def _narrow_panel(f: Function, s: Strategy, block: Block, vectors: tuple[str, str]) -> None:
+def _narrow_panel(f: Function, s: Strategy, block: Block, vectors: tuple[str, str], parameters: str) -> None:
     t, nrv = s.t, vectors[1]
     column, width = f.mul(vectors[0], t.lanes), f.mul(nrv, t.lanes)
     n = f.minimum(width, f.sub("%n", column))
     source = f.at(t.name, "%b", f.add(f.mul(block.start, "%b_row"), f.mul(column, "%b_col")))
-    in_place = f.both(f.equal("%b_col", 1), f.equal(n, width))
+    whole = f.equal(n, width)
+    in_place = f.both(f.equal("%b_col", 1), whole)
     with f.when(f.negate(in_place)):
         call_pack_b(f, s, source, "%scratch", width, n, block.length)
     b, b_row = f.select("ptr", in_place, source, "%scratch"), f.select("i64", in_place, "%b_row", width)
+    set_parameters(f, t, parameters, {"b_row": b_row})
     see_panel(f, "true", b, b_row, block, column, n)
     tiles = balanced(f, "%m", f.load("i64", f.at("i64", f"@narrow_rows_{t.dtype}", nrv)))
     with f.loop(0, tiles.count, 1) as ir:
@@ -121,22 +140,8 @@ def _narrow_panel(f: Function, s: Strategy, block: Block, vectors: tuple[str, st
         a = f.at(t.name, "%a", f.add(f.mul(row, "%a_row"), f.mul(block.start, "%a_col")))
         c = f.at(t.name, "%c", f.add(column, f.mul(row, "%c_row")))
         init = f.at(t.name, block.init, f.add(column, f.mul(row, block.init_row)))
-        tile = Tile(
-            a,
-            "%a_row",
-            "%a_col",
-            b,
-            b_row,
-            "null",
-            c,
-            "%c_row",
-            n,
-            block.length,
-            init,
-            block.init_row,
-            block.floor,
-        )
-        call_tile(f, s, (f"@{table_name(STRIDED, t)}", [STRIDED]), nrv, mr, tile)
+        tile = Tile(a, b, c, init, f"@zeros_{t.dtype}", n)
+        call_tile(f, s, find_kernel(f, s, PLAIN, nrv, mr), (mr, whole), tile, parameters)
         see_tile(f, block, c, row, column, mr, n)
 
 

@@ -71,8 +71,7 @@ def strategy(dtype: str, target: Target) -> Strategy:
     t = register(dtype, target)
     many = target.registers >= 32
     rows, vectors = (6, 4) if many else (6, 2)
-    narrow = dict.fromkeys((8, 7, 6, 5), 3) if many else dict.fromkeys((8, 7, 6, 5), 1)
-    narrow |= {4: 6, 3: 6, 2: 6, 1: 6} if many else {4: 2, 3: 4, 2: 6, 1: 6}
+    narrow = dict.fromkeys((1, 2, 3, 4), 6) if many else {1: 6, 2: 6, 3: 4}
     return Strategy(
         t,
         rows,
@@ -82,7 +81,7 @@ def strategy(dtype: str, target: Target) -> Strategy:
         mc=144,
         nc=4096 // t.size,
         few_rows=8,
-        few_vectors=4,
+        few_vectors=3,
         run=2048 // t.size,
         depth=8,
         row_run=16384 // t.size,

@@ -12,13 +12,20 @@ same order as elsewhere.
 
 from __future__ import annotations
 
-from graphc.codegen.element import Element
+from graphc.codegen.element import Element, const
 from graphc.codegen.kernels.cuts import balanced, piece
 from graphc.codegen.kernels.packers import call_pack_b
 from graphc.codegen.kernels.product import Block, arguments, k_block, k_blocks, see_panel, see_tile
 from graphc.codegen.kernels.strategy import Strategy
-from graphc.codegen.kernels.tiles import STREAM, Tile, call_tile, table_name
-from graphc.codegen.text import Function
+from graphc.codegen.kernels.tiles import (
+    PLAIN,
+    Tile,
+    call_tile,
+    find_kernel,
+    new_parameters,
+    set_parameters,
+)
+from graphc.codegen.text import Function, Operand
 
 _FINISH = "ptr %sums, i64 %sums_row, ptr %c, i64 %c_row, i64 %m, i64 %n, ptr %init, i64 %init_row"
 _VALUES = ", {T} %alpha, {T} %floor"
@@ -48,11 +55,10 @@ def stream_driver(s: Strategy) -> str:
     t = s.t
     f = Function(f"product_stream_{t.dtype}", arguments(t), linkage="internal")
     blocks = k_blocks(f, s)
-    single = f(f"icmp sle i64 %m, {min(s.narrow.values())}")
-    widest = f.select("i64", single, max(s.narrow), s.few_vectors)
+    parameters = new_parameters(f, t, _sums(s))
     with f.loop(0, "%n", s.run) as jb:
         n = f.minimum(f.sub("%n", jb.i), s.run)
-        panels = balanced(f, f.ceildiv(n, t.lanes), widest)
+        panels = balanced(f, f.ceildiv(n, t.lanes), s.few_vectors)
         with f.loop(0, blocks.count, 1) as pc:
             block = k_block(f, t, pc.i, blocks)
             b = f.at(t.name, "%b", f.add(f.mul(block.start, "%b_row"), jb.i))
@@ -63,13 +69,20 @@ def stream_driver(s: Strategy) -> str:
                 depth = f.minimum(f.sub(block.length, kk.i), s.depth)
                 rows = (f.add(block.start, kk.i), f.at(t.name, b, f.mul(kk.i, "%b_row")), depth)
                 with f.loop(0, panels.count, 1) as jc:
-                    _panel(f, s, rows, n, piece(f, jc.i, panels), block)
+                    _panel(f, s, rows, n, piece(f, jc.i, panels), parameters)
             finish_block(f, s, block, jb.i, n)
     return f.text()
 
 
+def _sums(s: Strategy) -> dict[str, Operand]:
+    """The parameters of tiles that add to accumulators: what they begin with is what they write, as it is."""
+    one, least = const(s.t, 1.0), const(s.t, float("-inf"))
+    strides: dict[str, Operand] = {"a_row": "%a_row", "a_col": "%a_col", "c_row": s.run, "start_row": s.run}
+    return strides | {"init_row": 0, "alpha": one, "floor": least}
+
+
 def _panel(
-    f: Function, s: Strategy, rows: tuple[str, str, str], n: str, vectors: tuple[str, str], block: Block
+    f: Function, s: Strategy, rows: tuple[str, str, str], n: str, vectors: tuple[str, str], parameters: str
 ) -> None:
     """Add `depth` rows of a panel to the accumulators; a partial panel is packed beside zeros."""
     t, (k0, b, depth), nrv = s.t, rows, vectors[1]
@@ -83,27 +96,14 @@ def _panel(
     with f.when(f.negate(whole)):
         call_pack_b(f, s, source, slot, width, inside, depth)
     panel, panel_row = f.select("ptr", whole, source, slot), f.select("i64", whole, "%b_row", width)
+    set_parameters(f, t, parameters, {"b_row": panel_row, "k": depth})
     tiles = balanced(f, "%m", f.load("i64", f.at("i64", f"@narrow_rows_{t.dtype}", nrv)))
     with f.loop(0, tiles.count, 1) as ir:
         row, mr = piece(f, ir.i, tiles)
         a = f.at(t.name, "%a", f.add(f.mul(row, "%a_row"), f.mul(k0, "%a_col")))
         sums = f.at(t.name, "%scratch", f.add(column, f.mul(row, s.run)))
-        tile = Tile(
-            a,
-            "%a_row",
-            "%a_col",
-            panel,
-            panel_row,
-            sums,
-            "null",
-            s.run,
-            inside,
-            depth,
-            "null",
-            0,
-            block.floor,
-        )
-        call_tile(f, s, (f"@{table_name(STREAM, t)}", [STREAM]), nrv, mr, tile)
+        tile = Tile(a, panel, sums, f"@negative_zeros_{t.dtype}", sums, inside)
+        call_tile(f, s, find_kernel(f, s, PLAIN, nrv, mr), (mr, "true"), tile, parameters)
 
 
 def finish_block(f: Function, s: Strategy, block: Block, column: str, n: str) -> None:

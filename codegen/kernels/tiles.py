@@ -1,44 +1,42 @@
-"""The microkernels: a tile of C in registers, c = max(init + alpha * a @ b, floor), and the calls to them.
+"""The microkernels: a tile of C in registers, c = max(init + alpha * (start + a @ b), floor), and the calls.
 
-A tile has `mr` rows and `nrv` vectors. A packed tile of A holds mr values for each k, so that every address
-is one pointer and a constant; A in place has two strides, so that A and its transpose are one kernel.
+A tile has `mr` rows and `nrv` whole vectors. A and B have any strides between rows, so that packed operands,
+operands in place, and a transposed A are one kernel. Its operands are six pointers, all in registers; what
+stays the same from tile to tile lies in a table of `PARAMETERS`. A tile whose last vector is not whole goes
+through a whole one on the stack (`edge`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphc.codegen.element import Element
 from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.text import Function, Operand
 
-UNROLL = 4
-AHEAD = 8  # rows of B that a kernel prefetches where it lies in place
+AHEAD = 8  # rows of B that are fetched before they are read, where B lies in place
 
-ARGUMENTS = (
-    "ptr noalias %a, i64 %a_row, i64 %a_col, ptr noalias %b, i64 %b_row, ptr noalias %copy, "
-    "ptr %c, i64 %c_row, i64 %n, i64 %k, ptr %init, i64 %init_row, {T} %alpha, {T} %floor"
-)
+PARAMETERS = (
+    "a_row", "a_col", "b_row", "ahead", "c_row", "init_row", "start_row", "k", "alpha", "floor"
+)  # fmt: skip
+ARGUMENTS = "ptr noalias %a, ptr noalias %b, ptr %c, ptr %init, ptr %extra, ptr noalias %parameters"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A family of microkernels: where A lies, where B lies (packed, in place, or in place and copied to its
-    packed form), and whether the last vector of C is masked.
-    """
+    """A family of microkernels: whether A and B are packed; what is unrolled over k."""
 
     name: str
     a_packed: bool
-    b: str
-    masked: bool
+    b_packed: bool
+    unroll: int
 
 
-FULL = Kind("full", True, "packed", False)
-EDGE = Kind("edge", True, "packed", True)
-COPY = Kind("copy", True, "copied", False)
-STRIDED = Kind("strided", False, "in place", True)
-STREAM = Kind("stream", False, "in place", False)  # adds to accumulators at %copy, of row stride %c_row
-KINDS = (FULL, EDGE, COPY, STRIDED, STREAM)
+FULL = Kind("full", True, True, 4)
+COPY = Kind("copy", True, False, 2)  # stores B at %extra as it reads it, in its packed form
+PLAIN = Kind("plain", False, False, 1)  # the sums begin with what is at %extra
+KINDS = (FULL, COPY, PLAIN)
 
 
 @dataclass(frozen=True)
@@ -46,18 +44,11 @@ class Tile:
     """Operands of one microkernel call, as names in the driver."""
 
     a: str
-    a_row: Operand
-    a_col: Operand
     b: str
-    b_row: Operand
-    copy: str
     c: str
-    c_row: Operand
-    n: Operand
-    k: Operand
     init: str
-    init_row: Operand
-    floor: str
+    extra: str
+    n: Operand
 
 
 def kernel_name(kind: Kind, t: Element, nrv: int, mr: int) -> str:
@@ -66,118 +57,182 @@ def kernel_name(kind: Kind, t: Element, nrv: int, mr: int) -> str:
 
 
 def microkernel(t: Element, kind: Kind, nrv: int, mr: int) -> str:
-    """c[mr, n] for (nrv - 1) * lanes < n <= nrv * lanes; strides are in elements."""
-    f = Function(kernel_name(kind, t, nrv, mr), ARGUMENTS.format(T=t.name), linkage="internal")
-    if kind is STREAM:
-        _add_to_sums(f, t, nrv, mr)
-        return f.text()
-    masks: list[str | None] = [None] * nrv
-    if kind.masked:
-        masks[-1] = f.lanes_below(t, f.sub("%n", (nrv - 1) * t.lanes))
-    _prefetch_c(f, t, nrv, mr)
-    acc = _sum_over_k(f, t, kind, nrv, mr, ["zeroinitializer"] * (mr * nrv))
-    _write_c(f, t, masks, mr, acc)
+    """c[mr, nrv * lanes]; strides are in elements."""
+    f = Function(kernel_name(kind, t, nrv, mr), ARGUMENTS, linkage="internal")
+    p = {name: get_parameter(f, t, name) for name in PARAMETERS}
+    _prefetch_c(f, t, nrv, mr, p["c_row"])
+    sums = ["zeroinitializer"] * (mr * nrv) if kind.a_packed else _begin(f, t, nrv, mr, p["start_row"])
+    acc = _sum_over_k(f, t, kind, nrv, mr, p, sums)
+    _write_c(f, t, nrv, mr, p, acc)
     return f.text()
 
 
-def _prefetch_c(f: Function, t: Element, nrv: int, mr: int) -> None:
+def _place(f: Function, parameters: str, name: str) -> str:
+    return f.at("i64", parameters, PARAMETERS.index(name))
+
+
+def _type(t: Element, name: str) -> str:
+    return t.name if name in ("alpha", "floor") else "i64"
+
+
+def get_parameter(f: Function, t: Element, name: str, parameters: str = "%parameters") -> str:
+    """Load one entry of a table of parameters."""
+    return f.load(_type(t, name), _place(f, parameters, name))
+
+
+def new_parameters(f: Function, t: Element, given: Mapping[str, Operand]) -> str:
+    """A table of parameters on the stack, with those that the whole driver shares; at its entry only."""
+    parameters = f(f"alloca [{len(PARAMETERS)} x i64], align 8")
+    set_parameters(f, t, parameters, given)
+    return parameters
+
+
+def set_parameters(f: Function, t: Element, parameters: str, given: Mapping[str, Operand]) -> None:
+    """Write some of the entries."""
+    for name, value in given.items():
+        f.store(_type(t, name), str(value), _place(f, parameters, name))
+
+
+def _prefetch_c(f: Function, t: Element, nrv: int, mr: int, c_row: str) -> None:
     """C is written after the k loop, when B has driven it out of L1."""
     for i in range(mr):
-        row = f.at(t.name, "%c", f.mul("%c_row", i))
+        row = f.at(t.name, "%c", f.mul(c_row, i))
         for v in range(0, nrv, max(1, 64 // (t.lanes * t.size))):
             f.prefetch(f.at(t.name, row, v * t.lanes))
 
 
-def _add_to_sums(f: Function, t: Element, nrv: int, mr: int) -> None:
-    rows = [f.at(t.name, "%copy", f.mul("%c_row", i)) for i in range(mr)]
-    places = [f.at(t.name, row, v * t.lanes) for row in rows for v in range(nrv)]
-    for p, x in zip(places, _sum_over_k(f, t, STREAM, nrv, mr, [f.vload(t, p) for p in places])):
-        f.vstore(t, x, p)
+def _begin(f: Function, t: Element, nrv: int, mr: int, start_row: str) -> list[str]:
+    rows = [f.at(t.name, "%extra", f.mul(start_row, i)) for i in range(mr)]
+    return [f.vload(t, f.at(t.name, row, v * t.lanes)) for row in rows for v in range(nrv)]
 
 
-def _sum_over_k(f: Function, t: Element, kind: Kind, nrv: int, mr: int, sums: list[str]) -> list[str]:
-    pointers = [("ptr", "%a"), ("ptr", "%b"), ("ptr", "%copy")]
+def _sum_over_k(
+    f: Function, t: Element, kind: Kind, nrv: int, mr: int, p: Mapping[str, str], sums: list[str]
+) -> list[str]:
+    pointers = [("ptr", "%a"), ("ptr", "%b"), ("ptr", "%extra")]
     carry = pointers + [(t.vec, x) for x in sums]
-    main = f(f"and i64 %k, {-UNROLL}")
-    with f.loop(0, main, UNROLL, carry) as l:
-        l.next = _steps(f, t, kind, nrv, mr, l.values, UNROLL)
+    main = f(f"and i64 {p['k']}, {-kind.unroll}") if kind.unroll > 1 else p["k"]
+    with f.loop(0, main, kind.unroll, carry) as l:
+        l.next = _steps(f, t, kind, nrv, mr, p, l.values, kind.unroll)
+    if kind.unroll == 1:
+        return l.results[3:]
     carry = [(ty, v) for (ty, _), v in zip(carry, l.results)]
-    with f.loop(main, "%k", 1, carry) as l:
-        l.next = _steps(f, t, kind, nrv, mr, l.values, 1)
+    with f.loop(main, p["k"], 1, carry) as l:
+        l.next = _steps(f, t, kind, nrv, mr, p, l.values, 1)
     return l.results[3:]
 
 
 def _steps(
-    f: Function, t: Element, kind: Kind, nrv: int, mr: int, values: list[str], count: int
-) -> list[str]:
-    """`count` steps of k: the pointers and accumulators after them."""
-    a, b, copy, *acc = values
-    a_row = "%a_row"
-    for u in range(count):
-        if not kind.a_packed:
-            a = f(
-                f"freeze ptr {a}"
-            )  # hides the pointer from loop strength reduction, which would chain an add per row
-        rows = [
-            f.at(t.name, a, u * mr + i) if kind.a_packed else f.at(t.name, a, f.mul(a_row, i))
-            for i in range(mr)
-        ]
-        acc = _step(f, t, kind, nrv, rows, (b, copy, u * nrv * t.lanes), acc)
-        if not kind.a_packed:
-            a = f.at(t.name, a, "%a_col")
-        if kind.b != "packed":
-            b = f.at(t.name, b, "%b_row")
-    a = f.at(t.name, a, count * mr) if kind.a_packed else a
-    b = f.at(t.name, b, count * nrv * t.lanes) if kind.b == "packed" else b
-    copy = f.at(t.name, copy, count * nrv * t.lanes) if kind.b == "copied" else copy
-    return [a, b, copy, *acc]
-
-
-def _step(
     f: Function,
     t: Element,
     kind: Kind,
     nrv: int,
-    rows: list[str],
-    where: tuple[str, str, int],
-    acc: list[str],
+    mr: int,
+    p: Mapping[str, str],
+    values: list[str],
+    count: int,
 ) -> list[str]:
-    """One k: nrv loads of B, a broadcast of A per row, and their products."""
-    b, copy, offset = where
-    start = offset if kind.b == "packed" else 0
-    if kind in (COPY, STRIDED):
-        soon = f.at(t.name, b, f.mul("%b_row", AHEAD))
-        for v in range(0, nrv, max(1, 64 // (t.lanes * t.size))):
-            f.prefetch(f.at(t.name, soon, v * t.lanes))
-    bs = [f.vload(t, f.at(t.name, b, start + v * t.lanes)) for v in range(nrv)]
-    if kind.b == "copied":
-        for v, x in enumerate(bs):
-            f.vstore(t, x, f.at(t.name, copy, offset + v * t.lanes))
+    """`count` steps of k: the pointers and accumulators after them."""
+    a, b, copy, *acc = values
+    for u in range(count):
+        rows = _rows(f, t, kind, mr, (a, u), p["a_row"])
+        at = f.at(t.name, b, u * nrv * t.lanes) if kind.b_packed else b
+        bs = [f.vload(t, f.at(t.name, at, v * t.lanes)) for v in range(nrv)]
+        if kind is COPY:
+            _copy(f, t, bs, f.at(t.name, b, p["ahead"]), f.at(t.name, copy, u * nrv * t.lanes))
+        acc = _multiply(f, t, rows, bs, acc)
+        a = a if kind.a_packed else f.at(t.name, a, p["a_col"])
+        b = b if kind.b_packed else f.at(t.name, b, p["b_row"])
+    a = f.at(t.name, a, count * mr) if kind.a_packed else a
+    b = f.at(t.name, b, count * nrv * t.lanes) if kind.b_packed else b
+    copy = f.at(t.name, copy, count * nrv * t.lanes) if kind is COPY else copy
+    return [a, b, copy, *acc]
+
+
+def _rows(f: Function, t: Element, kind: Kind, mr: int, where: tuple[str, int], a_row: str) -> list[str]:
+    """The addresses of one column of A."""
+    a, u = where
+    if kind.a_packed:
+        return [f.at(t.name, a, u * mr + i) for i in range(mr)]
+    a = f(f"freeze ptr {a}")  # hides it from loop strength reduction, which would chain an add per row
+    return [f.at(t.name, a, f.mul(a_row, i)) for i in range(mr)]
+
+
+def _copy(f: Function, t: Element, bs: list[str], soon: str, target: str) -> None:
+    for v in range(0, len(bs), max(1, 64 // (t.lanes * t.size))):
+        f.prefetch(f.at(t.name, soon, v * t.lanes))
+    for v, x in enumerate(bs):
+        f.vstore(t, x, f.at(t.name, target, v * t.lanes))
+
+
+def _multiply(f: Function, t: Element, rows: list[str], bs: list[str], acc: list[str]) -> list[str]:
+    """One k: a broadcast of A per row, and its products."""
     out = []
-    for i, p in enumerate(rows):
-        a = f.broadcast(t, f.load(t.name, p, t.size))
-        out += [f.fma(t, a, x, acc[i * nrv + v]) for v, x in enumerate(bs)]
+    for i, row in enumerate(rows):
+        a = f.broadcast(t, f.load(t.name, row, t.size))
+        out += [f.fma(t, a, x, acc[i * len(bs) + v]) for v, x in enumerate(bs)]
     return out
 
 
-def _write_c(f: Function, t: Element, masks: list[str | None], mr: int, acc: list[str]) -> None:
-    nrv = len(masks)
-    alpha, floor = f.broadcast(t, "%alpha"), f.broadcast(t, "%floor")
+def _write_c(f: Function, t: Element, nrv: int, mr: int, p: Mapping[str, str], acc: list[str]) -> None:
+    alpha, floor = f.broadcast(t, p["alpha"]), f.broadcast(t, p["floor"])
     for i in range(mr):
-        c, init = f.at(t.name, "%c", f.mul("%c_row", i)), f.at(t.name, "%init", f.mul("%init_row", i))
-        for v, mask in enumerate(masks):
-            start = f.vload(t, f.at(t.name, init, v * t.lanes), mask)
+        c, init = f.at(t.name, "%c", f.mul(p["c_row"], i)), f.at(t.name, "%init", f.mul(p["init_row"], i))
+        for v in range(nrv):
+            start = f.vload(t, f.at(t.name, init, v * t.lanes))
             x = f.fma(t, alpha, acc[i * nrv + v], start)
-            above = f(
-                f"fcmp ogt {t.vec} {floor}, {x}"
-            )  # one max instruction; false for NaN, which therefore stays
+            # One max instruction; false for NaN, which therefore stays.
+            above = f(f"fcmp ogt {t.vec} {floor}, {x}")
             x = f(f"select {t.mask} {above}, {t.vec} {floor}, {t.vec} {x}")
-            f.vstore(t, x, f.at(t.name, c, v * t.lanes), mask)
+            f.vstore(t, x, f.at(t.name, c, v * t.lanes))
 
 
-def shapes(s: Strategy, kind: Kind) -> dict[int, int]:
-    """The most rows of a tile of each number of vectors, of a kind."""
-    return s.narrow if kind in (STRIDED, STREAM) else dict.fromkeys(range(1, s.vectors + 1), s.rows)
+def edge(s: Strategy) -> str:
+    """A tile of n columns, where n is no multiple of the vector: init to the stack, the microkernel there,
+    the result from there to c.
+    """
+    t = s.t
+    arguments = "ptr %kernel, i64 %mr, i64 %n, " + ARGUMENTS
+    f = Function(f"edge_{t.dtype}", arguments, linkage="internal")
+    most = max(vectors * rows for vectors, rows in s.narrow.items())
+    copy, result = (f(f"alloca [{most} x {t.vec}], align 64") for _ in range(2))
+    names = [name for name in PARAMETERS if name not in ("c_row", "init_row")]
+    width = f.mul(f.ceildiv("%n", t.lanes), t.lanes)
+    inner = {name: get_parameter(f, t, name) for name in names} | {"c_row": width}
+    stride = get_parameter(f, t, "init_row")
+    same = f.equal(stride, 0)  # one row of init serves all
+    parameters = new_parameters(f, t, inner | {"init_row": f.select("i64", same, 0, width)})
+    _copy_rows(f, t, f.select("i64", same, 1, "%mr"), ("%init", stride, True), (copy, width, False))
+    f.do(f"call void %kernel(ptr %a, ptr %b, ptr {result}, ptr {copy}, ptr %extra, ptr {parameters})")
+    _copy_rows(f, t, "%mr", (result, width, False), ("%c", get_parameter(f, t, "c_row"), True))
+    return f.text()
+
+
+def _copy_rows(
+    f: Function, t: Element, rows: str, source: tuple[str, str, bool], target: tuple[str, str, bool]
+) -> None:
+    """%n elements of some rows, by vectors; the last one is masked where a place (start, stride, masked) asks
+    for it.
+    """
+    with f.loop(0, rows, 1) as row:
+        (p, masked), (q, covered) = (
+            (f.at(t.name, place, f.mul(row.i, stride)), wanted) for place, stride, wanted in (source, target)
+        )
+        with f.loop(0, "%n", t.lanes) as column:
+            mask = f.lanes_below(t, f.sub("%n", column.i))
+            x = f.vload(t, f.at(t.name, p, column.i), mask if masked else None)
+            f.vstore(t, x, f.at(t.name, q, column.i), mask if covered else None)
+
+
+def sizes(s: Strategy, kind: Kind) -> list[tuple[int, int]]:
+    """The tiles (vectors, rows) of a kind: with A packed only the large ones, the rest is PLAIN."""
+    if kind.a_packed:
+        return [(s.vectors, mr) for mr in (s.rows - 1, s.rows)]
+    return [(nrv, mr) for nrv, rows in s.narrow.items() for mr in range(1, rows + 1)]
+
+
+def _width(s: Strategy) -> int:
+    return 1 + max(s.narrow.values())
 
 
 def table_name(kind: Kind, t: Element) -> str:
@@ -186,38 +241,48 @@ def table_name(kind: Kind, t: Element) -> str:
 
 
 def table(s: Strategy, kind: Kind) -> str:
-    """The global table of a kind's microkernels by (vectors, rows)."""
-    found = shapes(s, kind)
-    most = max(found.values())
-    entries = ["ptr null"] * ((max(found) + 1) * (most + 1))
-    for nrv, rows in found.items():
-        for mr in range(1, rows + 1):
-            entries[nrv * (most + 1) + mr] = f"ptr @{kernel_name(kind, s.t, nrv, mr)}"
+    """The table of microkernels by (vectors, rows): where FULL has none the PLAIN one, where COPY has none
+    null.
+    """
+    width = _width(s)
+    entries = ["ptr null"] * ((max(s.narrow) + 1) * width)
+    for found in (kind,) if kind is COPY else (PLAIN, kind):
+        for nrv, mr in sizes(s, found):
+            entries[nrv * width + mr] = f"ptr @{kernel_name(found, s.t, nrv, mr)}"
     name, size = table_name(kind, s.t), len(entries)
     return f"@{name} = internal constant [{size} x ptr] [{', '.join(entries)}], align 64"
 
 
+def constants(s: Strategy) -> str:
+    """A row of zeros where sums begin, and one of negative zeros, which leave what they are added to."""
+    t, count = s.t, max(s.narrow)
+    negative = ", ".join([f"{t.name} -0.0"] * (count * t.lanes))
+    kind = f"[{count * t.lanes} x {t.name}]"
+    zeros = f"@zeros_{t.dtype} = internal constant {kind} zeroinitializer, align 64"
+    return f"{zeros}\n@negative_zeros_{t.dtype} = internal constant {kind} [{negative}], align 64"
+
+
 def microkernels(s: Strategy) -> list[str]:
     """Every microkernel of a strategy."""
-    found = []
-    for kind in KINDS:
-        for nrv, rows in shapes(s, kind).items():
-            found += [microkernel(s.t, kind, nrv, mr) for mr in range(1, rows + 1)]
-    return found
+    return [microkernel(s.t, kind, nrv, mr) for kind in KINDS for nrv, mr in sizes(s, kind)]
+
+
+def find_kernel(f: Function, s: Strategy, kind: Kind, nrv: Operand, mr: Operand) -> str:
+    """The microkernel for a tile, or what stands for it (`table`)."""
+    place = f.at("ptr", f"@{table_name(kind, s.t)}", f.add(f.mul(nrv, _width(s)), mr))
+    return f.load("ptr", place)
 
 
 def call_tile(
-    f: Function, s: Strategy, kinds: tuple[str, list[Kind]], nrv: Operand, mr: Operand, tile: Tile
+    f: Function, s: Strategy, kernel: str, size: tuple[Operand, str], tile: Tile, parameters: str
 ) -> None:
-    """Call the microkernel for a tile of mr rows and nrv vectors, from the table at kinds[0]."""
-    address, (kind, *_) = kinds
-    most = max(shapes(s, kind).values())
-    kernel = f.load("ptr", f.at("ptr", address, f.add(f.mul(nrv, most + 1), mr)))
-    T = s.t.name
-    where = (
-        f"ptr {tile.a}, i64 {tile.a_row}, i64 {tile.a_col}, ptr {tile.b}, i64 {tile.b_row}, ptr {tile.copy}"
+    """Call a microkernel for a tile of size (rows, are all vectors whole)."""
+    mr, whole = size
+    operands = (
+        f"ptr {tile.a}, ptr {tile.b}, ptr {tile.c}, ptr {tile.init}, ptr {tile.extra}, ptr {parameters}"
     )
-    result = (
-        f"ptr {tile.c}, i64 {tile.c_row}, i64 {tile.n}, i64 {tile.k}, ptr {tile.init}, i64 {tile.init_row}"
-    )
-    f.do(f"call void {kernel}({where}, {result}, {T} %alpha, {T} {tile.floor})")
+    with f.when(whole):
+        f.do(f"call void {kernel}({operands})")
+    if whole != "true":
+        with f.when(f.negate(whole)):
+            f.do(f"call void @edge_{s.t.dtype}(ptr {kernel}, i64 {mr}, i64 {tile.n}, {operands})")
