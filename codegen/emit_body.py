@@ -204,7 +204,7 @@ class Body:
         if i.op in ("shift_left", "shift_right"):
             amount = self.values[i.args[1]].literal
             if amount is not None and 0 <= amount < types[0].bits:
-                return primitives.shift(self.f, types[0], *args, left=i.op == "shift_left")
+                return primitives.shift(self.f, types[0], args[0], args[1], i.op == "shift_left")
         return primitives.emit(self.f, i.op, types[0], args)
 
     # -- addresses -------------------------------------------------------------------------------------------

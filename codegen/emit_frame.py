@@ -116,8 +116,10 @@ class Frame:
 
     def stored(self, name: str) -> str:
         """LLVM's type of an element of a buffer, a table or a temporary in memory."""
-        arrays = (*self.kernel.buffers, *self.kernel.tables, *self.kernel.temporaries)
-        return Element(next(a.dtype.name for a in arrays if a.name == name), 1).stored
+        kernel = self.kernel
+        types = {a.name: a.dtype for a in kernel.buffers}
+        types |= {a.name: a.dtype for a in kernel.tables} | {a.name: a.dtype for a in kernel.temporaries}
+        return Element(types[name].name, 1).stored
 
     def pointer(self, name: str) -> str:
         """The pointer of a buffer, a table or a temporary."""
