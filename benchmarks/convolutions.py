@@ -43,7 +43,8 @@ class Case:
     @property
     def label(self) -> str:
         kind = f"g{self.groups}" if self.groups > 1 else ""
-        return f"b{self.batch} {self.size}x{self.size} {self.channels}->{self.filters} k{self.window}s{self.stride}{kind}"
+        image = f"b{self.batch} {self.size}x{self.size} {self.channels}->{self.filters}"
+        return f"{image} k{self.window}s{self.stride}{kind}"
 
     @property
     def attributes(self) -> dict[str, object]:
@@ -136,33 +137,26 @@ def pool(dtype: str, case: Case, kind: str) -> dict[str, tuple[Run, Run]]:
     x = array(dtype, case.batch, case.size, case.size, case.channels)
     dy = array(dtype, case.batch, case.out, case.out, case.filters)
     tx, tdy = (torch.from_numpy(a).permute(0, 3, 1, 2) for a in (x, dy))
-    window = (case.window, case.stride, case.padding)
-    attributes = case.attributes
+    k, t, p = ([n, n] for n in (case.window, case.stride, case.padding))
+    attributes, sizes = case.attributes, (case.size,) * 2
     if kind == "max":
-        function = torch.nn.functional.max_pool2d
-        y, places = function(tx, *window, return_indices=True)
+        y, places = torch.nn.functional.max_pool2d(tx, k, t, p, return_indices=True)
         found = np.ascontiguousarray(y.permute(0, 2, 3, 1).numpy())
-        gradient = ours(
-            dtype, lambda b, x, y, dy: b.max_pool_gradient(x, y, dy, **attributes), [x, found, dy]
-        )
-        torch_gradient: Run = lambda: torch.ops.aten.max_pool2d_with_indices_backward(
-            tdy, tx, [window[0]] * 2, [window[1]] * 2, [window[2]] * 2, [1, 1], False, places
+        arrays = [x, found, dy]
+        gradient = ours(dtype, lambda b, x, y, dy: b.max_pool_gradient(x, y, dy, **attributes), arrays)
+        peers: tuple[Run, Run] = (
+            lambda: torch.nn.functional.max_pool2d(tx, k, t, p),
+            lambda: torch.ops.aten.max_pool2d_with_indices_backward(tdy, tx, k, t, p, [1, 1], False, places),
         )
     else:
-        function = lambda t, k, s, p: torch.nn.functional.avg_pool2d(t, k, s, p, count_include_pad=False)
-        sizes = (case.size,) * 2
         gradient = ours(dtype, lambda b, dy: b.average_pool_gradient(dy, sizes=sizes, **attributes), [dy])
-        torch_gradient = lambda: torch.ops.aten.avg_pool2d_backward(
-            tdy, tx, [window[0]] * 2, [window[1]] * 2, [window[2]] * 2, False, False, None
+        peers = (
+            lambda: torch.nn.functional.avg_pool2d(tx, k, t, p, count_include_pad=False),
+            lambda: torch.ops.aten.avg_pool2d_backward(tdy, tx, k, t, p, False, False, None),
         )
     op = f"{'max' if kind == 'max' else 'average'}_pool"
-    return {
-        "forward": (
-            ours(dtype, lambda b, x: b.op(op, x, **attributes), [x]),
-            lambda: function(tx, *window),
-        ),
-        "gradient": (gradient, torch_gradient),
-    }
+    forward = ours(dtype, lambda b, x: b.op(op, x, **attributes), [x])
+    return {"forward": (forward, peers[0]), "gradient": (gradient, peers[1])}
 
 
 def agree(label: str, mine: Run, theirs: Run, dtype: str) -> None:

@@ -10,6 +10,8 @@ all taps; with one channel per group (depthwise), to a sum over the taps.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from graphc.ir.dims import product
@@ -17,6 +19,8 @@ from graphc.ir.errors import ArgumentError, DTypeError, ShapeError
 from graphc.ir.inference import require_kind
 from graphc.ir.opdef import Kind, Sample, op
 from graphc.ir.ops.window import (
+    elements,
+    few,
     require_entries,
     require_windows,
     returned_windows,
@@ -183,17 +187,44 @@ def _per_channel(b, kernel):
     return b.reshape(kernel, shape=(*kernel.shape[:-2], kernel.shape[-1]))
 
 
+def _weighted(b, x, attributes, weights):
+    """The sum over the taps of windows times weights (size..., C)."""
+    size, rank = attributes["size"], len(attributes["size"])
+    if b is _NUMPY or not few(size):
+        terms = b.windows(x, **attributes) * weights
+        return b.sum(terms, axes=tuple(range(rank + 1, 2 * rank + 1)))
+    total = None
+    for tap, element in zip(itertools.product(*map(range, size)), elements(b, x, attributes)):
+        start, stop = (*tap, 0), (*(t + 1 for t in tap), weights.shape[-1])
+        weight = b.slice(weights, start=start, stop=stop, step=(1,) * (rank + 1))
+        term = element * b.reshape(weight, shape=(weights.shape[-1],))
+        total = term if total is None else total + term
+    return total
+
+
+def _per_channel_sums(b, x, ct, attributes):
+    """The sum over all windows of each of their elements times ct: (size..., C)."""
+    size, rank = attributes["size"], len(attributes["size"])
+    if b is _NUMPY or not few(size):
+        terms = b.windows(x, **attributes) * b.reshape(ct, shape=(*ct.shape[:-1], *(1,) * rank, ct.shape[-1]))
+        return b.sum(terms, axes=tuple(range(rank + 1)))
+    # row by row first, so that what is read for one tap is in the cache for the others
+    sums = [b.sum(element * ct, axes=(rank,)) for element in elements(b, x, attributes)]
+    sums = [b.sum(s, axes=tuple(range(rank))) for s in sums]
+    channels = ct.shape[-1]
+    stacked = b.concatenate(*(b.reshape(s, shape=(1, channels)) for s in sums), axis=0)
+    return b.reshape(stacked, shape=(*size, channels))
+
+
 # -- the three formulas --------------------------------------------------------------------------------------
 
 
 def _forward(b, x, kernel, size, strides, padding, dilation, groups):
     out = window_counts(x.shape[1:-1], size, strides, padding, dilation)
     attributes = taken_windows(out, size, strides, padding, dilation)
-    rank = len(size)
     if _is_depthwise(groups, kernel.shape):
         wide = _repeated(b, x, kernel.shape[-1] // groups)
-        terms = b.windows(wide, **attributes) * _per_channel(b, kernel)
-        return b.sum(terms, axes=tuple(range(rank + 1, 2 * rank + 1)))
+        return _weighted(b, wide, attributes, _per_channel(b, kernel))
     rows = _unrolled(b, x, attributes, groups)
     shape = (x.shape[0], *out, kernel.shape[-1])
     return _pixels(b, b.matmul(rows, _kernel_matrix(b, kernel, size, groups)), shape, groups)
@@ -201,11 +232,10 @@ def _forward(b, x, kernel, size, strides, padding, dilation, groups):
 
 def _backward_data(b, ct, kernel, sizes, size, strides, padding, dilation, groups):
     attributes = returned_windows(sizes, size, strides, padding, dilation)
-    rank, channels = len(size), kernel.shape[-2] * groups
+    channels = kernel.shape[-2] * groups
     if _is_depthwise(groups, kernel.shape):
         turned = _turned(b, _per_channel(b, kernel), size)
-        terms = b.windows(ct, **attributes) * turned
-        wide = b.sum(terms, axes=tuple(range(rank + 1, 2 * rank + 1)))
+        wide = _weighted(b, ct, attributes, turned)
         return _gathered(b, wide, kernel.shape[-1] // groups)
     rows = _unrolled(b, ct, attributes, groups)
     shape = (ct.shape[0], *sizes, channels)
@@ -213,13 +243,12 @@ def _backward_data(b, ct, kernel, sizes, size, strides, padding, dilation, group
 
 
 def _backward_kernel(b, x, ct, size, strides, padding, dilation, groups):
-    out, rank = tuple(ct.shape[1:-1]), len(size)
+    out = tuple(ct.shape[1:-1])
     attributes = taken_windows(out, size, strides, padding, dilation)
     shape = (*size, x.shape[-1] // groups, ct.shape[-1])
     if _is_depthwise(groups, shape):
-        windows = b.windows(_repeated(b, x, shape[-1] // groups), **attributes)
-        terms = windows * b.reshape(ct, shape=(*ct.shape[:-1], *(1,) * len(size), ct.shape[-1]))
-        return b.reshape(b.sum(terms, axes=tuple(range(rank + 1))), shape=shape)
+        wide = _repeated(b, x, shape[-1] // groups)
+        return b.reshape(_per_channel_sums(b, wide, ct, attributes), shape=shape)
     rows = _unrolled(b, x, attributes, groups)
     matrix = b.matmul(rows, _rows(b, ct, groups), transpose_a=True)
     return _kernel_shaped(b, matrix, shape, groups)

@@ -6,12 +6,16 @@ greatest, and that means leave out.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from graphc.ir.errors import ArgumentError
 from graphc.ir.inference import require_kind
 from graphc.ir.opdef import Kind, Sample, op
 from graphc.ir.ops.window import (
+    elements,
+    few,
     one_axis,
     require_entries,
     require_windows,
@@ -67,6 +71,8 @@ def _first(b, x, y, size, strides, padding):
     """The number of the first element of each window that equals its greatest (or is NaN)."""
     rank, out = len(size), y.shape[1:-1]
     attributes = taken_windows(out, size, strides, padding, (1,) * rank)
+    if few(size):
+        return _first_of_few(b, elements(b, x, attributes, float("-inf")), y)
     windows = b.windows(x, **attributes, value=float("-inf"))
     numbers, count = _numbers(b, size)
     here = b.logical_or(b.equal(windows, _spread_over_taps(b, y, rank)), b.isnan(windows))
@@ -130,6 +136,34 @@ def _pooled_samples(last):
     return tuple(sample(case, ties) for case in _CASES for ties in (False, True))
 
 
+def _first_of_few(b, parts, y):
+    result = b.broadcast(b.constant(len(parts), "i32"), shape=y.shape)
+    for number, part in reversed(list(enumerate(parts))):
+        here = b.logical_or(b.equal(part, y), b.isnan(part))
+        result = b.select(here, b.constant(number, "i32"), result)
+    return result
+
+
+def _folded(b, x, attributes, fold, few_fold, value=0.0):
+    """A fold over the elements of each window."""
+    if few(attributes["size"]):
+        return functools.reduce(few_fold, elements(b, x, attributes, value))
+    return fold(b.windows(x, **attributes, value=value), axes=_taps(len(attributes["size"])))
+
+
+def _chosen(b, first, z, attributes, turned):
+    """The sum of the elements of z's windows whose number is what the windows of `first` have there; these
+    numbers run backwards if `turned`. Without windows of its own, `first` has one number per window.
+    """
+    count = int(np.prod(attributes["size"]))
+    firsts = elements(b, first, attributes, -1) if turned else [first] * count
+    parts = [
+        b.select(b.equal(f, count - 1 - number if turned else number), part, 0.0)
+        for number, (f, part) in enumerate(zip(firsts, elements(b, z, attributes)))
+    ]
+    return functools.reduce(b.add, parts)
+
+
 @op("max_pool", Kind.COARSE)
 class MaxPool:
     """The greatest element of each window; NaN if there is one among them."""
@@ -147,7 +181,7 @@ class MaxPool:
         rank = len(size)
         out = window_counts(x.shape[1:-1], size, strides, padding, (1,) * rank)
         attributes = taken_windows(out, size, strides, padding, (1,) * rank)
-        return b.max(b.windows(x, **attributes, value=float("-inf")), axes=_taps(rank))
+        return _folded(b, x, attributes, b.max, b.maximum, float("-inf"))
 
     def vjp(b, x, out, ct, **attributes):
         return (b.max_pool_gradient(x, out, ct, **attributes),)
@@ -187,6 +221,8 @@ class MaxPoolGradient:
         rank = len(size)
         first = _first(b, x, y, size, strides, padding)
         back = returned_windows(x.shape[1:-1], size, strides, padding, (1,) * rank)
+        if few(size):
+            return _chosen(b, first, ct, back, turned=True)
         numbers, count = _numbers(b, size)
         mine = b.equal(b.windows(first, **back, value=-1), (count - 1) - numbers)
         return b.sum(b.select(mine, b.windows(ct, **back), 0.0), axes=_taps(rank))
@@ -220,9 +256,12 @@ class MaxPoolTake:
 
     def decompose(b, x, y, z, size, strides, padding):
         rank = len(size)
-        first = _spread_over_taps(b, _first(b, x, y, size, strides, padding), rank)
-        numbers, _ = _numbers(b, size)
+        first = _first(b, x, y, size, strides, padding)
         attributes = taken_windows(y.shape[1:-1], size, strides, padding, (1,) * rank)
+        if few(size):
+            return _chosen(b, first, z, attributes, turned=False)
+        numbers, _ = _numbers(b, size)
+        first = _spread_over_taps(b, first, rank)
         mine = b.equal(b.broadcast(numbers, shape=(*y.shape[:-1], *size, 1)), first)
         return b.sum(b.select(mine, b.windows(z, **attributes), 0.0), axes=_taps(rank))
 
@@ -279,7 +318,7 @@ class AveragePool:
         rank = len(size)
         out = window_counts(x.shape[1:-1], size, strides, padding, (1,) * rank)
         attributes = taken_windows(out, size, strides, padding, (1,) * rank)
-        total = b.sum(b.windows(x, **attributes), axes=_taps(rank))
+        total = _folded(b, x, attributes, b.sum, b.add)
         return total / _counts(b, x.shape[1:-1], size, strides, padding, x.dtype)
 
     def vjp(b, x, out, ct, **attributes):
@@ -307,7 +346,7 @@ class AveragePoolGradient:
         rank = len(size)
         each = ct / _counts(b, sizes, size, strides, padding, ct.dtype)
         attributes = returned_windows(sizes, size, strides, padding, (1,) * rank)
-        return b.sum(b.windows(each, **attributes), axes=_taps(rank))
+        return _folded(b, each, attributes, b.sum, b.add)
 
     def vjp(b, ct, out, other, sizes, **attributes):
         return (b.average_pool(other, **attributes),)

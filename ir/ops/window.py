@@ -10,7 +10,7 @@ import itertools
 
 import numpy as np
 
-from graphc.ir.dims import minimum
+from graphc.ir.dims import minimum, product
 from graphc.ir.errors import ArgumentError, ShapeError
 from graphc.ir.opdef import Kind, Sample, op
 from graphc.ir.relations import same
@@ -101,6 +101,26 @@ def returned_windows(sizes, size, strides, padding, dilation):
         "dilation": dilation,
         "spread": strides,
     }
+
+
+UNROLLED = 32
+"""Windows of up to so many elements become one view per element, larger ones a loop over a view of all."""
+
+
+def elements(b, x, attributes, value=0.0):
+    """A view of x for each element of a window, of the shape (N, out..., C)."""
+    size, out = attributes["size"], attributes["out"]
+    found = []
+    for tap in itertools.product(*map(range, size)):
+        low = tuple(p - t * d for p, t, d in zip(attributes["low"], tap, attributes["dilation"]))
+        moved = {**attributes, "size": (1,) * len(size), "low": low, "dilation": (1,) * len(size)}
+        found.append(b.reshape(b.windows(x, **moved, value=value), shape=(x.shape[0], *out, x.shape[-1])))
+    return found
+
+
+def few(size):
+    """Whether a window has so few elements that each gets a view of its own."""
+    return product(size) <= UNROLLED
 
 
 def _view(shape, differentiable=True, **attributes):
