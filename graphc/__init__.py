@@ -51,6 +51,7 @@ _HOMES = {
 _MODULES = frozenset(
     [
         "activations",
+        "applications",
         "backend",
         "callbacks",
         "constraints",

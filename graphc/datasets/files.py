@@ -34,11 +34,12 @@ class DamagedFileError(FileFormatError):
 
 @dataclass(frozen=True)
 class Download:
-    """A file on the network: its address, its SHA-256, and a size that it never reaches."""
+    """A file on the network: its address, its checksum, and a size that it never reaches."""
 
     url: str
-    sha256: str
+    checksum: str
     max_bytes: int
+    algorithm: str = "sha256"
 
 
 def dataset_folder() -> Path:
@@ -82,8 +83,8 @@ def fetch(source: Download, target: Path, timeout: float = 10.0, time_limit: flo
             digest = _copy(source, file, timeout, time.monotonic() + time_limit)
             file.flush()
             os.fsync(file.fileno())
-        if digest != source.sha256:
-            raise DownloadError(f"{source.url} is not the expected file (SHA-256 {digest})")
+        if digest != source.checksum:
+            raise DownloadError(f"{source.url} is not the expected file ({source.algorithm} {digest})")
         temporary.replace(target)
     except (OSError, HTTPException) as error:
         if isinstance(error, DownloadError):
@@ -96,10 +97,10 @@ def fetch(source: Download, target: Path, timeout: float = 10.0, time_limit: flo
 
 
 def _copy(source: Download, file: IO[bytes], timeout: float, deadline: float) -> str:
-    """Stream the download into `file` and return its SHA-256 in hexadecimal."""
+    """Stream the download into `file` and return its checksum in hexadecimal."""
     from urllib.request import urlopen
 
-    digest, done = hashlib.sha256(), 0
+    digest, done = hashlib.new(source.algorithm, usedforsecurity=False), 0
     progress = _Progress(source.url.rsplit("/", 1)[-1])
     with urlopen(source.url, timeout=timeout) as response:
         total = int(response.headers.get("Content-Length") or 0)

@@ -18,7 +18,7 @@ from graphc.datasets.files import (
 
 FULL = Download(
     url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
-    sha256="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+    checksum="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
     max_bytes=16_000_000,
 )
 _told: set[str] = set()

@@ -130,7 +130,7 @@ def test_download_is_checked_and_kept(folder, server, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sha256": "0" * 64}, "is not the expected file"),
+        ({"checksum": "0" * 64}, "is not the expected file"),
         ({"max_bytes": 100}, "is larger than the expected file"),
     ],
 )
@@ -144,7 +144,7 @@ def test_another_file_than_expected_is_refused(folder, server, change, message):
 def test_a_connection_cut_short_is_refused(folder, server):
     with pytest.raises(files.DownloadError):
         files.fetch(
-            replace(server(b"x" * 1000, length=5000), sha256="1" * 64), folder / "mnist.npz", timeout=2
+            replace(server(b"x" * 1000, length=5000), checksum="1" * 64), folder / "mnist.npz", timeout=2
         )
     assert list(folder.iterdir()) == []
 
