@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,9 +63,18 @@ def uniform(
     shape: Shape, low: float, high: float, dtype: npt.DTypeLike | None, seed: int | None
 ) -> np.ndarray:
     """Numbers uniformly distributed in [low, high)."""
-    target = floating(dtype)
-    values = _place(generator(seed).random(tuple(shape), _work_dtype(target)), low, high - low, target)
-    if high > low:
-        # Rounding can reach `high`, which is left out.
-        np.minimum(values, np.nextafter(target.type(high), target.type(low)), out=values)
+    target, draw = floating(dtype), generator(seed)
+    values = np.empty(tuple(shape), target)
+    # Rounding can reach `high`, which is left out.
+    last = np.nextafter(target.type(high), target.type(low))
+    # Large arrays go through memory once, a block that fits the cache at a time.
+    for block in _blocks(values.reshape(-1)):
+        unit = draw.random(block.shape, _work_dtype(target))
+        block[...] = _place(unit, low, high - low, target)
+        if high > low:
+            np.minimum(block, last, out=block)
     return values
+
+
+def _blocks(flat: np.ndarray, size: int = 1 << 15) -> Iterator[np.ndarray]:
+    return (flat[i : i + size] for i in range(0, flat.size, size))

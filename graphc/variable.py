@@ -165,6 +165,7 @@ class Variable(Operators):
 
 
 def _initial(initializer: Any, shape: Any, dtype: Any) -> np.ndarray:
+    """The values that a variable begins with and copies; they may be the caller's own array."""
     from graphc.backend import floatx
 
     if callable(initializer):
@@ -174,7 +175,7 @@ def _initial(initializer: Any, shape: Any, dtype: Any) -> np.ndarray:
             values = np.asarray(initializer(whole, dtype=wanted))
         except TypeError:
             values = np.asarray(initializer(whole))
-        values = values.astype(wanted)
+        values = values.astype(wanted, copy=False)
         if values.shape != whole:
             raise ShapeError(
                 f"the initializer gave the shape {values.shape} for a variable of shape {whole}."
@@ -183,4 +184,4 @@ def _initial(initializer: Any, shape: Any, dtype: Any) -> np.ndarray:
     values = np.asarray(initializer)
     if dtype is None and not isinstance(initializer, (np.ndarray, np.generic)) and values.dtype.kind == "f":
         dtype = floatx()
-    return values.astype(dtype_of(dtype or values.dtype).numpy)
+    return values.astype(dtype_of(dtype or values.dtype).numpy, copy=False)
