@@ -18,6 +18,7 @@ from graphc.ir.dims import product
 from graphc.ir.errors import ArgumentError, DTypeError, ShapeError
 from graphc.ir.inference import require_kind
 from graphc.ir.opdef import Kind, Sample, op
+from graphc.ir.ops.phases import by_phases, can_divide
 from graphc.ir.ops.window import (
     elements,
     few,
@@ -117,12 +118,32 @@ def _rows(b, x, groups):
     return b.transpose(parts, axes=(1, 0, 2))
 
 
+FEW_CHANNELS, FEW_TERMS = 16, 16
+
+
+def _with_border(b, x, attributes):
+    """The value with its zeros around it in memory, and the windows of that, where channels are so few that
+    rows of a window are worth more than to ask at each element whether it lies inside.
+    """
+    low, n = attributes["low"], x.shape[1:-1]
+    known = all(isinstance(d, int) for d in (*low, *n, *attributes["out"], x.shape[-1]))
+    if b is _NUMPY or not known or x.shape[-1] > FEW_CHANNELS or any(s > 1 for s in attributes["spread"]):
+        return x, attributes
+    steps = zip(attributes["out"], attributes["strides"], attributes["size"], attributes["dilation"], low, n)
+    high = [max(0, (o - 1) * s + (k - 1) * d + 1 - p - m) for o, s, k, d, p, m in steps]
+    if not any(low + tuple(high)) or any(p < 0 for p in low):
+        return x, attributes
+    padded = b.pad(x, low=(0, *low, 0), high=(0, *high, 0))
+    return padded, {**attributes, "low": (0,) * len(low)}
+
+
 def _unrolled(b, x, attributes, groups):
     """The windows of x as a matrix; pixels alone where a window is one pixel."""
     out, size = attributes["out"], attributes["size"]
     alone = all(k == 1 for k in (*size, *attributes["strides"], *attributes["spread"]))
     if alone and out == tuple(x.shape[1:-1]) and all(p == 0 for p in attributes["low"]):
         return _rows(b, x, groups)
+    x, attributes = _with_border(b, x, attributes)
     return _stacked(b, b.windows(x, **attributes), len(size), groups)
 
 
@@ -158,6 +179,31 @@ def _pixels(b, matrix, shape, groups):
     if groups > 1:
         matrix = b.transpose(matrix, axes=(1, 0, 2))
     return b.reshape(matrix, shape=shape)
+
+
+def _has_few_terms(x, size, groups):
+    """Whether an element of the result is a sum of so few products that a matrix of windows does not pay."""
+    terms = product(size) * x.shape[-1]
+    return groups == 1 and product(size) > 1 and isinstance(terms, int) and 0 < terms <= FEW_TERMS
+
+
+def _term_by_term(b, x, attributes, kernel, shape):
+    """The convolution as a sum over taps and channels of a pixel's value times a row of the kernel."""
+    total = None
+    x, attributes = _with_border(b, x, attributes)
+    taps = itertools.product(*map(range, attributes["size"]))
+    for tap, element in zip(taps, elements(b, x, attributes)):
+        for channel in range(x.shape[-1]):
+            value = element
+            if x.shape[-1] > 1:
+                start, stop = (*(0,) * (element.rank - 1), channel), (*element.shape[:-1], channel + 1)
+                value = b.slice(element, start=start, stop=stop, step=(1,) * element.rank)
+            place = (*tap, channel)
+            start, stop = (*place, 0), (*(i + 1 for i in place), shape[-1])
+            row = b.slice(kernel, start=start, stop=stop, step=(1,) * kernel.rank)
+            row = b.reshape(row, shape=(shape[-1],))
+            total = value * row if total is None else b.fma(value, row, total)
+    return total
 
 
 # -- one channel per group -----------------------------------------------------------------------------------
@@ -197,8 +243,8 @@ def _weighted(b, x, attributes, weights):
     for tap, element in zip(itertools.product(*map(range, size)), elements(b, x, attributes)):
         start, stop = (*tap, 0), (*(t + 1 for t in tap), weights.shape[-1])
         weight = b.slice(weights, start=start, stop=stop, step=(1,) * (rank + 1))
-        term = element * b.reshape(weight, shape=(weights.shape[-1],))
-        total = term if total is None else total + term
+        weight = b.reshape(weight, shape=(weights.shape[-1],))
+        total = element * weight if total is None else b.fma(element, weight, total)
     return total
 
 
@@ -225,8 +271,10 @@ def _forward(b, x, kernel, size, strides, padding, dilation, groups):
     if _is_depthwise(groups, kernel.shape):
         wide = _repeated(b, x, kernel.shape[-1] // groups)
         return _weighted(b, wide, attributes, _per_channel(b, kernel))
-    rows = _unrolled(b, x, attributes, groups)
     shape = (x.shape[0], *out, kernel.shape[-1])
+    if b is not _NUMPY and _has_few_terms(x, size, groups):
+        return _term_by_term(b, x, attributes, kernel, shape)
+    rows = _unrolled(b, x, attributes, groups)
     return _pixels(b, b.matmul(rows, _kernel_matrix(b, kernel, size, groups)), shape, groups)
 
 
@@ -237,9 +285,15 @@ def _backward_data(b, ct, kernel, sizes, size, strides, padding, dilation, group
         turned = _turned(b, _per_channel(b, kernel), size)
         wide = _weighted(b, ct, attributes, turned)
         return _gathered(b, wide, kernel.shape[-1] // groups)
-    rows = _unrolled(b, ct, attributes, groups)
-    shape = (ct.shape[0], *sizes, channels)
-    return _pixels(b, b.matmul(rows, _kernel_back(b, kernel, size, groups)), shape, groups)
+
+    def product_of(ct, kernel, size, attributes):
+        rows = _unrolled(b, ct, attributes, groups)
+        shape = (ct.shape[0], *attributes["out"], channels)
+        return _pixels(b, b.matmul(rows, _kernel_back(b, kernel, size, groups)), shape, groups)
+
+    if b is not _NUMPY and groups == 1 and can_divide(strides, padding, dilation):
+        return by_phases(b, ct, kernel, sizes, size, strides, padding, product_of)
+    return product_of(ct, kernel, size, attributes)
 
 
 def _backward_kernel(b, x, ct, size, strides, padding, dilation, groups):
