@@ -54,7 +54,7 @@ def _shown(x: Any) -> str:
 
 
 def match_ranks(x: Any, y: Any) -> tuple[Any, Any]:
-    """A last axis of size 1 that only one of the two has: a single axis of the other gets it, else it goes."""
+    """A last axis of size 1 that only one of two has: a single axis of the other gets it, or it goes."""
     if len(x.shape) == len(y.shape) + 1:
         y, x = match_ranks(y, x)
     elif len(y.shape) == len(x.shape) + 1 and y.shape[-1] == 1:

@@ -95,7 +95,7 @@ class Mean(Metric):
         if weights is not None:
             count = ops.sum(weights)
         else:
-            count = ops.cast(ops.shape(values)[0] if len(values.shape) else 1, self.dtype)
+            count = ops.cast(values.shape[0] if len(values.shape) else 1, self.dtype)
         self.total.assign(self.total + ops.sum(values))
         self.count.assign(self.count + count)
 
@@ -132,10 +132,12 @@ class MeanMetricWrapper(Mean):
     def __init__(
         self, fn: Callable[..., Any], name: str | None = None, dtype: str | None = None, **arguments: Any
     ) -> None:
-        super().__init__(name or getattr(fn, "__name__", "mean_metric"), dtype)
+        super().__init__(name or str(getattr(fn, "__name__", "mean_metric")), dtype)
         self.fn, self.arguments = fn, arguments
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         mask = mask_of(y_pred)
         values = self.fn(y_true, y_pred, **self.arguments)
         if mask is not None:
@@ -159,7 +161,9 @@ class RootMeanSquaredError(Mean):
     def __init__(self, name: str = "root_mean_squared_error", dtype: str | None = None) -> None:
         super().__init__(name, dtype)
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         y_pred = ops.convert_to_tensor(y_pred)
         y_true, y_pred = losses.match_ranks(ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype), y_pred)
         super().update_state(ops.square(y_true - y_pred), sample_weight)

@@ -7,12 +7,13 @@ dict by output name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from graphc import losses, metrics, ops
 from graphc.ir.errors import ArgumentError
+from graphc.metrics import Metric
 from graphc.structure import leaves
 
 SWITCHING_LOSSES = ("crossentropy", "ce")
@@ -75,7 +76,8 @@ _ACCURACY_KINDS = (
 def resolve_loss(identifier: Any, target: Any, prediction: Any) -> losses.Loss | None:
     """The loss object for what the user gave."""
     if isinstance(identifier, str) and identifier.lower() in SWITCHING_LOSSES:
-        return _LOSS_KINDS[_kind(target, prediction)]()
+        switched: Callable[[], losses.Loss] = _LOSS_KINDS[_kind(target, prediction)]
+        return switched()
     found = losses.get(identifier)
     if found is None or isinstance(found, losses.Loss):
         return found
@@ -85,7 +87,8 @@ def resolve_loss(identifier: Any, target: Any, prediction: Any) -> losses.Loss |
 def resolve_metric(identifier: Any, target: Any, prediction: Any) -> metrics.Metric:
     """The metric object for what the user gave; a string keeps its spelling as the name in the logs."""
     if isinstance(identifier, str) and identifier.lower() in SWITCHING_METRICS:
-        return _ACCURACY_KINDS[_kind(target, prediction)](name=identifier)
+        switched: Callable[..., metrics.Metric] = _ACCURACY_KINDS[_kind(target, prediction)]
+        return switched(name=identifier)
     found = metrics.get(identifier)
     if found is None:
         raise ArgumentError("a metric must be a name, a function or a Metric, not None")
@@ -103,8 +106,8 @@ class Term:
     loss: losses.Loss | None
     weight: float | None
     tracker: metrics.Mean | None = None
-    metrics: list[metrics.Metric] = field(default_factory=list)
-    weighted: list[metrics.Metric] = field(default_factory=list)
+    metrics: list[Metric] = field(default_factory=list)
+    weighted: list[Metric] = field(default_factory=list)
 
 
 class Objective:
@@ -253,4 +256,4 @@ def _mean(name: str) -> metrics.Mean:
 
 
 def _batch_size(prediction: Any, like: Any) -> Any:
-    return ops.cast(ops.shape(prediction)[0], like.dtype)
+    return ops.cast(prediction.shape[0], like.dtype)

@@ -16,14 +16,18 @@ from graphc.ir.errors import ArgumentError
 class Data(Protocol):
     """A source of batches."""
 
-    steps: int | None
-    """Batches per epoch, where that is known."""
+    @property
+    def steps(self) -> int | None:
+        """Batches per epoch, where that is known."""
 
-    samples: int | None
-    """Samples in all, where that is known."""
+    @property
+    def samples(self) -> int | None:
+        """Samples in all, where that is known."""
 
-    exhausted: bool
-    """Whether the data ended, so that there is no further epoch."""
+    @property
+    def exhausted(self) -> bool:
+        """Whether the data ended, so that there is no further epoch."""
+        ...
 
     def epoch(self) -> Iterator[Batch]:
         """The batches of one epoch; a batch is valid until the one after the next is made."""

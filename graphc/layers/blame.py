@@ -31,7 +31,8 @@ def blame(error: GraphcError, layer: Layer, place: Location) -> None:
     lines += [f"  called  at {_where(place)}{_source(place)}"] if place.file else []
     told = str(error).removesuffix(f"\n  at {place}").splitlines()
     fix = [line for line in told if line.startswith("  fix ")]
-    fix += [f"  fix     {error.fix}"] if getattr(error, "fix", "") else []
+    remedy = getattr(error, "fix", "")
+    fix += [f"  fix     {remedy}"] if remedy else []
     rest = [line for line in told if line not in fix]
     error.args = ("\n".join([*rest, *lines, *fix]),)
 

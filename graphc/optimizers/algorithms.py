@@ -22,6 +22,7 @@ class SGD(Optimizer):
     """
 
     rule, hyperparameters = "sgd", ("momentum", "nesterov")
+    momentum: float
 
     def __init__(
         self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **shared: Any
@@ -38,6 +39,8 @@ class Adam(Optimizer):
     """Adam (Kingma & Ba 2015): rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)."""
 
     rule, hyperparameters = "adam", ("beta_1", "beta_2", "epsilon", "amsgrad")
+    amsgrad: bool
+    together = 2
 
     def __init__(
         self,
@@ -69,6 +72,8 @@ class RMSprop(Optimizer):
     """v = rho * v + (1 - rho) * g^2; w -= rate * g / sqrt(v + epsilon) (Hinton 2012, lecture 6e)."""
 
     rule, hyperparameters = "rmsprop", ("rho", "momentum", "epsilon", "centered")
+    momentum: float
+    centered: bool
 
     def __init__(
         self,
@@ -116,6 +121,7 @@ class Adadelta(Optimizer):
     """Adadelta (Zeiler 2012), with a learning rate as in Keras."""
 
     rule, hyperparameters = "adadelta", ("rho", "epsilon")
+    together = 2
 
     def __init__(
         self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **shared: Any
@@ -130,6 +136,7 @@ class Adamax(Optimizer):
     """Adam with the infinity norm (Kingma & Ba 2015, section 7)."""
 
     rule, hyperparameters = "adamax", ("beta_1", "beta_2", "epsilon")
+    together = 2
 
     def __init__(
         self,
