@@ -73,12 +73,11 @@ class Options:
         Raises:
             ArgumentError: an image that is too small for the architecture, or does not fit what is asked.
         """
-        given = None if self.input_shape is None else tuple(self.input_shape)
+        given = self.input_shape
         if given is None:
             size = default_size if self.include_top else None
             return _arranged(size, size, 3)
-        if len(given) != 3:
-            raise ArgumentError(f"input_shape must have three sizes, such as (224, 224, 3), not {given}")
+        given = tuple(given)
         rows, columns, channels = _sizes(given)
         if self.imagenet and channels != 3:
             raise ArgumentError(f"weights trained on ImageNet need 3 channels, got input_shape={given}")
@@ -140,6 +139,8 @@ class Options:
 
 def _sizes(shape: Shape) -> tuple[int | None, int | None, int | None]:
     """Rows, columns and channels of an image's shape in the process's data format."""
+    if len(shape) != 3:
+        raise ArgumentError(f"input_shape must have three sizes, such as (224, 224, 3), not {shape}")
     first, second, third = shape
     channels_last = backend.image_data_format() == "channels_last"
     return (first, second, third) if channels_last else (second, third, first)
