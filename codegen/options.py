@@ -79,7 +79,10 @@ def check_names(options: dict[str, Any]) -> None:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}."
             raise ArgumentError(f"there is no option '{name}': {hint}")
-    resolve(**options).pipeline  # noqa: B018 - raises for a pass that there is not
+    if resolve(**options).passes is not None:
+        from graphc.passes import PassManager
+
+        PassManager(options["passes"])
 
 
 def _one_of(name: str, value: str | None, choices: tuple[str | None, ...]) -> str:

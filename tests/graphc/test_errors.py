@@ -97,6 +97,7 @@ def test_unknown_names_and_impossible_sizes(make, message):
         ({"backend": "cuda"}, "backend='cuda' is not possible; choose 'llvm', 'numba' or 'reference'."),
         ({"check": "nans"}, "check='nans' is not possible; choose None, 'nan' or 'reference'."),
         ({"threads": 0}, "threads=0 is not possible; choose a number of threads from 1 on."),
+        ({"passes": "simplfy"}, "there is no pass 'simplfy'; did you mean 'simplify'?"),
     ],
 )
 def test_bad_compile_options_change_nothing(options, message):
