@@ -28,6 +28,9 @@ from graphc.codegen.layout import Layout
 from graphc.codegen.text import Function
 from graphc.ir.types import TensorType
 
+STEP, ENTRY = "step", "entry"
+"""The symbols of a compiled step: the code itself, and its Python function."""
+
 _NUMPY = {"graphc_new_array": 94, "graphc_set_base": 282, "graphc_scalar": 60}
 _PYTHON = ("PyTuple_New", "PyTuple_SetItem", "Py_DecRef")
 _CARRAY = 0x1 | 0x100 | 0x400  # C-contiguous, aligned, writeable

@@ -6,26 +6,27 @@ import ctypes
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphc.codegen import entry
-from graphc.codegen.call_entry import call_symbols
+from graphc.codegen.call_entry import ENTRY, STEP, call_symbols
 from graphc.codegen.custom import compile_text, scalars_of, uses_custom
-from graphc.codegen.failures import failure
 from graphc.codegen.frames import Frame, Pool
 from graphc.codegen.kernels.library import product_symbols
 from graphc.codegen.layout import Layout
 from graphc.codegen.loader import Code
-from graphc.codegen.lowered import Lowered
-from graphc.codegen.native_text import ENTRY, STEP
 from graphc.codegen.object_cache import Artifact, ObjectCache
 from graphc.codegen.options import Options
 from graphc.codegen.program import Arrays
 from graphc.codegen.signature import Sizes
 from graphc.codegen.stages import Stages
 from graphc.codegen.target import Target, host
+
+if TYPE_CHECKING:
+    from graphc.codegen.lowered import Lowered
 
 POOLS = 8  # tuples of sizes whose frames are kept
 
@@ -38,7 +39,6 @@ class NativeProgram:
     def __init__(self, pipeline: Stages, options: Options) -> None:
         self.pipeline, self.options = pipeline, options
         self.target: Target = host()
-        self.lowered = Lowered(pipeline, self.target)
         self._stored: ObjectCache | None = None
         artifact = self._artifact()
         self.layout: Layout = artifact.layout
@@ -48,6 +48,13 @@ class NativeProgram:
         self.code = Code([artifact.data], self.target, symbols)
         self.step = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self.code.address(STEP))
         self.entry = entry.python_callable(self.code, ENTRY) if entry.layout_is_known() else None
+
+    @cached_property
+    def lowered(self) -> Lowered:
+        """The way from the final graph to code; with a warm cache neither runs, nor is it imported."""
+        from graphc.codegen.lowered import Lowered
+
+        return Lowered(self.pipeline, self.target)
 
     @property
     def story(self) -> str:
@@ -123,6 +130,8 @@ class NativeRunner:
             scalars = [x.copy() for x in frame.scalars]
         pool.free.append(frame)
         if status:
+            from graphc.codegen.failures import failure
+
             raise failure(
                 self.program.pipeline.traced, self.program.lowered.kernels, status, inputs, self.weights
             )

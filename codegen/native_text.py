@@ -7,14 +7,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from graphc.codegen.call_entry import call_entry_text, call_globals
+from graphc.codegen.call_entry import ENTRY, STEP, call_entry_text, call_globals
 from graphc.codegen.emit_llvm import KernelText, emit_kernel, module_text
 from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.layout import Layout
 from graphc.codegen.target import Target
 from graphc.codegen.text import Function
-
-STEP, ENTRY = "step", "entry"
 
 
 def symbol(step: KernelStep) -> str:

@@ -5,35 +5,9 @@ from __future__ import annotations
 import functools
 
 from graphc.codegen import cache
-from graphc.codegen.kernels.large import large_driver
-from graphc.codegen.kernels.packers import packers
-from graphc.codegen.kernels.product import narrow_driver, narrow_rows, product
-from graphc.codegen.kernels.row import ROWS, add_rows, row_driver
-from graphc.codegen.kernels.strategy import Strategy, strategy
-from graphc.codegen.kernels.stream import finish, stream_driver
-from graphc.codegen.kernels.tiles import KINDS, constants, edge, microkernels, table
+from graphc.codegen.kernels.strategy import strategy
 from graphc.codegen.loader import Code, compile_object
 from graphc.codegen.target import Target
-from graphc.codegen.text import module
-
-
-def library_text(s: Strategy, target: Target) -> str:
-    """The module that defines `product_<dtype>`: microkernels, packers, drivers."""
-    tables = [table(s, kind) for kind in KINDS]
-    functions = [
-        *microkernels(s),
-        edge(s),
-        *packers(s),
-        finish(s.t),
-        add_rows(s.t, 1),
-        add_rows(s.t, ROWS),
-        row_driver(s),
-        stream_driver(s),
-        narrow_driver(s),
-        large_driver(s),
-        product(s),
-    ]
-    return module(*functions, target=target, top="\n".join([*tables, constants(s), narrow_rows(s)]))
 
 
 def product_scratch_bytes(dtype: str, target: Target) -> int:
@@ -47,6 +21,8 @@ def library_object(dtype: str, target: Target, store: cache.Cache | None = None)
     key = cache.key_of(target, "product library", dtype)
     entry = store.get(key)
     if entry is None:
+        from graphc.codegen.kernels.library_text import library_text
+
         data = compile_object(library_text(strategy(dtype, target), target), target)
         entry = cache.Entry({"object": data})
         store.put(key, entry)

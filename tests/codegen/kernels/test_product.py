@@ -6,7 +6,8 @@ import pytest
 from graphc.codegen.buffers import aligned_empty
 from graphc.codegen.cache import Cache, Counters
 from graphc.codegen.element import const, register
-from graphc.codegen.kernels.library import library_object, library_text, product_scratch_bytes
+from graphc.codegen.kernels.library import library_object, product_scratch_bytes
+from graphc.codegen.kernels.library_text import library_text
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS
 from graphc.codegen.kernels.strategy import strategy
 from graphc.codegen.loader import Code, assembly, load
