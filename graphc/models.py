@@ -338,8 +338,19 @@ class Model(Trainer, Layer):
             style,
         )
 
+    def save(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the model to a ".keras" file, whole or not at all: architecture, weights, and how it is
+        compiled with the optimizer's state; `load_model` reads it.
+        """
+        from graphc.saving.archive import save_model
+
+        require_built(self, "it has no weights to save")
+        save_model(self, filepath, overwrite)
+
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Write the weights to a file, whole or not at all; the ending says which kind (".npz")."""
+        """Write the weights to a file, whole or not at all; the ending says which kind: ".weights.h5", as
+        Keras has it, ".safetensors" or ".npz".
+        """
         from graphc.saving.weights import save_weights
 
         require_built(self, "it has no weights to save")
@@ -441,4 +452,8 @@ def __getattr__(name: str) -> Any:
         from graphc.saving import models
 
         return getattr(models, name)
+    if name in ("load_model", "save_model"):
+        from graphc.saving import archive
+
+        return getattr(archive, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,18 +4,32 @@ use it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from graphc.ir.errors import ShapeError
+from graphc.ir.errors import FileFormatError, ShapeError
 from graphc.ir.types import TensorType, dtype_of
 from graphc.naming import path_of, unique_name
 from graphc.revision import EPOCH
 from graphc.tensor import Operators
 
 ALIGNMENT = 64
+_size_limit: ContextVar[int | None] = ContextVar("size_limit", default=None)
+
+
+@contextmanager
+def size_limit(size: int) -> Iterator[None]:
+    """Inside, a new variable of more bytes is a FileFormatError: its shape comes from a file."""
+    token = _size_limit.set(size)
+    try:
+        yield
+    finally:
+        _size_limit.reset(token)
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -171,6 +185,9 @@ def _initial(initializer: Any, shape: Any, dtype: Any) -> np.ndarray:
     if callable(initializer):
         wanted = dtype_of(dtype or floatx()).numpy
         whole = tuple(int(d) for d in (() if shape is None else shape))
+        most = _size_limit.get()
+        if most is not None and math.prod(whole) * wanted.itemsize > most:
+            raise FileFormatError(f"the file describes a weight of shape {whole}, but holds none that large.")
         try:
             values = np.asarray(initializer(whole, dtype=wanted))
         except TypeError:

@@ -37,6 +37,8 @@ class Optimizer(Configured):
     """The op of the IR that computes the update."""
     hyperparameters: ClassVar[tuple[str, ...]] = ()
     """The constructor's arguments that are attributes of `rule`."""
+    together: ClassVar[int] = 1
+    """How many slots of a weight stand side by side in files; each further kind follows for all weights."""
 
     def __init__(
         self,
@@ -103,9 +105,11 @@ class Optimizer(Configured):
     # -- state --------------------------------------------------------------------------------------
     @property
     def variables(self) -> list[Variable]:
-        """Iterations, learning rate, then the slots, each kind for all weights, as Keras stores them."""
-        kinds = zip(*(self.slots[id(v)] for v in self.trained)) if self.trained else ()
-        return [self.iterations, self._rate, *(slot for kind in kinds for slot in kind)]
+        """Iterations, learning rate, then the slots, in the order of Keras's files."""
+        slots = [self.slots[id(v)] for v in self.trained]
+        together = [slot for own in slots for slot in own[: self.together]]
+        kinds = zip(*(own[self.together :] for own in slots))
+        return [self.iterations, self._rate, *together, *(slot for kind in kinds for slot in kind)]
 
     def slot_names(self) -> tuple[str, ...]:
         """The names of the slots that each weight has, in the order of the rule's operands."""

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphc.ir.errors import FileFormatError
-from graphc.saving.hdf5_messages import Attribute, Layout, Message, attribute, dataspace, layout, pipeline
+from graphc.saving.hdf5_attributes import attributes
+from graphc.saving.hdf5_messages import Layout, Message, dataspace, layout, pipeline
 from graphc.saving.hdf5_source import UNDEFINED, Source, damaged
 from graphc.saving.hdf5_types import Stored, datatype
 
@@ -27,11 +28,15 @@ MOST_DEPTH = 64
 
 @dataclass(frozen=True)
 class Dataset:
-    """An array in a file: what it is, and `read()` for its values (a view of the file's bytes if it can)."""
+    """An array in a file: what it is, and `read()` for its values (a view of the file's bytes if it can).
+
+    `owner` is the name of the layer that it belongs to, where the file has it.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     read: Callable[[], np.ndarray]
+    owner: str = ""
 
 
 def read(data: np.ndarray) -> dict[str, Dataset]:
@@ -43,9 +48,9 @@ def read(data: np.ndarray) -> dict[str, Dataset]:
     source = Source(data)
     found: dict[str, Dataset] = {}
     seen: set[int] = set()
-    pending = [("", _root(source), 0)]
+    pending = [("", _root(source), 0, "")]
     while pending:
-        path, address, depth = pending.pop()
+        path, address, depth, owner = pending.pop()
         if address in seen or depth > MOST_DEPTH:
             raise damaged(f"the object '/{path}' is linked in a circle", address)
         seen.add(address)
@@ -53,9 +58,10 @@ def read(data: np.ndarray) -> dict[str, Dataset]:
         kinds = {m.kind for m in messages}
         if kinds & {0x11, 0x02, 0x06}:
             prefix = f"{path}/" if path else ""
-            pending += [(prefix + name, at, depth + 1) for name, at in _links(source, messages)]
+            own = str(attributes(source, messages).get(NAME, ""))
+            pending += [(prefix + name, at, depth + 1, own) for name, at in _links(source, messages)]
         elif 0x08 in kinds:
-            found[path] = _dataset(source, path, messages)
+            found[path] = _dataset(source, path, messages, owner)
         elif path:
             raise damaged(f"'/{path}' is neither a group nor an array", address)
     return found
@@ -223,7 +229,7 @@ def leaves(source: Source, root: int, kind: int, key: int) -> Iterator[int]:
 
 
 # -- datasets -----------------------------------------------------------------------------------------------
-def _dataset(source: Source, path: str, messages: list[Message]) -> Dataset:
+def _dataset(source: Source, path: str, messages: list[Message], owner: str) -> Dataset:
     by_kind = {m.kind: m for m in messages}
     for kind in (0x01, 0x03, 0x08):
         if kind not in by_kind:
@@ -234,14 +240,15 @@ def _dataset(source: Source, path: str, messages: list[Message]) -> Dataset:
     stored = datatype(source, by_kind[0x03].at, by_kind[0x03].size)
     place = layout(source, by_kind[0x08], len(shape))
     filters = pipeline(source, by_kind[0x0B]) if 0x0B in by_kind else ()
-    sums = [a for m in messages if m.kind == 0x0C and (a := attribute(source, m)) is not None]
+    expected = attributes(source, messages).get(CHECKSUM)
 
     def values() -> np.ndarray:
-        raw = _raw(source, path, shape, stored, place, filters)
-        _check_sum(raw, path, sums)
-        return stored.decode(raw).reshape(shape)
+        found = stored.decode(_raw(source, path, shape, stored, place, filters))
+        if expected is not None and expected != checksum(found):
+            raise FileFormatError(f"the array '/{path}' is damaged: its values do not match their checksum.")
+        return found.reshape(shape)
 
-    return Dataset(shape, stored.result, values)
+    return Dataset(shape, stored.result, values, owner)
 
 
 def _raw(
@@ -260,27 +267,23 @@ def _raw(
         raise damaged(f"the array '/{path}' has filters, but no chunks", 0)
     if size == 0:
         return np.empty(0, stored.raw)
-    if place.address == UNDEFINED or place.size < size:
+    if place.address == UNDEFINED or place.size != size:
         raise damaged(f"the array '/{path}' has {place.size} bytes, but needs {size}", place.address)
     return source.view(place.address, size).view(stored.raw)
 
 
-def _check_sum(raw: np.ndarray, path: str, attributes: list[Attribute]) -> None:
-    for found in attributes:
-        if found.name == CHECKSUM and found.value != checksum(raw):
-            raise FileFormatError(f"the array '/{path}' is damaged: its values do not match their checksum.")
-
-
 CHECKSUM = "graphc_sum64"
 """The attribute of an array that holds its `checksum`."""
+NAME = "name"
+"""The attribute of a group of arrays that holds its layer's name."""
 
 
 def checksum(array: np.ndarray) -> int:
-    """The sum of an array's bytes, taken as little-endian words of 64 bits, modulo 2**64.
+    """The sum of an array's little-endian bytes, taken as words of 64 bits, modulo 2**64.
 
     It finds every change within one word, and costs a fraction of reading the file.
     """
-    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
     whole = len(flat) // 8 * 8
     tail = int.from_bytes(flat[whole:].tobytes(), "little")
     return (int(np.add.reduce(flat[:whole].view("<u8"), dtype=np.uint64)) + tail) % 2**64

@@ -26,14 +26,6 @@ class Layout:
     chunks: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Attribute:
-    """A whole number with a name."""
-
-    name: str
-    value: int
-
-
 MOST_RANK = 32
 
 
@@ -89,24 +81,3 @@ def pipeline(source: Source, message: Message) -> tuple[int, ...]:
         at += 4 if version == 1 and values % 2 else 0
         found.append(number)
     return tuple(found)
-
-
-def attribute(source: Source, message: Message) -> Attribute | None:
-    """An attribute, if it is one unsigned number of 8 bytes; others are not needed (section IV.A.2.m)."""
-    version = source.number(message.at, 1)
-    if version not in (1, 2, 3) or message.size < 8:
-        return None
-    name, kind, space = (source.number(message.at + 2 + 2 * i, 2) for i in range(3))
-    step = 8 if version == 1 else 1
-    at = message.at + (9 if version == 3 else 8)
-    ends = []
-    for size in (name, kind, space):
-        at += -(-size // step) * step
-        ends.append(at)
-    if at + 8 > message.at + message.size or name > 256:
-        return None
-    start = ends[0]
-    if source.number(start, 1) & 15 or source.number(start + 4, 4) != 8:
-        return None
-    text = source.bytes(message.at + (9 if version == 3 else 8), name).rstrip(b"\0")
-    return Attribute(text.decode("utf-8", "replace"), source.number(at, 8))

@@ -90,3 +90,8 @@ def encoded(dtype: np.dtype) -> bytes:
         members = b"FALSE\0\0\0TRUE\0\0\0\0\0\1"
         return struct.pack("<BBBBI", 0x18, 2, 0, 0, 1) + encoded(np.dtype("i1")) + members
     return struct.pack("<BBBBIHH", 0x10, 8 if dtype.kind == "i" else 0, 0, 0, width, 0, 8 * width)
+
+
+def text_type(width: int) -> bytes:
+    """The datatype message of strings of up to `width` bytes, in UTF-8, that end with a zero."""
+    return struct.pack("<BBBBI", 0x13, 0x10, 0, 0, width)

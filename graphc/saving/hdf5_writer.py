@@ -13,17 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from graphc.saving.hdf5 import CHECKSUM, SIGNATURE, checksum
+from graphc.saving.hdf5 import CHECKSUM, NAME, SIGNATURE, checksum
 from graphc.saving.hdf5_source import UNDEFINED
-from graphc.saving.hdf5_types import encoded
+from graphc.saving.hdf5_types import encoded, text_type
 
 LEAF, INTERNAL = 4, 16
 """Half the entries of a symbol table node, half the children of a B-tree node; HDF5's defaults."""
 SUPERBLOCK = 96
+MOST_NAME = 1000
 
 
-def pieces(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | np.ndarray]:
+def pieces(
+    arrays: Mapping[str, np.ndarray], owners: Mapping[str, str] | None = None
+) -> Iterator[bytes | np.ndarray]:
     """The contents of a file with these arrays, by path ("layers/dense/vars/0"), piece by piece.
+
+    `owners` has the names of the layers whose arrays lie in a group, by the group's path.
 
     >>> import numpy as np
     >>> from graphc.saving.hdf5 import read
@@ -38,7 +43,7 @@ def pieces(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | np.ndarray]:
         for group in groups:
             node = node.setdefault(group, {})
         node[name] = np.ascontiguousarray(array).reshape(np.shape(array))
-    writer = _Writer()
+    writer = _Writer(owners or {})
     root = writer.group(tree)
     yield _superblock(root, writer.end)
     yield from writer.written
@@ -47,7 +52,8 @@ def pieces(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | np.ndarray]:
 class _Writer:
     """Gives each piece its address, one after the other; members come before their groups."""
 
-    def __init__(self) -> None:
+    def __init__(self, owners: Mapping[str, str]) -> None:
+        self.owners = owners
         self.end = SUPERBLOCK
         self.written: list[bytes | np.ndarray] = []
 
@@ -62,10 +68,11 @@ class _Writer:
         self.end += size + gap
         return at
 
-    def group(self, members: Mapping[str, Any]) -> int:
+    def group(self, members: Mapping[str, Any], path: str = "") -> int:
         """A group with its members; gives the address of its object header."""
+        prefix = f"{path}/" if path else ""
         addresses = {
-            name: self.group(item) if isinstance(item, dict) else self.array(item)
+            name: self.group(item, prefix + name) if isinstance(item, dict) else self.array(item)
             for name, item in members.items()
         }
         names = sorted(addresses, key=str.encode)
@@ -76,7 +83,11 @@ class _Writer:
             text += word + bytes(-len(word) % 8)
         data = self.place(bytes(text))
         heap = self.place(b"HEAP" + struct.pack("<4xQQQ", len(text), 1, data))
-        return self._object([(0x11, struct.pack("<QQ", self._tree(names, offsets, addresses), heap))])
+        messages = [(0x11, struct.pack("<QQ", self._tree(names, offsets, addresses), heap))]
+        if path in self.owners:
+            owner = self.owners[path].encode()[:MOST_NAME] + b"\0"
+            messages.append((0x0C, _attribute(NAME, text_type(len(owner)), owner)))
+        return self._object(messages)
 
     def _tree(self, names: list[str], offsets: dict[str, int], addresses: dict[str, int]) -> int:
         """A group's B-tree: symbol table nodes, then nodes of nodes up to the root."""
@@ -116,7 +127,7 @@ class _Writer:
                 (0x03, encoded(array.dtype)),
                 (0x05, struct.pack("<BBBBI", 2, 2, 2, 1, 0)),
                 (0x08, struct.pack("<BBQQ", 3, 1, at, array.nbytes)),
-                (0x0C, _attribute(CHECKSUM, checksum(stored))),
+                (0x0C, _attribute(CHECKSUM, encoded(np.dtype("u8")), struct.pack("<Q", checksum(stored)))),
             ]
         )
 
@@ -129,12 +140,11 @@ class _Writer:
         return self.place(struct.pack("<BxHII4x", 1, len(messages), 1, len(body)) + body)
 
 
-def _attribute(name: str, value: int) -> bytes:
-    """An attribute message of version 1: one unsigned number of 8 bytes."""
-    text = name.encode() + b"\0"
-    kind, space = encoded(np.dtype("u8")), struct.pack("<BBB5x", 1, 0, 0)
+def _attribute(name: str, kind: bytes, value: bytes) -> bytes:
+    """An attribute message of version 1: one value."""
+    text, space = name.encode() + b"\0", struct.pack("<BBB5x", 1, 0, 0)
     parts = b"".join(part + bytes(-len(part) % 8) for part in (text, kind, space))
-    return struct.pack("<BxHHH", 1, len(text), len(kind), len(space)) + parts + struct.pack("<Q", value)
+    return struct.pack("<BxHHH", 1, len(text), len(kind), len(space)) + parts + value
 
 
 def _split(items: list[Any], size: int) -> list[list[Any]]:

@@ -16,10 +16,13 @@ from graphc.models import Functional, Model
 from graphc.saving import registry
 from graphc.tensor import Tensor
 
+DAMAGE = (TypeError, KeyError, ValueError, IndexError, RecursionError, OverflowError, MemoryError)
+"""What reading a configuration may raise that is not as it should be."""
+
 
 def to_json(model: Model, **options: Any) -> str:
     """The model's classes, names, configurations and connections; not its weights."""
-    return json.dumps(_plain(registry.serialize(model)), **options)
+    return json.dumps(json_values(registry.serialize(model)), **options)
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -42,13 +45,22 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
 
 def model_from_config(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The model that a parsed JSON describes."""
-    made = registry.deserialize(config, custom_objects)
-    if not isinstance(made, Model):
-        raise FileFormatError(f"the file describes {made}, which is no model.")
-    shape = (config.get("build_config") or {}).get("input_shape")
-    if not made.built and shape:
-        made.build(structure.transform(lambda d: d, _tuples(shape)))
+    """The model that a parsed JSON describes.
+
+    Raises:
+        FileFormatError: the configuration is damaged, or names an unknown class.
+    """
+    try:
+        made = registry.deserialize(config, custom_objects)
+        if not isinstance(made, Model):
+            raise FileFormatError(f"the file describes {made}, which is no model.")
+        shape = (config.get("build_config") or {}).get("input_shape")
+        if not made.built and shape:
+            made.build(_any_batch(shape))
+    except GraphcError:
+        raise
+    except (*DAMAGE, AttributeError, AssertionError) as e:
+        raise FileFormatError(f"the stored configuration can't be read: {type(e).__name__}: {e}.") from e
     return made
 
 
@@ -268,18 +280,27 @@ def _list(config: dict[str, Any], key: str) -> Any:
     return config[key]
 
 
+def _any_batch(shape: Any) -> Any:
+    """A stored shape, or several, for any number of samples."""
+    if isinstance(shape, dict):
+        return {k: _any_batch(v) for k, v in shape.items()}
+    if any(isinstance(d, (list, tuple, dict)) for d in shape):
+        return [_any_batch(s) for s in shape]
+    return (None, *shape[1:])
+
+
 def _tuples(shape: Any) -> Any:
     return tuple(_tuples(d) for d in shape) if isinstance(shape, (list, tuple)) else shape
 
 
-def _plain(value: Any) -> Any:
-    """Values that JSON can hold."""
+def json_values(value: Any) -> Any:
+    """The same with plain Python values, as JSON can hold them."""
     import numpy as np
 
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: json_values(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [json_values(v) for v in value]
     if isinstance(value, np.generic):
         return value.item()
     return value.tolist() if isinstance(value, np.ndarray) else value

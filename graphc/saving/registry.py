@@ -68,8 +68,16 @@ def find(name: str, registered_name: str | None = None) -> Any:
         return getattr(layers, name)
     raise FileFormatError(
         f"the file names a class '{name}', which graphc does not know.\n"
-        "  fix     if it is yours, give custom_objects={'" + name + "': " + name + "}, or register it."
+        f"  fix     if it is yours, give custom_objects={{'{name}': {name}}}, or register it above its "
+        "definition:\n"
+        f"          @graphc.saving.register_keras_serializable({_registration(registered_name, name)})"
     )
+
+
+def _registration(registered: str | None, name: str) -> str:
+    """The arguments with which a class is registered under the name that a file has."""
+    package, _, own = str(registered or name).rpartition(">")
+    return ", ".join(filter(None, [f'package="{package}"' if package else "", f'name="{own}"']))
 
 
 def registered_name(cls: type) -> str | None:
@@ -133,7 +141,7 @@ def deserialize(config: Any, objects: Mapping[str, Any] | None = None) -> Any:
             made = cls.from_config(dict(arguments))
         except GraphcError:
             raise
-        except (TypeError, KeyError, ValueError) as e:
+        except (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError) as e:
             raise FileFormatError(f"the stored configuration of {name} does not fit it: {e}.") from e
     return made
 

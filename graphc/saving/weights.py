@@ -1,79 +1,85 @@
-"""Weights in files. Writing replaces a file as a whole or leaves it; reading checks every name and shape
-before anything changes.
+"""Weights in files. Writing replaces a file as a whole or leaves it; reading checks every name, shape and
+value before anything changes.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
-import zipfile
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from graphc.ir.errors import ArgumentError, FileFormatError
+from graphc.saving import hdf5, hdf5_writer, npz, safetensors
+from graphc.saving.durable import write_whole
+from graphc.saving.hdf5 import Dataset
+from graphc.saving.layout import (
+    OPTIMIZER,
+    Place,
+    is_own_name,
+    is_passed_over,
+    optimizer_places,
+    weight_places,
+)
+from graphc.variable import Variable
 
 if TYPE_CHECKING:
     from graphc.models import Model
 
-
-def weight_names(model: Model) -> list[str]:
-    """A name for each of `model.weights`: its path, numbered where a path occurs twice."""
-    counts: dict[str, int] = {}
-    names = []
-    for v in model.weights:
-        count = counts.get(v.path, 0)
-        counts[v.path] = count + 1
-        names.append(v.path if not count else f"{v.path}_{count}")
-    return names
+MOST_LISTED = 20
 
 
-def write_whole(path: Path, write: Callable[[Any], None]) -> None:
-    """Write a file so that it is either wholly new or as it was: a temporary file beside it, synced, then
-    renamed.
-    """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+@dataclass(frozen=True)
+class Format:
+    """A kind of file: how it is read and written, and by which of its names a place goes there."""
+
+    read: Callable[[np.ndarray], dict[str, Dataset]]
+    write: Callable[[BinaryIO, Sequence[Place]], None]
+    name: Callable[[Place], str]
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def write_hdf5(file: BinaryIO, places: Sequence[Place]) -> None:
+    """Write what lies at these places, with the names of the layers."""
+    arrays = {p.path: p.variable.array for p in places}
+    owners = {p.path.rpartition("/")[0]: p.owner for p in places}
+    file.writelines(hdf5_writer.pieces(arrays, owners))  # type: ignore[arg-type]
+
+
+def _write_npz(file: BinaryIO, places: Sequence[Place]) -> None:
+    npz.write(file, {p.label: p.variable.array for p in places})
+
+
+def _write_safetensors(file: BinaryIO, places: Sequence[Place]) -> None:
+    file.writelines(safetensors.pieces({p.label: p.variable.array for p in places}))  # type: ignore[arg-type]
+
+
+HDF5 = Format(hdf5.read, write_hdf5, lambda place: place.path)
+FORMATS = {
+    ".weights.h5": HDF5,
+    ".npz": Format(npz.read, _write_npz, lambda place: place.label),
+    ".safetensors": Format(safetensors.read, _write_safetensors, lambda place: place.label),
+}
 
 
 def save_weights(model: Model, filepath: Any, overwrite: bool = True) -> None:
-    """Write the model's weights to an .npz file, under their paths.
+    """Write the model's weights, and its optimizer's state, to a file of the kind that the ending names.
 
     Raises:
         ArgumentError: the file's ending is not one that is known, or the file exists and `overwrite` is
         False.
     """
-    path = _checked(filepath)
-    if path.exists() and not overwrite:
-        raise ArgumentError(f"{path} exists already.\n  fix     give another name, or overwrite=True.")
-    arrays: dict[str, Any] = dict(zip(weight_names(model), (v.array for v in model.weights)))
-    write_whole(path, lambda file: np.savez(file, **arrays))
+    path, format_ = _checked(filepath)
+    refuse_existing(path, overwrite)
+    places = weight_places(model) + optimizer_places(model)
+    write_whole(path, lambda file: format_.write(file, places))
 
 
 def load_weights(model: Model, filepath: Any, skip_mismatch: bool = False) -> None:
-    """Read the model's weights from an .npz file.
+    """Read the model's weights from a file, and its optimizer's state if both have it.
 
     With `skip_mismatch`, weights whose name or shape does not fit keep their values.
 
@@ -82,42 +88,120 @@ def load_weights(model: Model, filepath: Any, skip_mismatch: bool = False) -> No
         FileFormatError: it is damaged.
         ArgumentError: names or shapes differ; the message lists them, and nothing has changed.
     """
-    path = _checked(filepath)
-    stored = _read(path)
-    names = weight_names(model)
-    wrong: dict[str, str] = {}
-    for name, variable in zip(names, model.weights):
-        if name not in stored:
-            wrong[name] = f"'{name}' {variable.shape} is not in the file"
-        elif stored[name].shape != variable.shape:
-            wrong[name] = f"'{name}' is {variable.shape} in the model, {stored[name].shape} in the file"
-    unknown = [f"'{n}' {a.shape} is in the file only" for n, a in stored.items() if n not in names]
-    if (wrong or unknown) and not skip_mismatch:
-        listed = "\n".join(f"  {line}" for line in [*wrong.values(), *unknown][:20])
+    path, format_ = _checked(filepath)
+    try:
+        found = format_.read(read_bytes(path))
+        plan = fitting(model, found, format_, path.name, skip_mismatch)
+        plan += fitting_optimizer(model, found, format_)
+        take(plan)
+    except FileFormatError as e:
+        raise FileFormatError(f"{path}: {e}") from e
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """ArgumentError if the file is there and must not be replaced."""
+    if path.exists() and not overwrite:
+        raise ArgumentError(f"{path} exists already.\n  fix     give another name, or overwrite=True.")
+
+
+def read_bytes(path: Path) -> np.ndarray:
+    """A file's contents."""
+    with open(path, "rb", buffering=0) as file:
+        data = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
+        rest = memoryview(data)  # type: ignore[arg-type]
+        while len(rest) and (count := file.readinto(rest)):
+            rest = rest[count:]
+    return data[: len(data) - len(rest)]
+
+
+Plan = list[tuple[Variable, Dataset]]
+"""Which variable takes which array of a file."""
+
+
+def fitting(
+    model: Model, found: Mapping[str, Dataset], format_: Format, file: str, skip_mismatch: bool = False
+) -> Plan:
+    """The arrays for the model's weights; ArgumentError lists names and shapes that differ."""
+    places = {format_.name(place): place for place in weight_places(model)}
+    wrong, plan = [], []
+    for name, place in places.items():
+        if (reason := _misfit(name, place, found.get(name))) is not None:
+            wrong.append(reason)
+        else:
+            plan.append((place.variable, found[name]))
+    unknown = sorted(n for n in found if n not in places and not is_passed_over(n))
+    wrong += [f"'{n}' {found[n].shape} is in the file only" for n in unknown]
+    if wrong and not skip_mismatch:
+        more = [f"and {len(wrong) - MOST_LISTED} more"] if len(wrong) > MOST_LISTED else []
+        listed = "\n".join(f"  {line}" for line in wrong[:MOST_LISTED] + more)
         raise ArgumentError(
-            f"{path.name} does not fit the model '{model.name}':\n{listed}\n"
+            f"{file} does not fit the model '{model.name}':\n{listed}\n"
             "  fix     make the model as it was when the file was written, "
             "or leave these weights as they are: skip_mismatch=True."
         )
-    for name, variable in zip(names, model.weights):
-        if name not in wrong:
-            variable.assign(stored[name])
+    return plan
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    if path.is_file() and not zipfile.is_zipfile(path):
-        raise FileFormatError(f"{path} is damaged, or no .npz file: it is not an archive of arrays.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as e:
-        raise FileFormatError(f"{path} is damaged, or no .npz file: {e}.") from e
+def _misfit(name: str, place: Place, stored: Dataset | None) -> str | None:
+    own = place.variable
+    what = f"'{name}'" if name == place.label else f"'{name}' (weight '{own.name}' of layer '{place.owner}')"
+    if stored is None:
+        return f"{what} {own.shape} is not in the file"
+    if stored.shape != own.shape:
+        return f"{what} is {own.shape} in the model, {stored.shape} in the file"
+    if stored.owner != place.owner and stored.owner and _both_named(stored.owner, place):
+        return f"{what} is of a layer '{stored.owner}' in the file"
+    if _family(stored.dtype) != _family(own.dtype):
+        return f"{what} is {own.dtype} in the model, {stored.dtype} in the file"
+    return None
 
 
-def _checked(filepath: Any) -> Path:
+def _both_named(stored: str, place: Place) -> bool:
+    """Whether neither name was counted: those that were say nothing about which layer it is."""
+    return is_own_name(stored, place.kind) and is_own_name(place.owner, place.kind)
+
+
+def _family(dtype: np.dtype) -> str:
+    return "i" if dtype.kind == "u" else dtype.kind
+
+
+def fitting_optimizer(
+    model: Model, found: Mapping[str, Dataset], format_: Format, must: bool = False
+) -> Plan:
+    """The arrays for the optimizer's state; none where the model is not compiled or the file has none.
+
+    State of an optimizer of another kind is passed over with a warning; with `must`, it is an error.
+    """
+    stored = [n for n in found if n.split("/")[0] == OPTIMIZER]
+    if model.optimizer is None or not stored:
+        return []
+    if len(stored) > 2:
+        model.optimizer.build(model.trainable_weights)
+    places = {format_.name(p): p for p in optimizer_places(model)[: max(2, len(stored))]}
+    wrong = [text for n, p in places.items() if (text := _misfit(n, p, found.get(n))) is not None]
+    if not wrong and len(stored) == len(places):
+        return [(p.variable, found[n]) for n, p in places.items()]
+    reason = wrong[0] if wrong else f"the file has {len(stored)} of its variables"
+    told = f"the file's optimizer state does not fit '{model.optimizer.name}': {reason}"
+    if must:
+        raise FileFormatError(f"{told}.")
+    warnings.warn(f"{told}; the optimizer starts anew", stacklevel=3)
+    return []
+
+
+def take(plan: Plan) -> None:
+    """Read all arrays, and only then assign them."""
+    values = [(variable, stored.read()) for variable, stored in plan]
+    for variable, array in values:
+        variable.assign(array)
+
+
+def _checked(filepath: Any) -> tuple[Path, Format]:
     path = Path(filepath)
-    if path.suffix != ".npz":
-        raise ArgumentError(f"weights are stored in files that end in .npz, not {path.name!r}.")
-    return path
+    for ending, format_ in FORMATS.items():
+        if path.name.endswith(ending):
+            return path, format_
+    raise ArgumentError(
+        f"weights are stored in files that end in {', '.join(FORMATS)}, not {path.name!r}.\n"
+        "  fix     give such a name; whole models are stored by save(), in .keras files."
+    )

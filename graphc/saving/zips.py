@@ -1,0 +1,107 @@
+"""Zip archives, read in memory: nothing is extracted, no member may be much larger than what is stored."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from graphc.ir.errors import FileFormatError
+
+ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, OSError, KeyError),
+    *(NotImplementedError, RuntimeError, ValueError, OverflowError, IndexError, MemoryError),
+)
+"""What Python's zipfile raises on damaged archives."""
+MOST_EXPANSION, UNCHECKED = 100, 2**24
+MOST_MEMBERS = 100_000
+
+
+class _View(io.RawIOBase):
+    """A file over bytes in memory, without a copy of them."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self._data, self._at = memoryview(data), 0  # type: ignore[arg-type]
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        at = offset + (0, self._at, len(self._data))[whence]
+        if at < 0:
+            raise OSError("a place before the beginning of the file")
+        self._at = at
+        return at
+
+    def readinto(self, buffer: object) -> int:
+        target = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        part = self._data[self._at : self._at + len(target)]
+        target[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+
+def open_zip(data: np.ndarray, kind: str) -> zipfile.ZipFile:
+    """The archive that lies in memory as bytes.
+
+    Args:
+        data: the file's bytes.
+        kind: what the file should be, for messages: "a .keras file".
+
+    Raises:
+        FileFormatError: it is no archive, it is damaged, a name leads out of it or occurs twice, or a member
+            would be far larger than what is stored.
+    """
+    try:
+        archive = zipfile.ZipFile(_View(data))
+    except ZIP_ERRORS as e:
+        raise FileFormatError(f"this is not {kind}, or it is damaged: {e}.") from e
+    infos = archive.infolist()
+    if len(infos) > MOST_MEMBERS:
+        raise FileFormatError(f"this is not {kind}: it has {len(infos):,} members.")
+    seen = set()
+    for info in infos:
+        path = PurePosixPath(info.filename)
+        if path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in path.parts[0]:
+            raise FileFormatError(f"this is not {kind}: the name {info.filename!r} leads out of the archive.")
+        if info.filename in seen:
+            raise FileFormatError(f"this is not {kind}, or it is damaged: {info.filename!r} occurs twice.")
+        seen.add(info.filename)
+        stored = min(info.compress_size, len(data))
+        if info.file_size > max(UNCHECKED, MOST_EXPANSION * stored):
+            raise FileFormatError(
+                f"{info.filename!r} would be {info.file_size:,} bytes long, but only {stored:,} are stored: "
+                "it is not unpacked."
+            )
+    return archive
+
+
+def member(archive: zipfile.ZipFile, name: str, most: int | None = None) -> bytes:
+    """The contents of a member, checked by its CRC.
+
+    Raises:
+        FileFormatError: there is no such member, it is damaged, or longer than `most` bytes.
+    """
+    try:
+        info = archive.getinfo(name)
+    except KeyError:
+        raise FileFormatError(f"the archive has no {name!r}.") from None
+    if most is not None and info.file_size > most:
+        raise FileFormatError(f"{name!r} is {info.file_size:,} bytes long; at most {most:,} are read.")
+    try:
+        contents = archive.read(name)
+    except ZIP_ERRORS as e:
+        raise FileFormatError(f"{name!r} is damaged: {e}.") from e
+    if len(contents) != info.file_size:
+        raise FileFormatError(f"{name!r} is damaged: it is shorter than it should be.")
+    return contents
