@@ -64,7 +64,6 @@ class UpSampling1D(Layer):
         super().__init__(**kwargs)
         (self.size,) = spatial(size, 1, "size")
         self.input_spec = InputSpec(ndim=3)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         return repeated(inputs, (self.size,))
@@ -102,7 +101,6 @@ class UpSampling2D(Layer):
                 f"not {interpolation!r}"
             )
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         x = last(inputs, self.data_format)
@@ -143,7 +141,6 @@ class Border(Layer):
         self.data_format = chosen_format(data_format)
         self.pairs = border(amount, self.rank, f"{type(self).__name__}: {self.argument}")
         self.input_spec = InputSpec(ndim=self.rank + 2)
-        self.built = True
 
     @property
     def first(self) -> int:

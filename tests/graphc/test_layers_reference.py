@@ -21,7 +21,6 @@ PARTS = [json.loads((FOLDER / f"{name}.json").read_text()) for name in FILES]
 ARRAYS = {key: array for name in FILES for key, array in np.load(FOLDER / f"{name}.npz").items()}
 LAYERS = {c["name"]: c for part in PARTS for c in part["layers"]}
 MODELS = {c["name"]: c for part in PARTS for c in part["models"]}
-WEIGHTLESS = ("Add",)
 CONFIGS = {name: config for part in PARTS for name, config in part["configs"].items()}
 
 
@@ -149,20 +148,21 @@ def test_json_is_keras_json(name):
     wanted, got = json.loads(case["json"]), json.loads(run_source(case["source"]).to_json())
     for key in ("class_name", "module", "registered_name"):
         assert got[key] == wanted[key]
-    assert without_defaults(got["config"]) == without_defaults(wanted["config"])
+    assert without_absent(got["config"]) == without_absent(wanted["config"])
 
 
-def without_defaults(config: Any) -> Any:
-    """Without what says nothing: arguments of calls that are None, shapes that layers without weights saw."""
+def without_absent(config: Any) -> Any:
+    """Without arguments of calls that are None."""
     if isinstance(config, list):
-        return [without_defaults(c) for c in config]
+        return [without_absent(c) for c in config]
     if not isinstance(config, dict):
         return config
-    skipped = {"build_config"} if config.get("class_name") in WEIGHTLESS else set()
-    found = {k: without_defaults(v) for k, v in config.items() if k not in skipped}
-    if "kwargs" in found:
-        found["kwargs"] = {k: v for k, v in found["kwargs"].items() if v is not None}
-    return found
+    found = {k: without_absent(v) for k, v in config.items()}
+    return (
+        found | {"kwargs": {k: v for k, v in found["kwargs"].items() if v is not None}}
+        if "kwargs" in found
+        else found
+    )
 
 
 @pytest.mark.parametrize("name", CONFIGS)
