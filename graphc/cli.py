@@ -12,9 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-from graphc.ir.errors import ArgumentError, GraphcError
+from typing import Any, NoReturn
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -35,11 +33,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: Command = args.command
     try:
         return command(args)
-    except (GraphcError, OSError) as e:
-        print(f"graphc: {_message(e)}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as e:
+        if not (isinstance(e, OSError) or _is_ours(e)):
+            raise
+        print(f"graphc: {_message(e)}", file=sys.stderr)
+        return 1
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether graphc raised it on purpose. NumPy is loaded no sooner: a script may set how it is to start."""
+    from graphc.ir.errors import GraphcError
+
+    return isinstance(error, GraphcError)
+
+
+def _refuse(message: str) -> NoReturn:
+    from graphc.ir.errors import ArgumentError
+
+    raise ArgumentError(message) from None
 
 
 def _message(error: Exception) -> str:
@@ -74,14 +87,14 @@ def _run(args: argparse.Namespace) -> int:
     os.environ.update({name: value for name, value in settings.items() if value})
     path = Path(args.script)
     if not path.is_file():
-        raise ArgumentError(f"there is no script {args.script}")
+        _refuse(f"there is no script {args.script}")
     sys.argv = [args.script, *args.args]
     sys.path.insert(0, str(path.resolve().parent))
     try:
         runpy.run_path(str(path), run_name="__main__")
-    except GraphcError:
-        raise
     except Exception as e:
+        if _is_ours(e):
+            raise
         own = {__file__, runpy.__file__, "<frozen runpy>"}
         frames = [f for f in traceback.extract_tb(e.__traceback__) if f.filename not in own]
         print(
@@ -123,7 +136,7 @@ def _text_of(file: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise ArgumentError(f"{file} is no text") from None
+        _refuse(f"{file} is no text")
 
 
 # -- show -----------------------------------------------------------------------------------------
@@ -169,14 +182,14 @@ def load(name: str) -> Any:
 
         return model_from_json(_text_of(name))
     if name.endswith(".keras"):
-        raise ArgumentError(f"{name}: .keras files can't be read yet; give a .json file or module:attribute")
+        _refuse(f"{name}: .keras files can't be read yet; give a .json file or module:attribute")
     if ":" not in name:
         hint = "names of applications are not known yet; give a .json file or module:attribute"
-        raise ArgumentError(f"there is no model {name!r}: {hint}")
+        _refuse(f"there is no model {name!r}: {hint}")
     found = _attribute(*name.split(":", 1))
     model = found() if callable(found) and not isinstance(found, Model) else found
     if not isinstance(model, Model):
-        raise ArgumentError(f"{name} is no model, but {type(model).__name__}")
+        _refuse(f"{name} is no model, but {type(model).__name__}")
     return model
 
 
@@ -188,10 +201,10 @@ def _attribute(module: str, path: str) -> Any:
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as e:
-        raise ArgumentError(f"can't import {module}: {e}") from e
+        _refuse(f"can't import {module}: {e}")
     for part in path.split("."):
         if not hasattr(found, part):
-            raise ArgumentError(f"{module} has no attribute {path}")
+            _refuse(f"{module} has no attribute {path}")
         found = getattr(found, part)
     return found
 
