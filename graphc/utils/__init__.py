@@ -2,6 +2,7 @@
 
 from graphc.data.encoding import normalize, to_categorical
 from graphc.data.sequence import PyDataset, Sequence
+from graphc.plotting.picture import plot_model
 from graphc.seeds import set_random_seed
 
-__all__ = ["PyDataset", "Sequence", "normalize", "set_random_seed", "to_categorical"]
+__all__ = ["PyDataset", "Sequence", "normalize", "plot_model", "set_random_seed", "to_categorical"]
