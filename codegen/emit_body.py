@@ -200,7 +200,10 @@ class Body:
         if i.op == "cast":
             return primitives.cast(self.f, types[0], Element(i.dtype.name, lanes), args[0])
         if i.op == "select":
-            return primitives.select(self.f, types[1], *args)
+            # LLVM would make a masked store of what chooses between memory and a constant: slow where a mask
+            # is no register of its own. It does not see the load behind a freeze.
+            x, y = (self.f(f"freeze {t.vec} {a}") if a[0] == "%" else a for t, a in zip(types[1:], args[1:]))
+            return primitives.select(self.f, types[1], args[0], x, y)
         if i.op in ("shift_left", "shift_right"):
             amount = self.values[i.args[1]].literal
             if amount is not None and 0 <= amount < types[0].bits:
