@@ -10,7 +10,7 @@ nothing; `scratch` is 64-byte aligned, of `product_scratch_bytes`. k = 0 gives m
 element of c is the same sum in the same order, whatever m and n are.
 
 Hooks are functions (context, block, stride, row, col, rows, n); a null context switches one off.
-on_tile     a finished tile of c, just written and in L1
+on_tile     a finished tile of c, just written and in L1; all of c at once if it is small
 on_panel    a panel of b (rows of b are k), once, before its first use, for increasing k; for k = 0 once
 with no rows
 """
@@ -37,6 +37,7 @@ _OPERANDS = (
     "ptr noalias %a, i64 %a_row, i64 %a_col, ptr noalias %b, i64 %b_row, i64 %b_col, ptr %c, i64 %c_row, "
     "i64 %m, i64 %n, i64 %k, ptr %init, i64 %init_row, {T} %alpha, {T} %floor, ptr noalias %scratch"
 )
+SMALL = 16384  # bytes of c that stay in L1 until all is done
 _HOOKS = ", ptr %on_tile, ptr %tile_context, ptr %on_panel, ptr %panel_context"
 HOOK_ARGUMENTS = "ptr %context, ptr %block, i64 %stride, i64 %row, i64 %col, i64 %rows, i64 %n"
 
@@ -157,10 +158,15 @@ def product(s: Strategy) -> str:
     f = Function(f"product_{t.dtype}", arguments(t))
     few = f(f"icmp sle i64 %m, {s.few_rows}")
     thin = f(f"icmp sle i64 %n, {s.width}")
-    names = ", ".join(f"{part.replace(' noalias', '')}" for part in arguments(t).split(", "))
+    small = f(f"icmp sle i64 {f.mul('%m', '%n')}, {SMALL // t.size}")
+    at_once = f.both(small, f("icmp ne ptr %tile_context, null"))
+    context = f.select("ptr", small, "null", "%tile_context")
+    names = arguments(t).replace(" noalias", "").replace("%tile_context", context)
     driver = f.select("ptr", f.either(few, thin), f"@product_narrow_{t.dtype}", f"@product_large_{t.dtype}")
     along = f.both(few, f.equal("%b_col", 1))
     driver = f.select("ptr", along, f"@product_stream_{t.dtype}", driver)
     driver = f.select("ptr", f.both(along, f.equal("%m", 1)), f"@product_row_{t.dtype}", driver)
     f.do(f"call void {driver}({names})")
+    with f.when(at_once):
+        f.do("call void %on_tile(ptr %tile_context, ptr %c, i64 %c_row, i64 0, i64 0, i64 %m, i64 %n)")
     return f.text()
