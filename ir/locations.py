@@ -1,7 +1,7 @@
 """Where a node comes from: the user's file and line, the path of the layer, and what it was derived from.
 
-    >>> print(Location("train.py", 8, "hidden", "vjp of %relu"))
-    train.py:8 'hidden' (vjp of %relu)
+>>> print(Location("train.py", 8, "hidden", "vjp of %relu"))
+train.py:8 'hidden' (vjp of %relu)
 """
 
 from __future__ import annotations

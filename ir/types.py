@@ -1,7 +1,7 @@
 """Types of values: an element type and a shape of integer or symbolic sizes.
 
-    >>> str(TensorType(F32, (symbol("B"), 784)))
-    'f32[B, 784]'
+>>> str(TensorType(F32, (symbol("B"), 784)))
+'f32[B, 784]'
 """
 
 from __future__ import annotations

@@ -177,7 +177,9 @@ def check_gradient(case: Case, name: str) -> None:
 
 
 def test_every_op_has_samples_or_runs_a_region():
-    without = {name for name, op in OPS.items() if not op.samples}
+    # users' own operators, which other tests define, have none
+    own = {name: op for name, op in OPS.items() if not name.startswith("custom.")}
+    without = {name for name, op in own.items() if not op.samples}
     assert without <= {name for name, op in OPS.items() if op.regions} | {"gradient"}
 
 
