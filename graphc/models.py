@@ -116,6 +116,12 @@ class Model(Trainer, Layer):
         names = [layer.name for layer in self.layers]
         if name in names:
             return self.layers[names.index(name)]
+        within = [m.name for m in self.layers if isinstance(m, Model) and name in [x.name for x in m.layers]]
+        if within:
+            raise ArgumentError(
+                f"the model '{self.name}' has no layer '{name}' of its own; '{within[0]}' has one.\n"
+                f"  fix     {self.name}.get_layer('{within[0]}').get_layer('{name}')"
+            )
         near = difflib.get_close_matches(str(name), names, n=3) or names[:5]
         raise ArgumentError(
             f"the model '{self.name}' has no layer '{name}'; did you mean {', '.join(map(repr, near))}?"
@@ -448,7 +454,11 @@ def __getattr__(name: str) -> Any:
         from graphc.sequential import Sequential
 
         return Sequential
-    if name in ("clone_model", "model_from_json", "model_from_config"):
+    if name == "clone_model":
+        from graphc.cloning import clone_model
+
+        return clone_model
+    if name in ("model_from_json", "model_from_config"):
         from graphc.saving import models
 
         return getattr(models, name)

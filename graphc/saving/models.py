@@ -64,25 +64,6 @@ def model_from_config(config: Any, custom_objects: Mapping[str, Any] | None = No
     return made
 
 
-def clone_model(model: Model, input_tensors: Any = None, clone_function: Any = None) -> Any:
-    """A model of the same layers, with new weights.
-
-    `clone_function(layer)` may give another layer in place of one; inputs are not passed to it.
-    """
-    if clone_function is None:
-        return type(model).from_config(model.get_config())
-    replaced = {
-        layer.name: clone_function(layer) for layer in model.layers if not isinstance(layer, InputLayer)
-    }
-    with registry.custom_object_scope({f"clone>{name}": layer for name, layer in replaced.items()}):
-        config = model.get_config()
-        for entry in config["layers"]:
-            name = entry["config"].get("name")
-            if name in replaced:
-                entry["made"] = replaced[name]
-        return type(model).from_config(config)
-
-
 # -- sequential -----------------------------------------------------------------------------------
 def sequential_config(model: Any) -> dict[str, Any]:
     """The configuration of a Sequential."""
@@ -103,16 +84,12 @@ def sequential_from_config(cls: type, config: dict[str, Any], custom_objects: An
     """The Sequential of a configuration."""
     model = cls(name=config.get("name"), trainable=config.get("trainable", True))
     for entry in _list(config, "layers"):
-        layer = _make(entry, custom_objects)
+        layer = registry.deserialize(entry, custom_objects)
         model.add(layer)
     shape = config.get("build_input_shape")
     if shape and not model.built and model.layers:
         model.build(_tuples(shape))
     return model
-
-
-def _make(entry: dict[str, Any], custom_objects: Any) -> Any:
-    return entry["made"] if "made" in entry else registry.deserialize(entry, custom_objects)
 
 
 # -- functional -----------------------------------------------------------------------------------
@@ -189,7 +166,7 @@ def functional_from_config(cls: type, config: dict[str, Any], custom_objects: An
     results: dict[tuple[str, int], list[Any]] = {}
     waiting: list[tuple[str, int, dict[str, Any]]] = []
     for entry in _list(config, "layers"):
-        layer = _make(entry, custom_objects)
+        layer = registry.deserialize(entry, custom_objects)
         name = entry.get("name") or entry["config"]["name"]
         made[name] = layer
         if isinstance(layer, InputLayer):
