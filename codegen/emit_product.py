@@ -5,18 +5,20 @@ library calls.
 from __future__ import annotations
 
 from graphc.codegen.element import Element, const, register
-from graphc.codegen.emit_body import Body
+from graphc.codegen.emit_body import Body, Scalar
 from graphc.codegen.emit_frame import ALIGNMENT, Frame, scratch_bytes
 from graphc.codegen.emit_nest import emit_columns
 from graphc.codegen.kernels.library import product_scratch_bytes
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS, arguments
-from graphc.codegen.loops import Kernel, Matrix, Product
+from graphc.codegen.loops import Compute, Constant, Index, Kernel, Load, Matrix, Product
 from graphc.codegen.target import Target
 from graphc.codegen.text import Function, Operand
 from graphc.ir.dims import Dim, ceildiv
 
 CONTEXT = ("buffers", "sizes", "member", "column")
-"""What a tile's function finds in its context, before the counts of the batch."""
+"""What a tile's function finds in its context, before the counts of the batch and the numbers that `start`
+computes.
+"""
 
 
 def declarations(kernel: Kernel, target: Target) -> tuple[str, ...]:
@@ -52,6 +54,8 @@ class _Writer:
     def __init__(self, frame: Frame, part: Product, hook: str) -> None:
         self.frame, self.part, self.hook, self.f = frame, part, hook, frame.f
         self.t = Element(part.dtype.name, 1)
+        # Dear ones (a power, a division) are computed once, not for each tile.
+        self.numbers = [i for i in part.start if isinstance(i, (Load, Compute))]
 
     def write(self) -> list[str]:
         f = self.f
@@ -100,6 +104,10 @@ class _Writer:
         p, f, t = self.part, self.f, self.t
         body = body.inside()
         body.run(p.start)
+        if context != "null":
+            for i, number in enumerate(self.numbers):
+                value = body.values[number.result].parts[0]
+                f.vstore(Element(number.dtype.name, 1), value, self._number(f, context, i))
         a, b, c = (self._start(m, body) for m in (p.a, p.b, p.c))
         b = f.at(t.name, b, f.mul(self.low, self.frame.size(p.b.column)))
         c = f.at(t.name, c, self.low)
@@ -130,7 +138,7 @@ class _Writer:
     def _context(self) -> str:
         """A table of 8-byte fields on the stack."""
         f = self.f
-        fields = len(CONTEXT) + len(self.part.batch)
+        fields = len(CONTEXT) + len(self.part.batch) + len(self.numbers)
         with self.frame.start():
             context = f(f"alloca [{fields} x i64], align 8")
         for i, (kind, name) in enumerate(
@@ -138,6 +146,9 @@ class _Writer:
         ):
             f.store(kind, str(name), f.at("i64", context, i))
         return context
+
+    def _number(self, f: Function, context: str, i: int) -> str:
+        return f.at("i64", context, len(CONTEXT) + len(self.part.batch) + i)
 
     def _hook_text(self) -> str:
         """The function of a tile: rows row .. row + rows, columns col .. col + n."""
@@ -153,7 +164,10 @@ class _Writer:
             for i, axis in enumerate(self.part.batch)
         }
         body = Body(frame).inside(counts=counts)
-        body.run(self.part.start)
+        body.run(i for i in self.part.start if isinstance(i, (Constant, Index)))
+        for i, number in enumerate(self.numbers):
+            value = f.vload(Element(number.dtype.name, 1), self._number(f, "%context", i))
+            body.values[number.result] = Scalar(number.dtype.name, (value,))
         row, _ = self.part.tile.outer
         first = f.add("%column", "%col")
         with f.loop("%row", f.add("%row", "%rows"), 1) as loop:
