@@ -150,11 +150,8 @@ class Layout:
 
 def layout_of(graph: Graph, plan: Plan, scratch: Sequence[Dim], products: Sequence[str]) -> Layout:
     """The layout for a final graph whose kernels want these numbers of bytes of scratch memory."""
-    most: Dim = 0
-    for wanted in scratch:
-        most = dims.maximum(most, wanted)
     inputs, outputs = (tuple(v.type for v in values) for values in (graph.inputs, graph.outputs))
-    return Layout(inputs, outputs, graph.symbols, plan, most, tuple(products))
+    return Layout(inputs, outputs, graph.symbols, plan, dims.largest(scratch), tuple(products))
 
 
 def _type_text(t: TensorType) -> list[str]:

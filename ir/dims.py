@@ -210,6 +210,31 @@ def maximum(left: Dim, right: Dim) -> Dim:
     return left if left == right else _atom("max", left, right)
 
 
+def largest(sizes: Iterable[Dim]) -> Dim:
+    """The largest of sizes that are 0 or more; 0 if there are none.
+
+    Those that are never larger than another are left out, and the others are compared in a tree, since a
+    chain of hundreds could be neither printed nor parsed.
+
+    >>> B = symbol("B")
+    >>> str(largest([B * 8, 5, B * 64 + 3, B, 7]))
+    'max(64*B + 3, 7)'
+    """
+    kept: list[Dim] = []
+    for size in dict.fromkeys(sizes):
+        if not any(_never_less(other, size) for other in kept):
+            kept = [other for other in kept if not _never_less(size, other)] + [size]
+    while len(kept) > 1:
+        odd = kept[len(kept) - len(kept) % 2 :]
+        kept = [maximum(a, b) for a, b in zip(kept[::2], kept[1::2])] + odd
+    return kept[0] if kept else 0
+
+
+def _never_less(left: Dim, right: Dim) -> bool:
+    """Whether left >= right is plain, symbols being sizes and so at least 0."""
+    return all(f >= 0 and all(isinstance(a, str) for a in m) for m, f in _terms(left - right))
+
+
 def minimum(left: Dim, right: Dim) -> Dim:
     """The smaller of two sizes."""
     if isinstance(left, int) and isinstance(right, int):

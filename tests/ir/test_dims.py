@@ -69,3 +69,29 @@ def test_sizes_do_not_steer_and_do_not_divide_by_zero():
         symbol("B") // 0
     with pytest.raises(ValueError, match="not a size: 'B \\+'"):
         parse("B +")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_largest_of_many_sizes(seed):
+    rng = random.Random(seed)
+    b, h = dims.symbol("B"), dims.symbol("H")
+    makers = [
+        lambda: rng.randint(0, 50),
+        lambda: b * rng.randint(0, 9) + rng.randint(0, 9),
+        lambda: b * h * rng.randint(0, 3) + h,
+        lambda: (b * rng.randint(1, 9) + 63) // 64 * 64,
+        lambda: dims.maximum(h - 3, 0),
+    ]
+    sizes = [rng.choice(makers)() for _ in range(rng.randint(0, 40))]
+    most = dims.largest(sizes)
+    for _ in range(10):
+        values = {"B": rng.randint(0, 9), "H": rng.randint(0, 9)}
+        assert dims.evaluate(most, values) == max((dims.evaluate(s, values) for s in sizes), default=0)
+
+
+def test_the_largest_of_hundreds_is_printed_and_parsed():
+    b = dims.symbol("B")
+    sizes = [(b * i + 63) // 64 * 64 for i in range(1, 301)]
+    most = dims.largest(sizes)
+    assert dims.parse(str(most)) == most
+    assert dims.evaluate(most, {"B": 5}) == 1536
