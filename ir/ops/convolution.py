@@ -18,7 +18,7 @@ from graphc.ir.dims import product
 from graphc.ir.errors import ArgumentError, DTypeError, ShapeError
 from graphc.ir.inference import require_kind
 from graphc.ir.opdef import Kind, Sample, op
-from graphc.ir.ops.phases import by_phases, can_divide
+from graphc.ir.ops.phases import added_windows, by_phases, can_divide, lows_of
 from graphc.ir.ops.window import (
     elements,
     few,
@@ -118,7 +118,7 @@ def _rows(b, x, groups):
     return b.transpose(parts, axes=(1, 0, 2))
 
 
-FEW_CHANNELS, FEW_TERMS = 16, 16
+FEW_CHANNELS, FEW_TERMS, LEAST_CHANNELS = 16, 16, 8
 
 
 def _with_border(b, x, attributes):
@@ -179,6 +179,20 @@ def _pixels(b, matrix, shape, groups):
     if groups > 1:
         matrix = b.transpose(matrix, axes=(1, 0, 2))
     return b.reshape(matrix, shape=shape)
+
+
+def _adds_less(kernel, size):
+    """Whether the products of all pixels with all taps are fewer than the elements of all windows."""
+    each, channels = kernel.shape[-2:]
+    known = isinstance(each, int) and isinstance(channels, int)
+    return known and each <= channels and product(size) > 1 and (each == 1 or each >= LEAST_CHANNELS)
+
+
+def _narrows(kernel, size, strides):
+    """The same for a convolution: where its result has less than half of its input's channels."""
+    each, channels = kernel.shape[-2:]
+    known = isinstance(each, int) and isinstance(channels, int)
+    return known and 2 * channels <= each and product(size) > 1 and all(s == 1 for s in strides)
 
 
 def _has_few_terms(x, size, groups):
@@ -274,6 +288,9 @@ def _forward(b, x, kernel, size, strides, padding, dilation, groups):
     shape = (x.shape[0], *out, kernel.shape[-1])
     if b is not _NUMPY and _has_few_terms(x, size, groups):
         return _term_by_term(b, x, attributes, kernel, shape)
+    if b is not _NUMPY and groups == 1 and few(size) and _narrows(kernel, size, strides):
+        turned = b.transpose(kernel, axes=(*range(len(size)), len(size) + 1, len(size)))
+        return added_windows(b, x, turned, out, size, lows_of(size, padding, dilation, -1), (1,) * len(size))
     rows = _unrolled(b, x, attributes, groups)
     return _pixels(b, b.matmul(rows, _kernel_matrix(b, kernel, size, groups)), shape, groups)
 
@@ -291,6 +308,8 @@ def _backward_data(b, ct, kernel, sizes, size, strides, padding, dilation, group
         shape = (ct.shape[0], *attributes["out"], channels)
         return _pixels(b, b.matmul(rows, _kernel_back(b, kernel, size, groups)), shape, groups)
 
+    if b is not _NUMPY and groups == 1 and few(size) and _adds_less(kernel, size):
+        return added_windows(b, ct, kernel, sizes, size, lows_of(size, padding, dilation, 1), strides)
     if b is not _NUMPY and groups == 1 and can_divide(strides, padding, dilation):
         return by_phases(b, ct, kernel, sizes, size, strides, padding, product_of)
     return product_of(ct, kernel, size, attributes)
@@ -347,6 +366,11 @@ _CASES = (
     _case((5, 5), (2, 2), 1, 3, strides=(3, 3)),
     _case((4, 4, 3), (2, 2, 2), 2, 3),
     _case((4, 4), (3, 3), 2, 3, batch=0),
+    _case((5, 6), (3, 3), 9, 10, padding=((1, 1), (0, 1))),
+    _case((6, 5), (3, 3), 8, 9, strides=(2, 2), padding=((0, 1), (1, 1))),
+    _case((5, 4), (2, 3), 17, 3, padding=((1, 0), (1, 1)), dilation=(2, 1)),
+    _case((5, 4), (3, 3), 17, 1),
+    _case((5, 5), (3, 3), 5, 3, strides=(2, 2), padding=((1, 1), (0, 1))),
 )
 
 

@@ -1,14 +1,54 @@
-"""Transposed convolutions with strides, without the products of zeros that spreading a value gives.
+"""Transposed convolutions without products by zeros, in two ways.
 
-Along an axis with stride s, the elements r, r + s, r + 2s, ... of the result depend on every s-th tap of the
-kernel only: one phase. Each is a small convolution of its own with stride 1, and the phases interleave.
+With few channels in the result: each pixel times the whole kernel gives a window, and windows are added where
+they overlap (`added_windows`; plain convolutions to few channels are computed so as well).
+
+With many, and strides: along an axis with stride s, the elements r, r + s, r + 2s, ... of the result depend
+on every s-th tap of the kernel only: one phase. Each is a small convolution of its own with stride 1, and the
+phases interleave.
 """
 
 from __future__ import annotations
 
 import itertools
 
-from graphc.ir.dims import ceildiv
+from graphc.ir.dims import ceildiv, product
+
+
+def added_windows(b, ct, kernel, sizes, size, lows, spread):
+    """The sum over taps of the products of ct with kernel[tap, k, c] over c, each at its place.
+
+    `lows` has the padding before ct for each tap, `spread` the distance of its elements.
+    """
+    rank, (each, channels) = len(size), kernel.shape[-2:]
+    taps, outer = product(size), ct.shape[:-1]
+    rows = b.reshape(ct, shape=(product(outer), channels))
+    matrix = b.reshape(kernel, shape=(taps * each, channels))
+    if each == 1:
+        # one row of pixels per tap, which lie side by side
+        parts = b.matmul(matrix, rows, transpose_b=True)
+        parts = b.reshape(parts, shape=(taps * outer[0], *outer[1:], 1))
+    else:
+        parts = b.reshape(b.matmul(rows, matrix, transpose_b=True), shape=(*outer, taps * each))
+    total, shape = None, (outer[0], *sizes, each)
+    for number, low in enumerate(lows):
+        ones = (1,) * rank
+        attributes = {"size": ones, "out": sizes, "strides": ones, "low": low, "dilation": ones}
+        view = b.windows(parts, **attributes, spread=spread)
+        axis, width = (0, outer[0]) if each == 1 else (view.rank - 1, each)
+        start = tuple(number * width if i == axis else 0 for i in range(view.rank))
+        stop = tuple((number + 1) * width if i == axis else d for i, d in enumerate(view.shape))
+        view = b.reshape(b.slice(view, start=start, stop=stop, step=(1,) * view.rank), shape=shape)
+        total = view if total is None else total + view
+    return total
+
+
+def lows_of(size, padding, dilation, sign):
+    """The padding for each tap: sign * (its distance from the first one - the padding of the convolution)."""
+    return [
+        tuple(sign * (t * d - p) for t, d, (p, _) in zip(tap, dilation, padding))
+        for tap in itertools.product(*map(range, size))
+    ]
 
 
 def can_divide(strides, padding, dilation):
@@ -17,8 +57,8 @@ def can_divide(strides, padding, dilation):
     return known and any(s > 1 for s in strides) and all(d == 1 for d in dilation)
 
 
-def by_phases(b, ct, kernel, sizes, size, strides, padding, product):
-    """The gradient of a convolution's input; `product(ct, kernel, size, attributes)` makes a phase's."""
+def by_phases(b, ct, kernel, sizes, size, strides, padding, convolve):
+    """The gradient of a convolution's input; `convolve(ct, kernel, size, attributes)` makes a phase's."""
     rank = len(size)
     counts = tuple(ceildiv(n, s) for n, s in zip(sizes, strides))
     found = {}
@@ -40,7 +80,7 @@ def by_phases(b, ct, kernel, sizes, size, strides, padding, product):
             "dilation": ones,
             "spread": ones,
         }
-        found[phase] = product(ct, part, taps, attributes)
+        found[phase] = convolve(ct, part, taps, attributes)
     return _cut(b, _interleaved(b, found, counts, strides), sizes)
 
 
