@@ -8,7 +8,7 @@ outputs in "predict" mode.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ class Step:
     too.
     """
 
-    def __init__(self, model: Model, mode: str, options: dict[str, Any] | None = None) -> None:
+    def __init__(self, model: Model, mode: str, options: Mapping[str, Any] | None = None) -> None:
         if mode not in MODES:
             raise ArgumentError(f"there is no step {mode!r}; there are {', '.join(map(repr, MODES))}")
         self.model, self.mode, self.options = model, mode, dict(options or {})

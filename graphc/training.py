@@ -7,7 +7,8 @@ The loop is Python around one native call per batch: batches come from `graphc.d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,8 @@ class Trainer:
     stop_training: bool = False
     _objective: Objective | None = None
     _optimizer: optimizers.Optimizer | None = None
-    _steps: dict[str, Step]
+    _steps: dict[str, Step] | None = None
+    _options: Mapping[str, Any] = MappingProxyType({})
     _unchanged: tuple[Any, ...] | None = None
 
     # -- compile ----------------------------------------------------------------------------------------
@@ -79,7 +81,7 @@ class Trainer:
         self._optimizer, self._objective = optimizer, objective
         self._options = options
         self._compile_arguments = {"optimizer": optimizer, **objective.given}
-        self._steps = {}
+        self._steps = None
 
     @property
     def compiled(self) -> bool:
@@ -124,15 +126,15 @@ class Trainer:
         """The compiled step of a mode ("train", "evaluate", "predict"), made when it is first asked for."""
         if mode != "predict":
             self.objective  # noqa: B018 - raises the error that says what to do
-        if not hasattr(self, "_steps"):
-            self._steps, self._options = {}, {}
+        if self._steps is None:
+            self._steps = {}
         if mode not in self._steps:
             self._steps[mode] = Step(self, mode, self._options)  # type: ignore[arg-type]
         return self._steps[mode]
 
     def forget_steps(self) -> None:
         """Trace again at the next call: the layers have changed."""
-        self._steps = {}
+        self._steps = None
 
     # -- data ---------------------------------------------------------------------------------------------
     def _slots(self) -> tuple[Sequence[Slot] | None, Sequence[Slot] | None]:

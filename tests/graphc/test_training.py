@@ -249,3 +249,10 @@ def test_a_loss_for_an_output_that_is_not_there_is_an_error() -> None:
     model.compile("sgd", {"p": "mse", "r": "mse"})
     with pytest.raises(ArgumentError, match="loss names 'r', but the model's outputs are p, q"):
         model.train_on_batch(np.zeros((2, 6), "f4"), [np.zeros((2, 1), "f4")] * 2)
+
+
+def test_a_model_predicts_without_being_compiled(data: Any) -> None:
+    x, _ = data
+    model = Sequential([Input((6,))])
+    model.add(layers.Dense(2))
+    np.testing.assert_array_equal(model.predict(x, batch_size=10, verbose=0), model(x))
