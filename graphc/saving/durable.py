@@ -14,6 +14,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
     A temporary file beside it is written, synced and renamed, and then the folder is synced. If writing
     fails, the temporary file is removed; if the process is killed, it stays behind, as `.NAME.*.partial`.
+    A symbolic link keeps leading to its file, which is replaced.
 
     Args:
         path: the file; its folder must be there.
@@ -22,6 +23,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     Raises:
         OSError: what the system says, such as "No space left on device"; the old file is as it was.
     """
+    path = Path(os.path.realpath(path))
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     try:
         with os.fdopen(handle, "w+b") as file:

@@ -10,7 +10,7 @@ beside its reader.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,13 +30,15 @@ MOST_DEPTH = 64
 class Dataset:
     """An array in a file: what it is, and `read()` for its values (a view of the file's bytes if it can).
 
-    `owner` is the name of the layer that it belongs to, where the file has it.
+    `owner` is the name of the layer that it belongs to, where the file has it; `summed` tells whether the
+    file has a checksum of the values, which `read` then compares.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     read: Callable[[], np.ndarray]
     owner: str = ""
+    summed: bool = False
 
 
 def read(data: np.ndarray) -> dict[str, Dataset]:
@@ -48,6 +50,7 @@ def read(data: np.ndarray) -> dict[str, Dataset]:
     source = Source(data)
     found: dict[str, Dataset] = {}
     seen: set[int] = set()
+    total: int | str | None = None
     pending = [("", _root(source), 0, "")]
     while pending:
         path, address, depth, owner = pending.pop()
@@ -58,13 +61,25 @@ def read(data: np.ndarray) -> dict[str, Dataset]:
         kinds = {m.kind for m in messages}
         if kinds & {0x11, 0x02, 0x06}:
             prefix = f"{path}/" if path else ""
-            own = str(attributes(source, messages).get(NAME, ""))
+            known = attributes(source, messages)
+            total = known.get(COUNT) if not path else total
+            own = str(known.get(NAME, ""))
             pending += [(prefix + name, at, depth + 1, own) for name, at in _links(source, messages)]
         elif 0x08 in kinds:
             found[path] = _dataset(source, path, messages, owner)
         elif path:
             raise damaged(f"'/{path}' is neither a group nor an array", address)
+    if isinstance(total, int) and total != len(found):
+        raise FileFormatError(f"the HDF5 file is damaged: it has {len(found)} of its {total} arrays.")
+    require_all_sums(found)
     return found
+
+
+def require_all_sums(found: Mapping[str, Dataset]) -> None:
+    """FileFormatError if some arrays of a file have a checksum and others have lost theirs."""
+    without = sorted(name for name, array in found.items() if not array.summed)
+    if without and len(without) < len(found):
+        raise FileFormatError(f"the file is damaged: the array '{without[0]}' has lost its checksum.")
 
 
 # -- superblock (section II.A) ------------------------------------------------------------------------------
@@ -101,6 +116,7 @@ def _messages(source: Source, address: int) -> Iterator[Message]:
         start, length, extra = address + 16, source.number(address + 8, 4), 0
     blocks = [(start, length)]
     seen: set[int] = set()
+    count = 0
     while blocks:
         at, length = blocks.pop(0)
         if at in seen:
@@ -119,10 +135,13 @@ def _messages(source: Source, address: int) -> Iterator[Message]:
                 raise damaged("a message is longer than its header", at)
             message = Message(kind, flags, at + head, size)
             at += head + size
+            count += 1
             if kind == 0x10:
                 blocks.append(_continuation(source, message, modern))
             elif kind:
                 yield message
+    if not modern and count != source.number(address + 2, 2):
+        raise damaged(f"an object header has {count} messages, not as many as it should", address)
 
 
 def _modern_header(source: Source, address: int) -> tuple[int, int, int]:
@@ -244,11 +263,11 @@ def _dataset(source: Source, path: str, messages: list[Message], owner: str) -> 
 
     def values() -> np.ndarray:
         found = stored.decode(_raw(source, path, shape, stored, place, filters))
-        if expected is not None and expected != checksum(found):
+        if isinstance(expected, int) and expected != checksum(found):
             raise FileFormatError(f"the array '/{path}' is damaged: its values do not match their checksum.")
         return found.reshape(shape)
 
-    return Dataset(shape, stored.result, values, owner)
+    return Dataset(shape, stored.result, values, owner, isinstance(expected, int))
 
 
 def _raw(
@@ -274,6 +293,8 @@ def _raw(
 
 CHECKSUM = "graphc_sum64"
 """The attribute of an array that holds its `checksum`."""
+COUNT = "graphc_arrays"
+"""The attribute of the root group that holds the number of arrays in the file."""
 NAME = "name"
 """The attribute of a group of arrays that holds its layer's name."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.saving.hdf5 import CHECKSUM, NAME, SIGNATURE, checksum
+from graphc.saving.hdf5 import CHECKSUM, COUNT, NAME, SIGNATURE, checksum
 from graphc.saving.hdf5_source import UNDEFINED
 from graphc.saving.hdf5_types import encoded, text_type
 
@@ -43,7 +43,7 @@ def pieces(
         for group in groups:
             node = node.setdefault(group, {})
         node[name] = np.ascontiguousarray(array).reshape(np.shape(array))
-    writer = _Writer(owners or {})
+    writer = _Writer(owners or {}, len(arrays))
     root = writer.group(tree)
     yield _superblock(root, writer.end)
     yield from writer.written
@@ -52,8 +52,8 @@ def pieces(
 class _Writer:
     """Gives each piece its address, one after the other; members come before their groups."""
 
-    def __init__(self, owners: Mapping[str, str]) -> None:
-        self.owners = owners
+    def __init__(self, owners: Mapping[str, str], count: int) -> None:
+        self.owners, self.count = owners, count
         self.end = SUPERBLOCK
         self.written: list[bytes | np.ndarray] = []
 
@@ -84,6 +84,8 @@ class _Writer:
         data = self.place(bytes(text))
         heap = self.place(b"HEAP" + struct.pack("<4xQQQ", len(text), 1, data))
         messages = [(0x11, struct.pack("<QQ", self._tree(names, offsets, addresses), heap))]
+        if not path:
+            messages.append((0x0C, _number(COUNT, self.count)))
         if path in self.owners:
             owner = self.owners[path].encode()[:MOST_NAME] + b"\0"
             messages.append((0x0C, _attribute(NAME, text_type(len(owner)), owner)))
@@ -127,7 +129,7 @@ class _Writer:
                 (0x03, encoded(array.dtype)),
                 (0x05, struct.pack("<BBBBI", 2, 2, 2, 1, 0)),
                 (0x08, struct.pack("<BBQQ", 3, 1, at, array.nbytes)),
-                (0x0C, _attribute(CHECKSUM, encoded(np.dtype("u8")), struct.pack("<Q", checksum(stored)))),
+                (0x0C, _number(CHECKSUM, checksum(stored))),
             ]
         )
 
@@ -138,6 +140,10 @@ class _Writer:
             content += bytes(-len(content) % 8)
             body += struct.pack("<HHB3x", kind, len(content), 0) + content
         return self.place(struct.pack("<BxHII4x", 1, len(messages), 1, len(body)) + body)
+
+
+def _number(name: str, value: int) -> bytes:
+    return _attribute(name, encoded(np.dtype("u8")), struct.pack("<Q", value))
 
 
 def _attribute(name: str, kind: bytes, value: bytes) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 
 from graphc.ir.errors import FileFormatError
 from graphc.saving.hdf5 import Dataset
-from graphc.saving.zips import ZIP_ERRORS, member, open_zip
+from graphc.saving.zips import MOST_TEXT, ZIP_ERRORS, member, open_zip
 
 MOST_HEADER = 65_536
 
@@ -57,10 +57,12 @@ def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], bool,
         with archive.open(name) as file:
             start = io.BytesIO(file.read(MOST_HEADER))
     except ZIP_ERRORS as e:
-        raise FileFormatError(f"the array '{name}' can't be read: {e}.") from e
+        raise FileFormatError(f"the array '{name[:MOST_TEXT]}' can't be read: {str(e)[:MOST_TEXT]}.") from e
     shape, fortran, dtype = _parsed(start, name)
     if math.prod(shape) * dtype.itemsize != info.file_size - start.tell():
-        raise FileFormatError(f"the array '{name}' of shape {shape} does not have the size that it needs.")
+        raise FileFormatError(
+            f"the array '{name[:MOST_TEXT]}' of shape {shape} does not have the size that it needs."
+        )
     return shape, fortran, dtype
 
 
@@ -72,7 +74,9 @@ def _parsed(stream: io.BytesIO, name: str) -> tuple[tuple[int, ...], bool, np.dt
         )
         shape, fortran, dtype = reader(stream)
     except (ValueError, EOFError, TypeError, SyntaxError, KeyError, RecursionError, MemoryError) as e:
-        raise FileFormatError(f"the array '{name}' does not begin as a NumPy array: {e}.") from e
+        raise FileFormatError(
+            f"the array '{name[:MOST_TEXT]}' does not begin as a NumPy array: {str(e)[:MOST_TEXT]}."
+        ) from e
     if dtype.kind not in "fiub" or any(d < 0 for d in shape):
-        raise FileFormatError(f"the array '{name}' is of {dtype}; numbers and booleans are read.")
+        raise FileFormatError(f"the array '{name[:MOST_TEXT]}' is of {dtype}; numbers and booleans are read.")
     return shape, fortran, dtype

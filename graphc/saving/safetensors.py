@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.errors import FileFormatError
-from graphc.saving.hdf5 import CHECKSUM, Dataset, checksum
+from graphc.saving.hdf5 import CHECKSUM, Dataset, checksum, require_all_sums
 
 INTEGERS = {f"{kind}{8 * n}": f"<{kind.lower()}{n}" for kind in "IU" for n in (1, 2, 4, 8)}
 NAMES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BOOL": "|b1", **INTEGERS}
@@ -71,6 +71,7 @@ def read(data: np.ndarray) -> dict[str, Dataset]:
         spans.append((start, stop))
         expected = sums.get(f"{CHECKSUM} {name}") if isinstance(sums, dict) else None
         found[name] = _dataset(name, body[start:stop], shape, dtype, expected)
+    require_all_sums(found)
     end = 0
     for start, stop in sorted(spans):
         if start != end:
@@ -105,7 +106,7 @@ def _dataset(name: str, raw: np.ndarray, shape: tuple[int, ...], dtype: np.dtype
             return (raw != 0).reshape(shape)
         return raw.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
-    return Dataset(shape, dtype.newbyteorder("="), values)
+    return Dataset(shape, dtype.newbyteorder("="), values, summed=expected is not None)
 
 
 def _damaged(what: str) -> FileFormatError:

@@ -172,12 +172,15 @@ def fitting_optimizer(
 
     State of an optimizer of another kind is passed over with a warning; with `must`, it is an error.
     """
-    stored = [n for n in found if n.split("/")[0] == OPTIMIZER]
+    stored = [n for n in found if n.startswith(f"{OPTIMIZER}/")]
     if model.optimizer is None or not stored:
         return []
-    if len(stored) > 2:
+    if set(stored) != {f"{OPTIMIZER}/vars/{i}" for i in range(len(stored))}:
+        raise FileFormatError("the optimizer's state in the file is damaged: its variables are not in a row.")
+    begun = len(stored) > 2
+    if begun:
         model.optimizer.build(model.trainable_weights)
-    places = {format_.name(p): p for p in optimizer_places(model)[: max(2, len(stored))]}
+    places = {format_.name(p): p for p in optimizer_places(model)[: None if begun else 2]}
     wrong = [text for n, p in places.items() if (text := _misfit(n, p, found.get(n))) is not None]
     if not wrong and len(stored) == len(places):
         return [(p.variable, found[n]) for n, p in places.items()]

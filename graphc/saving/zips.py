@@ -19,6 +19,8 @@ ZIP_ERRORS = (
 """What Python's zipfile raises on damaged archives."""
 MOST_EXPANSION, UNCHECKED = 100, 2**24
 MOST_MEMBERS = 100_000
+MOST_TEXT = 200
+"""Letters of another library's message that are passed on."""
 
 
 class _View(io.RawIOBase):
@@ -65,14 +67,19 @@ def open_zip(data: np.ndarray, kind: str) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(_View(data))
     except ZIP_ERRORS as e:
-        raise FileFormatError(f"this is not {kind}, or it is damaged: {e}.") from e
+        raise FileFormatError(f"this is not {kind}, or it is damaged: {str(e)[:MOST_TEXT]}.") from e
     infos = archive.infolist()
-    if len(infos) > MOST_MEMBERS:
-        raise FileFormatError(f"this is not {kind}: it has {len(infos):,} members.")
+    if len(infos) > MOST_MEMBERS or len(infos) != _declared(data, len(infos)):
+        raise FileFormatError(f"this is not {kind}, or it is damaged: it has {len(infos):,} members.")
     seen = set()
     for info in infos:
         path = PurePosixPath(info.filename)
-        if path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in path.parts[0]:
+        if (
+            path.is_absolute()
+            or ".." in path.parts
+            or "\\" in info.filename
+            or ":" in "".join(path.parts[:1])
+        ):
             raise FileFormatError(f"this is not {kind}: the name {info.filename!r} leads out of the archive.")
         if info.filename in seen:
             raise FileFormatError(f"this is not {kind}, or it is damaged: {info.filename!r} occurs twice.")
@@ -84,6 +91,14 @@ def open_zip(data: np.ndarray, kind: str) -> zipfile.ZipFile:
                 "it is not unpacked."
             )
     return archive
+
+
+def _declared(data: np.ndarray, found: int) -> int:
+    """The number of members that the archive's last record tells; `found` where it leaves that to others."""
+    tail = data[-65_557:].tobytes()
+    at = tail.rfind(b"PK\5\6")
+    count = int.from_bytes(tail[at + 10 : at + 12], "little")
+    return found if count == 0xFFFF else count
 
 
 def member(archive: zipfile.ZipFile, name: str, most: int | None = None) -> bytes:
@@ -101,7 +116,7 @@ def member(archive: zipfile.ZipFile, name: str, most: int | None = None) -> byte
     try:
         contents = archive.read(name)
     except ZIP_ERRORS as e:
-        raise FileFormatError(f"{name!r} is damaged: {e}.") from e
+        raise FileFormatError(f"{name!r} is damaged: {str(e)[:MOST_TEXT]}.") from e
     if len(contents) != info.file_size:
         raise FileFormatError(f"{name!r} is damaged: it is shorter than it should be.")
     return contents
