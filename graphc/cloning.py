@@ -53,14 +53,23 @@ def clone_model(
     def copied(layer: Layer) -> Layer:
         if isinstance(layer, Model) and (clone_function is None or recursive):
             return clone_model(layer, None, clone_function, recursive)
-        return (
-            type(layer).from_config(layer.get_config()) if clone_function is None else clone_function(layer)
-        )
+        return _twin(layer) if clone_function is None else clone_function(layer)
 
     clone = _sequential if isinstance(model, Sequential) else _functional
     twin = clone(model, input_tensors, copied)
     twin.__dict__["_trainable"] = model.trainable
     return twin
+
+
+def _twin(layer: Layer) -> Layer:
+    """A layer of the same class and configuration; or, where a file could not hold that (Lambda), of the
+    arguments that its constructor got.
+    """
+    try:
+        return type(layer).from_config(layer.get_config())
+    except ArgumentError:
+        args, kwargs = layer._state.first_arguments
+        return type(layer)(*args, **{**kwargs, "name": layer.name, "trainable": layer.trainable})
 
 
 def _sequential(model: Model, tensors: Any, copied: Callable[[Layer], Layer]) -> Model:
