@@ -31,7 +31,8 @@ def lower_product(
     operands = _Operands(values, node)
     if len(outputs) == 1:
         formula = _match(values, node, outputs[0][1])
-        if formula is not None:
+        each = formula is not None and formula.init is not None and not formula.whole
+        if formula is not None and not (operands.flat and each):
             return _by_formula(values, operands, outputs[0][0], formula)
     return _Tile(values, operands, outputs, in_place).product()
 
@@ -56,6 +57,11 @@ class _Operands:
             self.batch = tuple(values.axis(f"b{i}", d, START) for i, d in enumerate(self.shape[:-2]))
             self.m = self.shape[-2]
         self.a, self.b = (self._matrix(x, turn) for x, turn in zip((a, b), self.turned))
+        # One column, where A lies by columns: as one row, which is vectors to the product and its tile.
+        self.flat = self.n == 1 and self.m != 1 and self.turned[0] and len(self.shape) == 2
+        if self.flat:
+            self.m, self.n = self.n, self.m
+            self.a, self.b = _transposed(self.b), _transposed(self.a)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -76,6 +82,10 @@ class _Operands:
         strides = index_maps.row_major(self.shape)
         offset = combine([(i, s) for i, s, d in zip(self.batch, strides, self.shape) if d != 1])
         return Matrix(buffer, offset, self.n, 1)
+
+
+def _transposed(x: Matrix) -> Matrix:
+    return Matrix(x.buffer, x.offset, x.column, x.row)
 
 
 # -- by the formula ------------------------------------------------------------------------------------------
@@ -209,6 +219,8 @@ class _Tile:
         )
 
     def _indices(self) -> Indices:
+        if self.o.flat:
+            return (variable(self.column), ZERO)
         row: Indices = (variable(self.row) if self.o.m != 1 else ZERO,)
         if len(self.o.shape) > 2 and not self.o.batch:
             row = split(self.values, row[0], self.o.shape[:-1])

@@ -44,6 +44,31 @@ CASES = {
     "relu gradient": (relu_gradient, [(9, 5), (37, 5), (9, 37)]),
     "sgd": (sgd, [(9, 5), (9, 37), (5, 37), ()]),
     "adam": (adam, [(30, 15), (30, 17), (15, 17), (15, 17), (15, 17), ()]),
+    "adam of a column": (adam, [(30, 65), (30, 1), (65, 1), (65, 1), (65, 1), ()]),
+    "adam of one weight": (adam, [(30, 1), (30, 1), (1, 1), (1, 1), (1, 1), ()]),
+    "sgd of a column": (sgd, [(9, 33), (9, 1), (33, 1), ()]),
+    "turned column": (lambda b, x, w: b.matmul(x, w, transpose_a=True), [(5, 9), (5, 1)]),
+    "both turned column": (
+        lambda b, x, w, c: b.tanh(b.matmul(x, w, transpose_a=True, transpose_b=True) + c),
+        [(5, 19), (1, 5), (1,)],
+    ),
+    "turned column with a row": (
+        lambda b, x, w, c: b.matmul(x, w, transpose_a=True) + c,
+        [(5, 19), (5, 1), (1,)],
+    ),
+    "turned column and residual": (
+        lambda b, x, w, c: b.relu(b.matmul(x, w, transpose_a=True) + c),
+        [(5, 19), (5, 1), (19, 1)],
+    ),
+    "turned column in a batch": (
+        lambda b, x, w: b.tanh(b.matmul(x, w, transpose_a=True)),
+        [(2, 5, 19), (2, 5, 1)],
+    ),
+    "shared number in a batch": (
+        lambda b, x, w, r: b.tanh(b.matmul(x, w)) * b.sqrt(r * r + 1.0),
+        [(2, 9, 5), (2, 5, 19), ()],
+    ),
+    "large tiles": (lambda b, x, w, r: b.tanh(b.matmul(x, w)) * b.exp(r), [(90, 5), (5, 91), ()]),
     "batch": (lambda b, x, w: b.matmul(x, w), [(2, 1, 3, 5), (4, 5, 2)]),
     "batch by rows": (lambda b, x, w, c: b.exp(b.matmul(x, w) + c), [(2, 4, 3, 5), (5, 2), (4, 1, 1)]),
     "batch and tile": (lambda b, x, w, c: b.exp(b.matmul(x, w) + c), [(2, 4, 3, 5), (4, 5, 2), (4, 1, 1)]),
