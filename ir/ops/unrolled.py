@@ -1,0 +1,155 @@
+"""The formulas that convolutions decompose to: views of windows, and one product for all taps."""
+
+from __future__ import annotations
+
+from graphc.ir.dims import product
+from graphc.ir.ops.channelwise import (
+    gathered,
+    has_few_terms,
+    is_depthwise,
+    per_channel,
+    per_channel_sums,
+    repeated,
+    term_by_term,
+    weighted,
+)
+from graphc.ir.ops.phases import added_windows, by_phases, can_divide, lows_of
+from graphc.ir.ops.window import few, returned_windows, taken_windows, window_counts, with_border
+
+LEAST_CHANNELS = 8
+
+
+def turned(b, kernel, size):
+    """The kernel with its taps in reverse order."""
+    return kernel if all(k == 1 for k in size) else b.reverse(kernel, axes=tuple(range(len(size))))
+
+
+# -- products of all taps ------------------------------------------------------------------------------------
+
+
+def _stacked(b, windows, rank, groups):
+    """Windows as the rows of a matrix (M, taps * C), or of one for each group."""
+    shape = windows.shape
+    rows, taps, channels = product(shape[: rank + 1]), product(shape[rank + 1 : -1]), shape[-1]
+    if groups == 1:
+        return b.reshape(windows, shape=(rows, taps * channels))
+    each = channels // groups
+    parts = b.reshape(windows, shape=(rows, taps, groups, each))
+    return b.reshape(b.transpose(parts, axes=(2, 0, 1, 3)), shape=(groups, rows, taps * each))
+
+
+def _rows(b, x, groups):
+    """A value's pixels as the rows of a matrix (M, C), or of one for each group."""
+    rows, channels = product(x.shape[:-1]), x.shape[-1]
+    if groups == 1:
+        return b.reshape(x, shape=(rows, channels))
+    parts = b.reshape(x, shape=(rows, groups, channels // groups))
+    return b.transpose(parts, axes=(1, 0, 2))
+
+
+def _unrolled(b, x, attributes, groups):
+    """The windows of x as a matrix; pixels alone where a window is one pixel."""
+    out, size = attributes["out"], attributes["size"]
+    alone = all(k == 1 for k in (*size, *attributes["strides"], *attributes["spread"]))
+    if alone and out == tuple(x.shape[1:-1]) and all(p == 0 for p in attributes["low"]):
+        return _rows(b, x, groups)
+    x, attributes = with_border(b, x, attributes)
+    return _stacked(b, b.windows(x, **attributes), len(size), groups)
+
+
+def _kernel_matrix(b, kernel, size, groups):
+    """The kernel as a matrix (taps * C, channels), or one for each group."""
+    each, channels = kernel.shape[-2:]
+    rows = product(size) * each
+    if groups == 1:
+        return b.reshape(kernel, shape=(rows, channels))
+    parts = b.reshape(kernel, shape=(rows, groups, channels // groups))
+    return b.transpose(parts, axes=(1, 0, 2))
+
+
+def _kernel_back(b, kernel, size, groups):
+    """The kernel that carries gradients back, as a matrix (taps * channels, C), or one for each group."""
+    each, channels = kernel.shape[-2:]
+    taps, mine = product(size), channels // groups
+    parts = b.reshape(turned(b, kernel, size), shape=(taps, each, groups, mine))
+    parts = b.transpose(parts, axes=(2, 0, 3, 1))
+    shape = (taps * mine, each) if groups == 1 else (groups, taps * mine, each)
+    return b.reshape(parts, shape=shape)
+
+
+def _kernel_shaped(b, matrix, shape, groups):
+    """The kernel whose matrix this is."""
+    if groups > 1:
+        matrix = b.transpose(matrix, axes=(1, 0, 2))
+    return b.reshape(matrix, shape=shape)
+
+
+def _pixels(b, matrix, shape, groups):
+    """The value whose rows these are."""
+    if groups > 1:
+        matrix = b.transpose(matrix, axes=(1, 0, 2))
+    return b.reshape(matrix, shape=shape)
+
+
+def _adds_less(kernel, size):
+    """Whether the products of all pixels with all taps are fewer than the elements of all windows."""
+    each, channels = kernel.shape[-2:]
+    known = isinstance(each, int) and isinstance(channels, int)
+    return known and each <= channels and product(size) > 1 and (each == 1 or each >= LEAST_CHANNELS)
+
+
+def _narrows(kernel, size, strides):
+    """The same for a convolution: where its result has less than half of its input's channels."""
+    each, channels = kernel.shape[-2:]
+    known = isinstance(each, int) and isinstance(channels, int)
+    return known and 2 * channels <= each and product(size) > 1 and all(s == 1 for s in strides)
+
+
+# -- the three formulas --------------------------------------------------------------------------------------
+
+
+def forward(b, x, kernel, size, strides, padding, dilation, groups):
+    out = window_counts(x.shape[1:-1], size, strides, padding, dilation)
+    attributes = taken_windows(out, size, strides, padding, dilation)
+    if is_depthwise(groups, kernel.shape):
+        wide = repeated(b, x, kernel.shape[-1] // groups)
+        return weighted(b, wide, attributes, per_channel(b, kernel))
+    shape = (x.shape[0], *out, kernel.shape[-1])
+    if has_few_terms(x, size, groups):
+        return term_by_term(b, x, attributes, kernel, shape)
+    if groups == 1 and few(size) and _narrows(kernel, size, strides):
+        turned = b.transpose(kernel, axes=(*range(len(size)), len(size) + 1, len(size)))
+        return added_windows(b, x, turned, out, size, lows_of(size, padding, dilation, -1), (1,) * len(size))
+    rows = _unrolled(b, x, attributes, groups)
+    return _pixels(b, b.matmul(rows, _kernel_matrix(b, kernel, size, groups)), shape, groups)
+
+
+def backward_data(b, ct, kernel, sizes, size, strides, padding, dilation, groups):
+    attributes = returned_windows(sizes, size, strides, padding, dilation)
+    channels = kernel.shape[-2] * groups
+    if is_depthwise(groups, kernel.shape):
+        wide = weighted(b, ct, attributes, turned(b, per_channel(b, kernel), size))
+        return gathered(b, wide, kernel.shape[-1] // groups)
+
+    def product_of(ct, kernel, size, attributes):
+        rows = _unrolled(b, ct, attributes, groups)
+        shape = (ct.shape[0], *attributes["out"], channels)
+        return _pixels(b, b.matmul(rows, _kernel_back(b, kernel, size, groups)), shape, groups)
+
+    if groups == 1 and few(size) and _adds_less(kernel, size):
+        return added_windows(b, ct, kernel, sizes, size, lows_of(size, padding, dilation, 1), strides)
+    if groups == 1 and can_divide(strides, padding, dilation):
+        return by_phases(b, ct, kernel, sizes, size, strides, padding, product_of)
+    return product_of(ct, kernel, size, attributes)
+
+
+def backward_kernel(b, x, ct, size, strides, padding, dilation, groups):
+    out = tuple(ct.shape[1:-1])
+    attributes = taken_windows(out, size, strides, padding, dilation)
+    shape = (*size, x.shape[-1] // groups, ct.shape[-1])
+    if is_depthwise(groups, shape):
+        wide = repeated(b, x, shape[-1] // groups)
+        return b.reshape(per_channel_sums(b, wide, ct, attributes), shape=shape)
+    rows = _unrolled(b, x, attributes, groups)
+    matrix = b.matmul(rows, _rows(b, ct, groups), transpose_a=True)
+    return _kernel_shaped(b, matrix, shape, groups)
