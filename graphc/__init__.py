@@ -65,6 +65,7 @@ _MODULES = frozenset(
         "ops",
         "optimizers",
         "passes",
+        "preprocessing",
         "codegen",
         "randomness",
         "regularizers",

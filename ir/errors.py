@@ -66,3 +66,7 @@ class CompileError(GraphcError, RuntimeError):
 
 class FileFormatError(GraphcError, ValueError):
     """A file that is damaged or not of the expected kind."""
+
+
+class MissingPackageError(GraphcError, ImportError):
+    """A package is needed that is not installed."""

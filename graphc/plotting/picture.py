@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graphc.ir.errors import ArgumentError, GraphcError
+from graphc.ir.errors import ArgumentError, MissingPackageError
 from graphc.plotting.boxes import Shown, diagram
 from graphc.plotting.svg import render
 
 if TYPE_CHECKING:
     from graphc.models import Model
-
-
-class MissingPackageError(GraphcError, ImportError):
-    """A package is needed that is not installed."""
 
 
 @dataclass(frozen=True)
