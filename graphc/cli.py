@@ -141,7 +141,9 @@ def _text_of(file: str) -> str:
 
 # -- show -----------------------------------------------------------------------------------------
 def _show_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a .json file of a model, or module:attribute")
+    parser.add_argument(
+        "model", metavar="MODEL", help="a .keras or .json file, module:attribute, or an application"
+    )
     parser.add_argument(
         "--step", choices=("train", "evaluate", "predict"), help="a step instead of the forward pass"
     )
@@ -174,7 +176,9 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def load(name: str) -> Any:
-    """The model of a .json file, or of `module:attribute`, which is a model or a function that makes one."""
+    """The model of a .keras or .json file, of `module:attribute`, which is a model or a function that makes
+    one, or an application by its name, with random weights.
+    """
     from graphc.models import Model
 
     if name.endswith(".json"):
@@ -182,15 +186,28 @@ def load(name: str) -> Any:
 
         return model_from_json(_text_of(name))
     if name.endswith(".keras"):
-        _refuse(f"{name}: .keras files can't be read yet; give a .json file or module:attribute")
+        from graphc.models import load_model
+
+        return load_model(name)
     if ":" not in name:
-        hint = "names of applications are not known yet; give a .json file or module:attribute"
-        _refuse(f"there is no model {name!r}: {hint}")
+        return _application(name)
     found = _attribute(*name.split(":", 1))
     model = found() if callable(found) and not isinstance(found, Model) else found
     if not isinstance(model, Model):
         _refuse(f"{name} is no model, but {type(model).__name__}")
     return model
+
+
+def _application(name: str) -> Any:
+    from difflib import get_close_matches
+
+    from graphc import applications
+
+    if name not in applications.MODELS:
+        near = get_close_matches(name, applications.MODELS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "give a .keras or .json file, or module:attribute"
+        _refuse(f"there is no model {name!r}: {hint}")
+    return getattr(applications, name)(weights=None)
 
 
 def _attribute(module: str, path: str) -> Any:

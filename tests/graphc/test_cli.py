@@ -74,14 +74,10 @@ def test_opt_reads_standard_input(gir: Path) -> None:
 
 ERRORS = [
     (("opt", "nowhere.gir"), "graphc: nowhere.gir: No such file or directory\n"),
+    (("show", "InceptionV4"), "graphc: there is no model 'InceptionV4': did you mean InceptionV3?\n"),
     (
-        ("show", "model.keras"),
-        "graphc: model.keras: .keras files can't be read yet; give a .json file or module:attribute\n",
-    ),
-    (
-        ("show", "InceptionV3"),
-        "graphc: there is no model 'InceptionV3': names of applications are not known yet; "
-        "give a .json file or module:attribute\n",
+        ("show", "model"),
+        "graphc: there is no model 'model': give a .keras or .json file, or module:attribute\n",
     ),
     (("show", "no_such_module:x"), "graphc: can't import no_such_module: No module named 'no_such_module'\n"),
     (("show", "graphc.cli:nothing"), "graphc: graphc.cli has no attribute nothing\n"),
@@ -194,6 +190,12 @@ def test_models_by_module_and_attribute(monkeypatch: pytest.MonkeyPatch) -> None
     assert [layer.name for layer in cli.load("my_models:small_model").layers] == ["only"]
     with pytest.raises(ArgumentError, match="my_models:UNTYPED is no model, but str"):
         cli.load("my_models:UNTYPED")
+
+
+def test_models_by_file_and_applications_by_name(tmp_path: Path) -> None:
+    THE_MODEL.save(tmp_path / "model.keras")
+    assert [layer.name for layer in cli.load(str(tmp_path / "model.keras")).layers] == ["only"]
+    assert cli.load("MobileNet").name == "mobilenet_1.00_224"
 
 
 def test_show_prints_the_graph_and_the_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
