@@ -11,10 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from graphc import losses, metrics, ops
 from graphc.ir.errors import ArgumentError
 from graphc.metrics import Metric
 from graphc.structure import leaves
+from graphc.variable import Variable
 
 SWITCHING_LOSSES = ("crossentropy", "ce")
 SWITCHING_METRICS = ("accuracy", "acc")
@@ -131,6 +134,7 @@ class Objective:
         self.terms: list[Term] = []
         self.loss_tracker = _mean("loss")
         self.built = False
+        self._restored: Sequence[np.ndarray] | None = None
 
     def losses_given(self, names: Sequence[str]) -> list[Any]:
         """What was given as the loss of each output; None where an output has none."""
@@ -165,6 +169,8 @@ class Objective:
                 term.tracker = _mean(f"{term.name}_loss")
         self._named = self._name_metrics(len(names))
         self.built = True
+        if self._restored is not None:
+            self.restore(self._restored)
 
     def _metrics_given(self, what: str, names: Sequence[str]) -> list[list[Any]]:
         given = self.given[what]
@@ -244,6 +250,18 @@ class Objective:
             name: m.read() if isinstance(m, metrics.Mean) else float(m.result())
             for name, m in self.named().items()
         }
+
+    def variables(self) -> list[Variable]:
+        """The running sums of losses and metrics."""
+        return [v for metric in self.named().values() for v in metric.variables]
+
+    def restore(self, sums: Sequence[np.ndarray]) -> None:
+        """Take values of `variables`; at the first step, if these are made only then."""
+        self._restored = None if self.built else sums
+        if self.built:
+            for variable, values in zip(self.variables(), sums, strict=True):
+                # Not by `assign`, which would become a part of the step that is traced just now.
+                variable.array[...] = values
 
     def reset(self) -> None:
         """Start all sums again."""

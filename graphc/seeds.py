@@ -6,6 +6,7 @@ import random
 import secrets
 from collections.abc import Callable
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,20 @@ def fresh_seed() -> int:
     """The next number below 2**63 of the stream that `set_random_seed` starts."""
     with _lock:
         return int(_source.integers(2**63))
+
+
+def state() -> dict[str, Any]:
+    """Where the stream of `fresh_seed` is, as JSON can hold it; for `restore`."""
+    with _lock:
+        return {"base": _base, "source": _source.bit_generator.state}
+
+
+def restore(given: dict[str, Any]) -> None:
+    """Go on with the stream of seeds where `state` was taken."""
+    global _base
+    with _lock:
+        _base = int(given["base"])
+        _source.bit_generator.state = given["source"]
 
 
 def generator(seed: int | None = None) -> np.random.Generator:

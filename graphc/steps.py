@@ -69,11 +69,7 @@ class Step:
         """Run a batch of checked arrays, without looking at losses and metrics; gives the outputs in
         "predict" mode.
         """
-        xs, ys, weights = batch
-        arrays = xs if self.mode == "predict" else [*xs, *ys, *(w for w in weights or () if w is not None)]
-        key: Signature = tuple([(a.dtype, a.shape[1:]) for a in arrays])
-        if weights is not None:
-            key = (*key, tuple([w is None for w in weights]))
+        arrays, key = self._signature(batch)
         bound = self._bound.get(key)
         if bound is None or self._version != self.model.structure_version():
             bound = self._specialise(key, batch)
@@ -81,6 +77,21 @@ class Step:
         if self.mode == "train":
             self.model.optimizer.follow_schedule()
         return bound(arrays)
+
+    def prepare(self, batch: Batch) -> None:
+        """Trace and compile for arrays like this batch's, so that losses and metrics are there."""
+        _, key = self._signature(batch)
+        if key not in self._bound or self._version != self.model.structure_version():
+            self._specialise(key, batch)
+
+    def _signature(self, batch: Batch) -> tuple[list[np.ndarray], Signature]:
+        """The arrays that the step takes of a batch, and what it is specialised for."""
+        xs, ys, weights = batch
+        arrays = xs if self.mode == "predict" else [*xs, *ys, *(w for w in weights or () if w is not None)]
+        key: Signature = tuple([(a.dtype, a.shape[1:]) for a in arrays])
+        if weights is not None:
+            key = (*key, tuple([w is None for w in weights]))
+        return arrays, key
 
     # -- tracing and compiling ------------------------------------------------------------------------
     def _specialise(self, key: Signature, batch: Batch) -> Bound:

@@ -35,6 +35,10 @@ class Trainer:
     _steps: dict[str, Step] | None = None
     _options: Mapping[str, Any] = MappingProxyType({})
     _unchanged: tuple[Any, ...] | None = None
+    training_data: Data | None = None
+    """While `fit` runs: the source of its batches."""
+    resume_at: tuple[int, int] | None = None
+    """Set by a callback as training begins: the epoch to begin with, and how many of its batches are past."""
 
     # -- compile ----------------------------------------------------------------------------------------
     def compile(
@@ -230,14 +234,15 @@ class Trainer:
             data, validation = _split(data, validation_split)
         params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
         hooks = CallbackList(callbacks, self, params)
-        self.stop_training = False
+        self.stop_training, self.training_data, self.resume_at = False, data, None
         hooks.on_train_begin()
+        first, past = self.resume_at or (initial_epoch, 0)
         logs: dict[str, float] = {}
         with show_progress(verbose, epochs) as display:
-            for epoch in range(initial_epoch, epochs):
+            for epoch in range(first, epochs):
                 hooks.on_epoch_begin(epoch)
                 display.begin_epoch(epoch, data.steps)
-                logs = self._train_epoch(step, data, hooks, display)
+                logs = self._train_epoch(step, data, hooks, display, past if epoch == first else 0)
                 if validation is not None and _validates(validation_freq, epoch):
                     logs |= {f"val_{k}": v for k, v in self._evaluate_on(validation, hooks).items()}
                 display.end_epoch(logs)
@@ -245,13 +250,22 @@ class Trainer:
                 if self.stop_training or data.exhausted:
                     break
         hooks.on_train_end(logs)
+        self.training_data = None
         return hooks.history
 
-    def _train_epoch(self, step: Step, data: Data, hooks: Any, display: Any) -> dict[str, float]:
+    def _train_epoch(
+        self, step: Step, data: Data, hooks: Any, display: Any, past: int = 0
+    ) -> dict[str, float]:
+        """One epoch; its first `past` batches were trained on before, and their metrics are there."""
         objective, run = self.objective, step.run
-        objective.reset()
+        if not past:
+            objective.reset()
         begin, end = hooks.batch_hooks("train")
         for number, batch in enumerate(data.epoch()):
+            if number < past:
+                if number + 1 == past:
+                    step.prepare(batch)
+                continue
             if begin:
                 begin(number)
             run(batch)

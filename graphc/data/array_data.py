@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,7 @@ class ArrayData:
         self._endless = steps is not None
         self._random = generator() if shuffle else None
         self._running: Iterator[Batch] | None = None
+        self._before, self._past = self._state(), 0
         self._buffers: list[Batch] = []
 
     def epoch(self) -> Iterator[Batch]:
@@ -58,9 +60,30 @@ class ArrayData:
         for _ in range(self.steps):
             batch = next(self._running, None) if self._running else None
             if batch is None:
+                self._before, self._past = self._state(), 0
                 self._running = self._once()
                 batch = next(self._running)
+            self._past += 1
             yield batch
+
+    def position(self) -> dict[str, Any]:
+        """Where the next epoch begins, as JSON can hold it: the random state from which the order of the
+        samples follows, and how many batches of that order are past.
+        """
+        return {"random": self._before if self._past else self._state(), "past": self._past}
+
+    def go_to(self, position: Mapping[str, Any]) -> None:
+        """Go on where `position` was taken, of data like these."""
+        if self._random is not None:
+            self._random.bit_generator.state = position["random"]
+        if position["past"]:
+            self._before, self._past = self._state(), int(position["past"])
+            self._running = self._once()
+            for _ in range(self._past):
+                next(self._running, None)
+
+    def _state(self) -> Any:
+        return None if self._random is None else self._random.bit_generator.state
 
     def split(self, fraction: float) -> tuple[ArrayData, ArrayData]:
         """Two views: the first samples, to train with, and the last `fraction`, to validate with, in order.

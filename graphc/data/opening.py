@@ -33,6 +33,14 @@ class Data(Protocol):
         """The batches of one epoch; a batch is valid until the one after the next is made."""
         ...
 
+    def position(self) -> dict[str, Any]:
+        """Where the next epoch begins, as JSON can hold it."""
+        ...
+
+    def go_to(self, position: Mapping[str, Any]) -> None:
+        """Go on where `position` was taken."""
+        ...
+
 
 def open_data(
     x: Any,

@@ -48,6 +48,7 @@ class StreamData:
         self._once_only = hasattr(source, "__next__")
         self._random = generator() if shuffle and isinstance(source, PyDataset) else None
         self._running: Generator[Any, None, None] | None = None
+        self._before, self._past = self._state(), 0
         self._begun = False
 
     def epoch(self) -> Iterator[Batch]:
@@ -75,12 +76,33 @@ class StreamData:
         if short:
             warnings.warn(f"the data ended after {count} of {self._limit} steps of an epoch", stacklevel=2)
 
+    def position(self) -> dict[str, Any]:
+        """Where the next epoch begins, as JSON can hold it: the random state from which the order of the
+        batches follows, and how many of them are past.
+        """
+        return {"random": self._before if self._past else self._state(), "past": self._past}
+
+    def go_to(self, position: Mapping[str, Any]) -> None:
+        """Go on where `position` was taken, of a source that gives the same; batches that are past are read
+        again.
+        """
+        if self._random is not None:
+            self._random.bit_generator.state = position["random"]
+        for _ in range(int(position["past"])):
+            self._next()
+        self._begun = self._begun or position["past"] > 0
+
+    def _state(self) -> Any:
+        return None if self._random is None else self._random.bit_generator.state
+
     def _next(self) -> Any:
         """The next item; with a number of steps, data that can begin again does so at their end."""
         if self._running is not None:
             item = next(self._running, _END)
             if item is not _END or self._limit is None or self._once_only:
+                self._past += item is not _END
                 return item
+        self._before, self._past = self._state(), 1
         self._running = self._start()
         return next(self._running, _END)
 
@@ -88,7 +110,7 @@ class StreamData:
         """Let the next epoch begin anew, and end the threads that read ahead."""
         if self._running is not None:
             self._running.close()
-        self._running = None
+        self._running, self._past = None, 0
 
     def _start(self) -> Generator[Any, None, None]:
         source: Any = self.source
