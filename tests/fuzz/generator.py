@@ -309,6 +309,24 @@ def _product(m: _Maker) -> Expr:
     return m.b.matmul(x, y, transpose_a=turned, transpose_b=y.shape[-2] != size)
 
 
+def _windowed(name: str) -> Callable[[_Maker], Any]:
+    """A convolution or a pool along the middle of three axes; padding makes windows fit axes of any size."""
+
+    def recipe(m: _Maker) -> Expr | None:
+        x = m.pick("f", 1)
+        if x.rank > 3:
+            return None
+        x = m.b.reshape(x, shape=(*(1,) * (3 - x.rank), *x.shape))
+        size, channels = m.rng.choice((1, 2, 3)), x.shape[-1]
+        step = {"size": (size,), "strides": (m.rng.choice((1, 2)),), "padding": ((size - 1, size - 1),)}
+        if name != "conv":
+            return m.b.op(name, x, **step)
+        kernel = m.b.iota(shape=(size, channels, m.rng.choice((1, 3, 17))), axis=0, dtype=x.dtype)
+        return m.b.conv(x, kernel * 0.25 - 0.5, **step, dilation=(1,))
+
+    return recipe
+
+
 def _running(m: _Maker) -> Expr:
     x = m.pick("fi", 1)
     flags = {"reverse": m.rng.random() < 0.5, "exclusive": m.rng.random() < 0.5}
@@ -436,6 +454,7 @@ RECIPES: dict[str, Callable[[_Maker], Any]] = {
     "select": _selected,
     "cast": _casted,
     "matmul": _product,
+    **{name: _windowed(name) for name in ("conv", "max_pool", "average_pool")},
     "cumsum": _running,
     "iota": _counted,
     "gather": _gathered,
