@@ -100,11 +100,10 @@ class Step:
         """
         if self._version != (version := self.model.structure_version()):
             self._bound, self._version = {}, version
-        types = [
-            [None if a is None else batch_type(a) for a in arrays or ()]
-            for arrays in (batch.x, batch.y, batch.weights)
-        ]
-        self._bound[key] = bind(self.trace(*types), self.options)  # type: ignore[arg-type]
+        # Data that have targets can be predicted on; they are left out, as `_signature` does.
+        parts = (batch.x,) if self.mode == "predict" else (batch.x, batch.y, batch.weights)
+        types = [[None if a is None else batch_type(a) for a in arrays or ()] for arrays in parts]
+        self._bound[key] = bind(self.trace(*types), self.options)
         return self._bound[key]
 
     def trace(

@@ -111,7 +111,7 @@ def test_imports_are_declared():
     known = {"numpy", "numba", "llvmlite", "rich", "graphc"}
     declared = {re.match(r"[\w-]+", text).group() for text in SETTINGS["project"]["dependencies"]}
     assert declared == known - {"graphc"}
-    optional = {"matplotlib", "onnx", "mpi4py", "PIL"}
+    optional = {"matplotlib", "onnx", "mpi4py", "PIL", "cairosvg"}
     for path in SOURCES:
         foreign = {name.split(".")[0] for _, name in imports(path)} - set(sys.stdlib_module_names)
         assert foreign <= known | optional, path

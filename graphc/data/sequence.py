@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -55,19 +55,33 @@ class PyDataset:
         # A subclass need not have called __init__, as in Keras 2.
         workers = getattr(self, "workers", 1)
         if workers < 2:
-            yield from (self[index] for index in order)
-            return
-        pending: deque[Future[Any]] = deque()
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                for index in order:
-                    pending.append(pool.submit(self.__getitem__, index))
-                    if len(pending) >= max(workers, self.max_queue_size):
-                        yield pending.popleft().result()
-                while pending:
+            return (self[index] for index in order)
+        return read_ahead(self.__getitem__, order, workers, self.max_queue_size)
+
+
+def read_ahead(get: Callable[[int], Any], order: Iterable[int], threads: int, ahead: int) -> Iterator[Any]:
+    """`get(index)` for each index in order, computed by threads while the caller works on earlier ones.
+
+    Args:
+        get: gives an item; what it raises is raised here, at the item's place in the order.
+        order: of the items.
+        threads: how many; they end with the iterator, also when it is closed early.
+        ahead: how many items are ready or in the making at most.
+
+    >>> list(read_ahead(str, range(3), threads=2, ahead=2))
+    ['0', '1', '2']
+    """
+    pending: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="graphc-read") as pool:
+        try:
+            for index in order:
+                pending.append(pool.submit(get, index))
+                if len(pending) >= max(threads, ahead):
                     yield pending.popleft().result()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 Sequence = PyDataset

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from graphc.data.arrays import Slots
 from graphc.data.batches import Batch, make_batch, unpack, with_class_weight
 from graphc.data.sequence import PyDataset
@@ -45,7 +47,8 @@ class StreamData:
         self.exhausted = False
         self._limit = steps
         self.steps = steps if steps is not None else _length(source)
-        self._once_only = hasattr(source, "__next__")
+        # Keras's image iterators can be asked for the next batch and begin again all the same.
+        self._once_only = hasattr(source, "__next__") and not isinstance(source, PyDataset)
         self._random = generator() if shuffle and isinstance(source, PyDataset) else None
         self._running: Generator[Any, None, None] | None = None
         self._before, self._past = self._state(), 0
@@ -57,7 +60,7 @@ class StreamData:
         Raises:
             ArgumentError: there is no batch at all, or a batch is not what the model takes.
         """
-        count = 0
+        count, whole = 0, False
         try:
             while self._limit is None or count < self._limit:
                 item = self._next()
@@ -65,8 +68,10 @@ class StreamData:
                     break
                 count += 1
                 yield self._batch(item)
+            whole = True
         finally:
-            if self._limit is None and not self._once_only:
+            # An epoch that was left early or failed must not leave threads behind.
+            if not (self._once_only or (whole and self._limit is not None)):
                 self._restart()
         self._begun = self._begun or count > 0
         if not self._begun:
@@ -103,7 +108,7 @@ class StreamData:
                 self._past += item is not _END
                 return item
         self._before, self._past = self._state(), 1
-        self._running = self._start()
+        self._running = _start(self.source, self._random)
         return next(self._running, _END)
 
     def _restart(self) -> None:
@@ -112,21 +117,23 @@ class StreamData:
             self._running.close()
         self._running, self._past = None, 0
 
-    def _start(self) -> Generator[Any, None, None]:
-        source: Any = self.source
-        if not isinstance(source, PyDataset):
-            # An object with only __getitem__ need not raise IndexError at its end, as Python's own loop
-            # expects.
-            yield from source if hasattr(source, "__iter__") else map(source.__getitem__, range(len(source)))
-            return
-        source.on_epoch_begin()
-        order = range(len(source)) if self._random is None else self._random.permutation(len(source)).tolist()
-        yield from source.read(order)
-        source.on_epoch_end()
-
     def _batch(self, item: Any) -> Batch:
         batch = make_batch(*unpack(item), self.inputs, self.outputs)
         return with_class_weight(batch, self.class_weight)
+
+
+def _start(source: Any, random: np.random.Generator | None) -> Generator[Any, None, None]:
+    """One pass over the source. A function of its own, so that a pass that was not finished, with its
+    threads, ends where nobody needs the data any more.
+    """
+    if not isinstance(source, PyDataset):
+        # An object with only __getitem__ need not raise IndexError at its end, as Python's own loop expects.
+        yield from source if hasattr(source, "__iter__") else map(source.__getitem__, range(len(source)))
+        return
+    source.on_epoch_begin()
+    order = range(len(source)) if random is None else random.permutation(len(source)).tolist()
+    yield from source.read(order)
+    source.on_epoch_end()
 
 
 def _length(source: Any) -> int | None:

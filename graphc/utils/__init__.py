@@ -2,6 +2,7 @@
 
 from graphc.data.encoding import normalize, to_categorical
 from graphc.data.sequence import PyDataset, Sequence
+from graphc.images.folder_dataset import image_dataset_from_directory
 from graphc.images.pictures import array_to_img, img_to_array, load_img, save_img
 from graphc.plotting.picture import plot_model
 from graphc.seeds import set_random_seed
@@ -10,6 +11,7 @@ __all__ = [
     "PyDataset",
     "Sequence",
     "array_to_img",
+    "image_dataset_from_directory",
     "img_to_array",
     "load_img",
     "normalize",
