@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphc.ir.errors import FileFormatError
-from graphc.saving.hdf5_attributes import attributes
+from graphc.saving.hdf5_attributes import Attribute, attributes
 from graphc.saving.hdf5_messages import Layout, Message, dataspace, layout, pipeline
 from graphc.saving.hdf5_source import UNDEFINED, Source, damaged
 from graphc.saving.hdf5_types import Stored, datatype
@@ -50,7 +50,7 @@ def read(data: np.ndarray) -> dict[str, Dataset]:
     source = Source(data)
     found: dict[str, Dataset] = {}
     seen: set[int] = set()
-    total: int | str | None = None
+    total: Attribute | None = None
     pending = [("", _root(source), 0, "")]
     while pending:
         path, address, depth, owner = pending.pop()
@@ -72,6 +72,22 @@ def read(data: np.ndarray) -> dict[str, Dataset]:
     if isinstance(total, int) and total != len(found):
         raise FileFormatError(f"the HDF5 file is damaged: it has {len(found)} of its {total} arrays.")
     require_all_sums(found)
+    return found
+
+
+def group_attributes(data: np.ndarray, depth: int) -> dict[str, dict[str, Attribute]]:
+    """The attributes of the groups down to this depth, by path; those of the file itself are at ""."""
+    source = Source(data)
+    found: dict[str, dict[str, Attribute]] = {}
+    pending = [("", _root(source), 0)]
+    while pending:
+        path, address, level = pending.pop()
+        messages = list(_messages(source, address))
+        if {m.kind for m in messages} & {0x11, 0x02, 0x06}:
+            found[path] = attributes(source, messages)
+            prefix = f"{path}/" if path else ""
+            links = _links(source, messages) if level < depth else ()
+            pending += [(prefix + name, at, level + 1) for name, at in links]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Attributes in HDF5 files: whole numbers and strings (HDF5 specification, section IV.A.2.m)."""
+"""Attributes in HDF5 files: whole numbers, strings and lists of strings (HDF5 specification, IV.A.2.m)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ INTEGER, STRING, VARIABLE = 0, 3, 9
 MOST_TEXT = 4096
 
 
-def attributes(source: Source, messages: Sequence[Message]) -> dict[str, int | str]:
-    """The attributes of an object that are one unsigned number of 8 bytes, or one string."""
-    found: dict[str, int | str] = {}
+Attribute = int | str | tuple[str, ...]
+
+
+def attributes(source: Source, messages: Sequence[Message]) -> dict[str, Attribute]:
+    """The attributes of an object that are one unsigned number of 8 bytes, a string, or a list of strings."""
+    found: dict[str, Attribute] = {}
     for message in messages:
         if message.kind == 0x0C and message.size >= 8 and not message.flags & 2:
             found.update(_attribute(source, message))
     return found
 
 
-def _attribute(source: Source, message: Message) -> dict[str, int | str]:
+def _attribute(source: Source, message: Message) -> dict[str, Attribute]:
     version = source.number(message.at, 1)
     if version not in (1, 2, 3):
         raise damaged(f"an attribute has the unknown version {version}", message.at)
@@ -34,18 +37,35 @@ def _attribute(source: Source, message: Message) -> dict[str, int | str]:
     room = message.at + message.size - value
     if room < 0 or sizes[0] > MOST_TEXT or sizes[1] < 8:
         raise damaged("an attribute is longer than its message", message.at)
-    if sizes[2] > 1 and source.number(space + 1, 1):
-        return {}
     name = _text(source.bytes(start, sizes[0]))
     width, family = source.number(kind + 4, 4), source.number(kind, 1) & 15
+    rank = source.number(space + 1, 1) if sizes[2] > 1 else 0
+    if rank:
+        count = source.number(space + (8 if source.number(space, 1) == 1 else 4), 8) if rank == 1 else 0
+        if not count or not width or not (family == STRING or _is_text(source, kind)) or count * width > room:
+            return {}
+        return {name: tuple(_string(source, kind, value + i * width) for i in range(count))}
     if family == INTEGER and width == 8 <= room:
         return {name: source.number(value, 8)}
-    if family == STRING and width <= min(room, MOST_TEXT):
-        return {name: _text(source.bytes(value, width))}
-    if family == VARIABLE and source.number(kind + 1, 1) & 15 == 1 and room >= 16:
-        length, heap, index = (source.number(value + at, n) for at, n in ((0, 4), (4, 8), (12, 4)))
-        return {name: _shared_text(source, heap, index, length)}
+    fits = width <= min(room, MOST_TEXT) if family == STRING else room >= 16
+    if fits and (family == STRING or _is_text(source, kind)):
+        return {name: _string(source, kind, value)}
     return {}
+
+
+def _is_text(source: Source, kind: int) -> bool:
+    """Whether an element type is that of strings of any length."""
+    return source.number(kind, 1) & 15 == VARIABLE and source.number(kind + 1, 1) & 15 == 1
+
+
+def _string(source: Source, kind: int, at: int) -> str:
+    """A string that lies there, or in the heap that the bytes there name."""
+    if source.number(kind, 1) & 15 == STRING:
+        return _text(source.bytes(at, source.number(kind + 4, 4)))
+    if not _is_text(source, kind):
+        raise damaged("a list has neither numbers nor strings", at)
+    length, heap, index = (source.number(at + offset, n) for offset, n in ((0, 4), (4, 8), (12, 4)))
+    return _shared_text(source, heap, index, length)
 
 
 def _shared_text(source: Source, heap: int, index: int, length: int) -> str:

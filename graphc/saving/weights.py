@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from graphc.ir.errors import ArgumentError, FileFormatError
-from graphc.saving import hdf5, hdf5_writer, npz, safetensors
+from graphc.saving import earlier, hdf5, hdf5_writer, npz, safetensors
 from graphc.saving.durable import write_whole
 from graphc.saving.hdf5 import Dataset
 from graphc.saving.layout import (
@@ -79,7 +79,8 @@ def save_weights(model: Model, filepath: Any, overwrite: bool = True) -> None:
 
 
 def load_weights(model: Model, filepath: Any, skip_mismatch: bool = False) -> None:
-    """Read the model's weights from a file, and its optimizer's state if both have it.
+    """Read the model's weights from a file, and its optimizer's state if both have it. Besides the kinds that
+    `save_weights` writes, the `.h5` files of Keras 2 are read.
 
     With `skip_mismatch`, weights whose name or shape does not fit keep their values.
 
@@ -88,11 +89,17 @@ def load_weights(model: Model, filepath: Any, skip_mismatch: bool = False) -> No
         FileFormatError: it is damaged.
         ArgumentError: names or shapes differ; the message lists them, and nothing has changed.
     """
-    path, format_ = _checked(filepath)
+    path = Path(filepath)
+    is_earlier = path.suffix in earlier.ENDINGS and not path.name.endswith(".weights.h5")
+    if not is_earlier:
+        path, format_ = _checked(filepath)
     try:
-        found = format_.read(read_bytes(path))
-        plan = fitting(model, found, format_, path.name, skip_mismatch)
-        plan += fitting_optimizer(model, found, format_)
+        if is_earlier:
+            plan = earlier.fitting(model, read_bytes(path), path.name, skip_mismatch)
+        else:
+            found = format_.read(read_bytes(path))
+            plan = fitting(model, found, format_, path.name, skip_mismatch)
+            plan += fitting_optimizer(model, found, format_)
         take(plan)
     except FileFormatError as e:
         raise FileFormatError(f"{path}: {e}") from e
