@@ -27,7 +27,7 @@ def build(pipeline: Stages, options: Options) -> tuple[Program, str]:
     """The program for the graph of a pipeline, and why it is the evaluator if nobody asked for that."""
     if options.backend == "reference" and options.check is None:
         return _made("reference", pipeline, options), ""
-    mixed = why_mixed(pipeline.traced)
+    mixed = why_mixed(pipeline.traced) or why_unfused(pipeline, options)
     if mixed is not None:
         log("compile", f"@{pipeline.traced.name} runs kernel by kernel: {mixed}")
     try:
@@ -40,6 +40,16 @@ def build(pipeline: Stages, options: Options) -> tuple[Program, str]:
     STATS.count("reference_fallbacks")
     log("compile", f"@{pipeline.traced.name} runs by the reference evaluator: {reason}")
     return _made("reference", pipeline, options), reason
+
+
+def why_unfused(pipeline: Stages, options: Options) -> str | None:
+    """Why passes that the caller chose leave nodes that are no kernels; None if they leave none."""
+    if options.passes is None:
+        return None
+    from graphc.codegen.kernel_list import left_outside
+
+    node = left_outside(pipeline.final)
+    return None if node is None else f"the passes leave '{node.op.name}' as it is"
 
 
 def _made(module: str, pipeline: Stages, options: Options) -> Program:

@@ -3,8 +3,8 @@
 Every value gets memory of its own, and weights are written when the last kernel was fine, so that a failure
 changes nothing. Slow on purpose: it is for finding the place where numbers go wrong.
 
-Graphs with nodes that are no kernels (control ops, users' NumPy functions) run here too, without checks:
-those nodes by the evaluator, the rest as machine code.
+Graphs with nodes that are no kernels (control ops, users' NumPy functions, what a pipeline without `fuse` or
+`decompose` leaves) run here too, without checks: those nodes by the evaluator, the rest as machine code.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class CheckedRunner:
             r: aligned_empty(tuple(dims.evaluate(d, sizes) for d in r.type.shape), r.type.dtype.numpy)
             for r in node.results
         }
-        operands = {v: np.ascontiguousarray(values[v]) for v in node.operands}
+        operands = {v: np.asarray(values[v], order="C") for v in node.operands}
         status = call({v.name: x for v, x in (operands | results).items()}, sizes)
         if status:
             number = self.program.steps.index(step)

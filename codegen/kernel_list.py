@@ -10,6 +10,7 @@ from graphc.ir.errors import ArgumentError
 from graphc.ir.graph import Graph, Node
 from graphc.ir.locations import Location
 from graphc.passes.plan import Plan
+from graphc.passes.schedule import is_alias
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class KernelStep:
 
 def _place(location: Location) -> str:
     return str(Location(location.file, location.line, location.layer))
+
+
+def left_outside(graph: Graph) -> Node | None:
+    """The first node of a final graph that is neither a kernel nor another name for memory that is there."""
+    return next((n for n in graph.nodes if n.op.name != "kernel" and not is_alias(n)), None)
 
 
 def kernels_of(graph: Graph, plan: Plan) -> list[KernelStep]:

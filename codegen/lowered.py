@@ -8,13 +8,14 @@ from dataclasses import replace
 from functools import cached_property
 
 from graphc.codegen.emit_llvm import scratch
-from graphc.codegen.kernel_list import KernelStep, kernels_of
+from graphc.codegen.kernel_list import KernelStep, kernels_of, left_outside
 from graphc.codegen.layout import Layout, layout_of
 from graphc.codegen.loops import Product
 from graphc.codegen.native_text import native_text
 from graphc.codegen.numba_step import StepSource, step_source
 from graphc.codegen.stages import Stages
 from graphc.codegen.target import Target
+from graphc.ir.errors import CompileError
 from graphc.ir.graph import Graph
 from graphc.passes.memory import plan
 from graphc.passes.plan import Plan
@@ -60,9 +61,19 @@ class Lowered:
     @cached_property
     def llvm(self) -> str:
         """The module of the step as LLVM text."""
+        self._require_kernels()
         return native_text(self.kernels, self.layout, self.target, release_gil=True)
 
     @cached_property
     def python(self) -> StepSource:
         """The step as Python source."""
+        self._require_kernels()
         return step_source(self.final, self.kernels, self.plan)
+
+    def _require_kernels(self) -> None:
+        """CompileError if a node is no kernel: code of the kernels alone would leave it out in silence."""
+        node = left_outside(self.final)
+        if node is not None:
+            place = f"\n  at {node.location}" if node.location else ""
+            name = self.final.name or "the graph"
+            raise CompileError(f"{name} can't become one step: '{node.op.name}' is no kernel.{place}")

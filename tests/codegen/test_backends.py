@@ -15,7 +15,7 @@ from graphc.codegen import compile
 from graphc.codegen.object_cache import canonical_text
 from graphc.codegen.stats import stats
 from graphc.ir import Builder, Location, tensor
-from graphc.ir.errors import ArgumentError, IndexRangeError, NumericsError, StateError
+from graphc.ir.errors import ArgumentError, CompileError, IndexRangeError, NumericsError, StateError
 
 SIZES = (12, 16, 5)
 
@@ -83,6 +83,33 @@ def test_checked_training_has_the_same_values(backend, check):
     _, checked = steps(backend, (4, 2), check=check)
     for (loss, _), (loss2, _) in zip(plain, checked):
         np.testing.assert_allclose(loss2, loss, rtol=1e-6)
+
+
+@pytest.mark.parametrize("left_out", ["updates", "simplify", "cse", "decompose", "fuse", "schedule"])
+@pytest.mark.parametrize("backend", ["llvm", "numba"])
+def test_without_a_pass_the_values_are_the_same(backend, left_out):
+    _, plain = steps("llvm", (4, 2))
+    _, other = steps(backend, (4, 2), passes=f"default,-{left_out}")
+    for (loss, logits), (loss2, logits2) in zip(plain, other):
+        np.testing.assert_allclose(loss2, loss, rtol=1e-6)
+        np.testing.assert_allclose(logits2, logits, rtol=1e-4, atol=1e-5)
+
+
+def test_without_fusion_there_is_no_code_of_the_whole_step():
+    f, _ = steps("llvm", (4,), passes="default,-fuse")
+    for view in (f.source, f.llvm, f.asm):
+        with pytest.raises(CompileError, match=r"can't become one step: '[a-z]+' is no kernel"):
+            view()
+
+
+def test_numbers_without_dimensions_pass_the_check_against_the_evaluator():
+    b = Builder("shift")
+    x, s = b.input("x", tensor("f32", "B")), b.input("s", tensor("f32"))
+    b.output(x + s, s + 1)
+    f = compile(b.build(), check="reference")
+    got, number = f(np.ones(3, "f4"), np.float32(2))
+    np.testing.assert_array_equal(got, [3, 3, 3])
+    assert number == 3
 
 
 LABEL = """\
