@@ -23,8 +23,10 @@ _size_limit: ContextVar[int | None] = ContextVar("size_limit", default=None)
 
 
 @contextmanager
-def size_limit(size: int) -> Iterator[None]:
-    """Inside, a new variable of more bytes is a FileFormatError: its shape comes from a file."""
+def from_file(size: int) -> Iterator[None]:
+    """Inside, shapes of new variables come from a file, and so will their values: they start with zeros, and
+    more than `size` bytes are a FileFormatError.
+    """
     token = _size_limit.set(size)
     try:
         yield
@@ -188,6 +190,8 @@ def _initial(initializer: Any, shape: Any, dtype: Any) -> np.ndarray:
         most = _size_limit.get()
         if most is not None and math.prod(whole) * wanted.itemsize > most:
             raise FileFormatError(f"the file describes a weight of shape {whole}, but holds none that large.")
+        if most is not None:
+            return np.broadcast_to(np.zeros((), wanted), whole)
         try:
             values = np.asarray(initializer(whole, dtype=wanted))
         except TypeError:

@@ -22,7 +22,7 @@ from graphc.saving.durable import write_whole
 from graphc.saving.layout import optimizer_places, weight_places
 from graphc.saving.models import json_values, model_from_config
 from graphc.saving.zips import member, open_zip
-from graphc.variable import size_limit
+from graphc.variable import from_file
 
 if TYPE_CHECKING:
     from graphc.models import Model
@@ -91,10 +91,12 @@ def load_model(
 
 def _read(data: np.ndarray, name: str, custom_objects: Mapping[str, Any] | None, compiled: bool) -> Any:
     archive = open_zip(data, "a .keras file")
-    config = _config(member(archive, CONFIG, MOST_JSON))
-    found = hdf5.read(np.frombuffer(member(archive, WEIGHTS), np.uint8))
+    config = _config(member(archive, data, CONFIG, MOST_JSON).tobytes())
+    found = hdf5.read(member(archive, data, WEIGHTS, check=False))
+    if not all(d.summed for d in found.values()):
+        member(archive, data, WEIGHTS)
     largest = max((int(np.prod(d.shape)) * d.dtype.itemsize for d in found.values()), default=0)
-    with size_limit(max(FREE_SIZE, 2 * largest)):
+    with from_file(max(FREE_SIZE, 2 * largest)):
         model = model_from_config(config, custom_objects)
         given = config.get("compile_config")
         if compiled and given:

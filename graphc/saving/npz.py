@@ -30,20 +30,20 @@ def read(data: np.ndarray) -> dict[str, Dataset]:
     """
     archive = open_zip(data, "an .npz file")
     return {
-        name.removesuffix(".npy"): _dataset(archive, name)
+        name.removesuffix(".npy"): _dataset(archive, data, name)
         for name in archive.namelist()
         if name.endswith(".npy")
     }
 
 
-def _dataset(archive: zipfile.ZipFile, name: str) -> Dataset:
+def _dataset(archive: zipfile.ZipFile, data: np.ndarray, name: str) -> Dataset:
     shape, fortran, dtype = _header(archive, name)
 
     def values() -> np.ndarray:
-        raw = member(archive, name)
-        stream = io.BytesIO(raw)
+        raw = member(archive, data, name)
+        stream = io.BytesIO(raw[:MOST_HEADER].tobytes())
         _parsed(stream, name)
-        flat = np.frombuffer(raw, np.uint8)[stream.tell() :].view(dtype)
+        flat = raw[stream.tell() :].view(dtype)
         found = flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
         return found.astype(dtype.newbyteorder("="), copy=False)
 

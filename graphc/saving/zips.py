@@ -101,8 +101,17 @@ def _declared(data: np.ndarray, found: int) -> int:
     return found if count == 0xFFFF else count
 
 
-def member(archive: zipfile.ZipFile, name: str, most: int | None = None) -> bytes:
-    """The contents of a member, checked by its CRC.
+def member(
+    archive: zipfile.ZipFile, data: np.ndarray, name: str, most: int | None = None, check: bool = True
+) -> np.ndarray:
+    """The contents of a member as bytes: a view of the file's if they are stored as they are.
+
+    Args:
+        archive: what `open_zip` gave.
+        data: the file's bytes.
+        name: the member.
+        most: how long it may be.
+        check: compare its CRC; the caller has a cheaper way to tell damage if not.
 
     Raises:
         FileFormatError: there is no such member, it is damaged, or longer than `most` bytes.
@@ -114,9 +123,21 @@ def member(archive: zipfile.ZipFile, name: str, most: int | None = None) -> byte
     if most is not None and info.file_size > most:
         raise FileFormatError(f"{name!r} is {info.file_size:,} bytes long; at most {most:,} are read.")
     try:
-        contents = archive.read(name)
+        # zipfile checks the member's own header as it opens it.
+        with archive.open(info) as file:
+            if info.compress_type != zipfile.ZIP_STORED:
+                return _whole(np.frombuffer(file.read(), np.uint8), info)
     except ZIP_ERRORS as e:
         raise FileFormatError(f"{name!r} is damaged: {str(e)[:MOST_TEXT]}.") from e
+    lengths = data[info.header_offset + 26 : info.header_offset + 30].view("<u2")
+    start = info.header_offset + 30 + int(lengths.sum())
+    found = _whole(data[start : start + info.compress_size], info)
+    if check and zlib.crc32(memoryview(found)) != info.CRC:  # type: ignore[arg-type]
+        raise FileFormatError(f"{name!r} is damaged: its contents do not match their CRC.")
+    return found
+
+
+def _whole(contents: np.ndarray, info: zipfile.ZipInfo) -> np.ndarray:
     if len(contents) != info.file_size:
-        raise FileFormatError(f"{name!r} is damaged: it is shorter than it should be.")
+        raise FileFormatError(f"{info.filename!r} is damaged: it is shorter than it should be.")
     return contents
