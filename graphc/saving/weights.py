@@ -90,19 +90,20 @@ def load_weights(model: Model, filepath: Any, skip_mismatch: bool = False) -> No
         ArgumentError: names or shapes differ; the message lists them, and nothing has changed.
     """
     path = Path(filepath)
-    is_earlier = path.suffix in earlier.ENDINGS and not path.name.endswith(".weights.h5")
-    if not is_earlier:
-        path, format_ = _checked(filepath)
     try:
-        if is_earlier:
-            plan = earlier.fitting(model, read_bytes(path), path.name, skip_mismatch)
-        else:
-            found = format_.read(read_bytes(path))
-            plan = fitting(model, found, format_, path.name, skip_mismatch)
-            plan += fitting_optimizer(model, found, format_)
-        take(plan)
+        take(_plan(model, path, skip_mismatch))
     except FileFormatError as e:
         raise FileFormatError(f"{path}: {e}") from e
+
+
+def _plan(model: Model, path: Path, skip_mismatch: bool) -> Plan:
+    """Which variable takes which array of a file."""
+    if path.suffix in earlier.ENDINGS and not path.name.endswith(".weights.h5"):
+        return earlier.fitting(model, read_bytes(path), path.name, skip_mismatch)
+    format_ = _checked(path)[1]
+    found = format_.read(read_bytes(path))
+    plan = fitting(model, found, format_, path.name, skip_mismatch)
+    return plan + fitting_optimizer(model, found, format_)
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
