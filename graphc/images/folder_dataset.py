@@ -125,7 +125,7 @@ def image_dataset_from_directory(
     if label_mode == "binary" and files.labels is not None:
         encode(files.labels, "binary", len(files.class_names))
     loading = (label_mode, size, color_mode, interpolation, crop_to_aspect_ratio)
-    reading = {
+    reading: dict[str, Any] = {
         "batch_size": batch_size,
         "shuffle": shuffle,
         "seed": seed,
