@@ -100,10 +100,11 @@ class Step:
         """
         if self._version != (version := self.model.structure_version()):
             self._bound, self._version = {}, version
-        # Data that have targets can be predicted on; they are left out, as `_signature` does.
-        parts = (batch.x,) if self.mode == "predict" else (batch.x, batch.y, batch.weights)
-        types = [[None if a is None else batch_type(a) for a in arrays or ()] for arrays in parts]
-        self._bound[key] = bind(self.trace(*types), self.options)
+        xs, ys = [batch_type(a) for a in batch.x], [batch_type(a) for a in batch.y]
+        weights = [None if a is None else batch_type(a) for a in batch.weights or ()]
+        # data that have targets can be predicted on; they are left out, as `_signature` does
+        traced = self.trace(xs) if self.mode == "predict" else self.trace(xs, ys, weights)
+        self._bound[key] = bind(traced, self.options)
         return self._bound[key]
 
     def trace(
