@@ -252,10 +252,17 @@ class Layer(Weighted):
         return leaf
 
     def _penalise(self, result: Any) -> None:
-        if self.activity_regularizer is not None:
-            for leaf in structure.leaves(result):
-                if isinstance(leaf, Tensor):
-                    self.add_loss(self.activity_regularizer(leaf))
+        """Add the activity regularizer's penalty, per sample of the batch, as Keras 3 does."""
+        from graphc import ops
+
+        if self.activity_regularizer is None:
+            return
+        for leaf in structure.leaves(result):
+            if isinstance(leaf, Tensor):
+                penalty = self.activity_regularizer(leaf)
+                if leaf.type.rank:
+                    penalty = penalty / ops.maximum(ops.cast(leaf.type.shape[0], penalty.dtype), 1)
+                self.add_loss(penalty)
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The output's mask: the input's, for layers that support masking."""
