@@ -74,13 +74,24 @@ def sample(
     (top, bottom, down), (left, right, across) = (
         _around(place, size, inside, image.dtype) for place, size in zip(places, (rows, columns))
     )
-    upper = image[top, left] * (1 - across) + image[top, right] * across
-    lower = image[bottom, left] * (1 - across) + image[bottom, right] * across
-    result = upper * (1 - down) + lower * down
+    # Rows of one long list of pixels: `take` gathers them in half the time of indexing by two arrays.
+    pixels = image.reshape(rows * columns, -1)
+    top, bottom = top * columns, bottom * columns
+    upper = _blended(pixels.take(top + left, 0), pixels.take(top + right, 0), across)
+    lower = _blended(pixels.take(bottom + left, 0), pixels.take(bottom + right, 0), across)
+    result = _blended(upper, lower, down)
     if fill_mode == "constant":
         outside = (places[0] < 0) | (places[0] > rows - 1) | (places[1] < 0) | (places[1] > columns - 1)
         result[outside] = cval
     return result
+
+
+def _blended(first: np.ndarray, second: np.ndarray, far: np.ndarray) -> np.ndarray:
+    """From the first to the second, `far` of the way; both arrays are used up."""
+    first *= 1 - far
+    second *= far
+    first += second
+    return first
 
 
 def _snapped(place: np.ndarray) -> np.ndarray:

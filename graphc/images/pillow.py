@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from graphc.ir.errors import ArgumentError, FileFormatError, MissingPackageError
 
@@ -19,8 +17,6 @@ COLOR_MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
-# What Pillow's decoders raise for damaged files.
-DAMAGE = (OSError, ValueError, SyntaxError, TypeError, EOFError, IndexError, KeyError, OverflowError)
 
 
 def pillow() -> ModuleType:
@@ -63,25 +59,31 @@ def open_image(path: str | os.PathLike[str], color_mode: str = "rgb") -> Image:
     name = os.fspath(path)
     with open(path, "rb") as file:
         try:
-            image = image_module.open(file, formats=_formats(image_module))
-            _check_size(image, image_module.MAX_IMAGE_PIXELS, name)
-            image.load()
+            return _decoded(image_module, file, mode, name)
         except FileFormatError:
             raise
         except (image_module.DecompressionBombError, image_module.DecompressionBombWarning) as error:
             raise FileFormatError(f"{name!r} is refused: {error}") from error
         except image_module.UnidentifiedImageError as error:
             raise FileFormatError(f"{name!r} is no image of a kind that is read: {_known()}") from error
-        except (*DAMAGE, struct.error, zlib.error, MemoryError) as error:
+        # Decoders of damaged files raise whatever they run into: the types are many and change.
+        except Exception as error:
             raise FileFormatError(f"{name!r} is a damaged image: {error}") from error
-    if image.mode in DEEP:
-        if mode != "L":
-            raise FileFormatError(
-                f"{name!r} has more than 8 bits per pixel, which {color_mode!r} cannot hold.\n"
-                "  fix     load it with color_mode='grayscale'."
-            )
-        return image
-    return image if image.mode == mode else image.convert(mode)
+
+
+def _decoded(image_module: ModuleType, file: BinaryIO, mode: str, name: str) -> Image:
+    """The image in a mode of Pillow's."""
+    image = image_module.open(file, formats=_formats(image_module))
+    _check_size(image, image_module.MAX_IMAGE_PIXELS, name)
+    image.load()
+    if image.mode not in DEEP:
+        return image if image.mode == mode else image.convert(mode)
+    if mode != "L":
+        raise FileFormatError(
+            f"{name!r} has more than 8 bits per channel, which colours cannot hold.\n"
+            "  fix     load it with color_mode='grayscale'."
+        )
+    return image
 
 
 def _check_size(image: Image, limit: int | None, name: str) -> None:

@@ -142,6 +142,23 @@ def test_every_truncation_is_one_error(tmp_path, pixels, ending):
     assert refused >= 10
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "gif", "tiff", "ppm", "webp"])
+def test_mutated_files_give_an_image_or_one_error(tmp_path, pixels, ending):
+    path = tmp_path / f"a.{ending}"
+    utils.save_img(path, pixels, scale=False)
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    random = np.random.default_rng(1)
+    refused = 0
+    for _ in range(150):
+        changed = whole.copy()
+        places = random.integers(len(whole), size=random.integers(1, 6))
+        changed[places] = random.integers(0, 256, len(places))
+        path.write_bytes(changed.tobytes())
+        refused += _failure(path) is not None
+    assert refused > 0
+
+
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_decompression_bombs_are_refused(tmp_path):
     def chunk(name, data):
