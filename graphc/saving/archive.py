@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from graphc.ir.errors import ArgumentError, FileFormatError
+from graphc.ir.errors import ArgumentError, FileFormatError, GraphcError
 from graphc.saving import hdf5, registry, weights
 from graphc.saving.compile_config import compile_config, compile_from_config
 from graphc.saving.durable import write_whole
 from graphc.saving.layout import optimizer_places, weight_places
-from graphc.saving.models import json_values, model_from_config
+from graphc.saving.models import DAMAGE, json_values, model_from_config
 from graphc.saving.zips import member, open_zip
 from graphc.variable import from_file
 
@@ -100,7 +100,7 @@ def _read(data: np.ndarray, name: str, custom_objects: Mapping[str, Any] | None,
         model = model_from_config(config, custom_objects)
         given = config.get("compile_config")
         if compiled and given:
-            compile_from_config(model, given, custom_objects)
+            _compile(model, given, custom_objects)
     try:
         plan = weights.fitting(model, found, weights.HDF5, name)
     except ArgumentError as e:
@@ -108,6 +108,15 @@ def _read(data: np.ndarray, name: str, custom_objects: Mapping[str, Any] | None,
     plan += weights.fitting_optimizer(model, found, weights.HDF5, must=True)
     weights.take(plan)
     return model
+
+
+def _compile(model: Model, given: Any, custom_objects: Mapping[str, Any] | None) -> None:
+    try:
+        compile_from_config(model, given, custom_objects)
+    except GraphcError:
+        raise
+    except (*DAMAGE, AttributeError) as e:
+        raise FileFormatError(f"the stored compile_config can't be read: {type(e).__name__}: {e}.") from e
 
 
 def _config(text: bytes) -> dict[str, Any]:

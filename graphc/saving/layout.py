@@ -54,7 +54,7 @@ def is_own_name(name: str, kind: str) -> bool:
     (False, True)
     """
     bases = ("model", "functional") if kind in ("Functional", "Model") else (snake_case(kind),)
-    return not any(re.fullmatch(rf"{base}(_\d+)?", name) for base in bases)
+    return not any(re.fullmatch(rf"{base}(_\d+)?", str(name)) for base in bases)
 
 
 def weight_places(model: Model) -> list[Place]:

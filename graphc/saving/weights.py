@@ -187,7 +187,7 @@ def fitting_optimizer(
         raise FileFormatError("the optimizer's state in the file is damaged: its variables are not in a row.")
     begun = len(stored) > 2
     if begun:
-        model.optimizer.build(model.trainable_weights)
+        model.optimizer.build([v for v in model.trainable_weights if v.dtype.kind == "f"])
     places = {format_.name(p): p for p in optimizer_places(model)[: None if begun else 2]}
     wrong = [text for n, p in places.items() if (text := _misfit(n, p, found.get(n))) is not None]
     if not wrong and len(stored) == len(places):

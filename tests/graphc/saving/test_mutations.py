@@ -3,9 +3,12 @@
 GRAPHC_MUTATIONS sets how many are tried per format, GRAPHC_SEED where they begin.
 """
 
+import io
+import json
 import os
 import time
 import warnings
+import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -109,3 +112,50 @@ def test_a_damaged_file_is_refused_or_read_rightly(tmp_path, ending):
     print(f"{ending}: {refused} of {COUNT} refused, the others were read rightly (seed {SEED})")
     assert COUNT // 4 < refused <= COUNT
     assert [p.name for p in Path(tmp_path).iterdir()] == [path.name]
+
+
+DATA = Path(__file__).parents[2] / "data" / "saving"
+
+
+def test_damaged_files_of_keras_are_refused_or_read(tmp_path):
+    """They have no checksums, so that other values may be read; but nothing else may happen."""
+    whole, path = (DATA / "keras3.weights.h5").read_bytes(), Path(tmp_path) / "w.weights.h5"
+    model = models.load_model(DATA / "keras3.keras")
+    refused = 0
+    for number in range(COUNT // 8):
+        path.write_bytes(mutated(whole, np.random.default_rng((SEED, 9, number))))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            refused += isinstance(attempt(model, path), Exception)
+    assert refused > COUNT // 40
+
+
+NUMBERS = [0, -1, 1.5, True, 10**9, 10**30, float("nan")]
+WORDS = [None, *NUMBERS, "", "x", "Dense", "Lambda", [], {}, [1, 2], [None]]
+
+
+def places(value):
+    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in list(keys):
+        yield value, key
+        yield from places(value[key])
+
+
+def test_changed_configurations_are_refused_or_read(tmp_path):
+    with zipfile.ZipFile(DATA / "keras3.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    refused = 0
+    for number in range(COUNT // 20):
+        random = np.random.default_rng((SEED, 10, number))
+        config = json.loads(members["config.json"])
+        found = list(places(config))
+        holder, key = found[random.integers(len(found))]
+        holder[key] = WORDS[random.integers(len(WORDS))]
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, text in (members | {"config.json": json.dumps(config)}).items():
+                archive.writestr(name, text)
+        path = Path(tmp_path) / "m.keras"
+        path.write_bytes(file.getvalue())
+        refused += isinstance(attempt(None, path), Exception)
+    assert COUNT // 80 < refused < COUNT // 20
