@@ -48,8 +48,8 @@ def Xception(
     for block in range(5, 13):
         x = layers.add([_separable(x, block, (728, 728, 728)), x])
     x = _shrinking(x, 13, (728, 1024))
-    for i, filters in enumerate((1536, 2048), 1):
-        x = relu(_sepconv(x, filters, f"block14_sepconv{i}"), f"block14_sepconv{i}_act")
+    for i, wide in enumerate((1536, 2048), 1):
+        x = relu(_sepconv(x, wide, f"block14_sepconv{i}"), f"block14_sepconv{i}_act")
     return options.model(image, options.top(x), name, FILES)
 
 

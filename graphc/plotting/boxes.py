@@ -80,8 +80,9 @@ def _box(layer: Layer, call: Call | None, which: str, shown: Shown) -> Box:
 
     kind = type(layer).__name__
     lines = [which] if which else []
-    if shown.activations and callable(getattr(layer, "activation", None)):
-        lines.append(f"activation: {getattr(layer.activation, '__name__', layer.activation)}")
+    activation = getattr(layer, "activation", None)
+    if shown.activations and callable(activation):
+        lines.append(f"activation: {getattr(activation, '__name__', activation)}")
     if call is not None and shown.shapes:
         if not call.is_input:
             lines.append(f"in:  {_shapes(call.inputs)}")
@@ -90,10 +91,10 @@ def _box(layer: Layer, call: Call | None, which: str, shown: Shown) -> Box:
         lines.append("dtype: " + ", ".join(str(t.dtype) for t in call.tensors))
     if shown.trainable:
         lines.append("trainable" if layer.trainable else "not trainable")
-    nested = isinstance(layer, Model) and shown.nested
+    inside = diagram(layer, shown) if isinstance(layer, Model) and shown.nested else None
     title = f"{layer.name} ({kind})" if shown.names else kind
     frozen = shown.trainable and not layer.trainable
-    return Box(title, tuple(lines), kind, frozen, diagram(layer, shown) if nested else None)
+    return Box(title, tuple(lines), kind, frozen, inside)
 
 
 def _shapes(tensors: Any) -> str:

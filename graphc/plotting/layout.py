@@ -105,7 +105,8 @@ def _with_points(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], level
             rows.sizes.append((2.0, heights.get(r, 0.0)))
             rows.row.append(r)
         rows.chains.append([*chain, b])
-    rows.above, rows.below = ([[] for _ in rows.sizes] for _ in range(2))
+    rows.above = [[] for _ in rows.sizes]
+    rows.below = [[] for _ in rows.sizes]
     for chain in rows.chains:
         for a, b in pairwise(chain):
             rows.below[a].append(b)

@@ -42,7 +42,7 @@ def fitting(
         raise FileFormatError("it has no list of layers, as Keras's .h5 files have.")
     stored = [(name, _list(groups.get(prefix + name, {}), "weight_names") or []) for name in names]
     stored = [(name, weights) for name, weights in stored if weights]
-    own = [(layer, weights) for layer in model.layers if (weights := _weights(layer))]
+    own = [(layer, _weights(layer)) for layer in model.layers if layer.weights]
     if len(own) != len(stored):
         raise ArgumentError(
             f"{file} has weights of {len(stored)} layers, but '{model.name}' has {len(own)} with weights."
