@@ -71,7 +71,9 @@ def wrapper_source(compiled: Compiled) -> str:
     lines += [f"    inputs[0] = {x}.size + sizes[0] + outputs[0]" for x in (*parameters, *results)]
     lines += ["    if status != 0:", f"        raise RuntimeError({signature.name + ' failed'!r})"]
     values = [r if t.rank else f"{r}[0]" for r, t in zip(results, signature.outputs)]
-    lines.append(f"    return {values[0] if len(values) == 1 else '(' + ', '.join(values) + ',)'}")
+    lines.append(
+        f"    return {values[0] if len(values) == 1 else '(' + ''.join(f'{v}, ' for v in values) + ')'}"
+    )
     return "\n".join([HEADER, '@njit(error_model="numpy")', *lines]) + "\n"
 
 

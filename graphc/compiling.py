@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphc import structure
-from graphc.forward import Bound, Forward, bind
+from graphc.forward import Bound, Forward, Shown, bind
 from graphc.ir.dims import Size, symbol
 from graphc.ir.errors import ArgumentError
 from graphc.ir.types import TensorType, dtype_of
@@ -17,6 +17,9 @@ from graphc.models import Model
 from graphc.replay import Traced
 from graphc.tensor import Tensor
 from graphc.trace import Trace
+
+if TYPE_CHECKING:
+    from graphc.codegen.compiled import Compiled
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def spec(shape: Any, dtype: Any = "float32") -> Spec:
     )
 
 
-class CompiledFunction:
+class CompiledFunction(Shown):
     """A function of tensors, compiled for given specs. All members of `graphc.codegen.Compiled` are members
     of it.
     """
@@ -73,10 +76,10 @@ class CompiledFunction:
             return results[0]
         return structure.pack(self._result, results)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._bound.compiled, name)
+    @property
+    def compiled(self) -> Compiled:  # type: ignore[override]
+        """The compiled function of arrays, without the structure of arguments and results."""
+        return self._bound.compiled
 
 
 def ensure(leaf: Any) -> Tensor:

@@ -46,7 +46,25 @@ def bind(traced: Traced, options: dict[str, Any]) -> Bound:
     return Bound(traced, compiled.bind([v.array for v in traced.variables]))
 
 
-class Forward:
+class Shown:
+    """What is made from a model or a function: every member of its compiled function is a member of it."""
+
+    compiled: Compiled
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.compiled, name)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What Numba asks for, so that `@njit` code may call it: the compiled function as it is now."""
+        from numba import types
+
+        return types.Dispatcher(self.compiled.njit_function)
+
+
+class Forward(Shown):
     """`f(x1, x2, ...)`: the model's outputs for arrays; made by `graphc.compile(model)`.
 
     Gives an array, or a list of arrays for several outputs. The model's weights are read when it is called,
@@ -109,16 +127,11 @@ class Forward:
         return found
 
     @property
-    def compiled(self) -> Compiled:
+    def compiled(self) -> Compiled:  # type: ignore[override]
         """The compiled function of the model's declared (or last seen) input types."""
         if not self._bound:
             self._bound[None] = bind(trace_model(self.model, self.training), self.options)
         return next(reversed(self._bound.values())).compiled
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self.compiled, name)
 
 
 def batch_type(array: np.ndarray) -> TensorType:

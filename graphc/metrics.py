@@ -192,13 +192,19 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where the most probable class is that of the one-hot label."""
-    best, right = ops.argmax(y_pred, axis=-1), ops.argmax(y_true, axis=-1)
+    best, right = ops.argmax(y_pred, axis=-1), _places(y_true)
     return ops.cast(ops.equal(best, right), "float32")
 
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where the most probable class is the integer label."""
     return ops.cast(ops.equal(_labels(y_true, y_pred), ops.argmax(y_pred, axis=-1)), "float32")
+
+
+def _places(y_true: Any) -> Any:
+    """Where the one of each one-hot label is; labels may be bool."""
+    y_true = ops.convert_to_tensor(y_true)
+    return ops.argmax(ops.cast(y_true, "uint8") if y_true.dtype == "bool" else y_true, axis=-1)
 
 
 def _labels(y_true: Any, y_pred: Any) -> Any:
@@ -211,7 +217,7 @@ def _labels(y_true: Any, y_pred: Any) -> Any:
 
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     """1 where the one-hot label's class is among the k most probable."""
-    return sparse_top_k_categorical_accuracy(ops.argmax(y_true, axis=-1), y_pred, k)
+    return sparse_top_k_categorical_accuracy(_places(y_true), y_pred, k)
 
 
 def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:

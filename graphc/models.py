@@ -278,8 +278,7 @@ class Model(Trainer, Layer):
                 blame(e, self, caller(self.name))
                 raise
             if results is not None:
-                output = self._placeholders[1]
-                return results[0] if type(output) is Tensor else structure.pack(output, results)
+                return self.arranged(results)
         return super().__call__(*args, **kwargs)
 
     def _call_on_arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -292,7 +291,12 @@ class Model(Trainer, Layer):
         except GraphcError as e:
             blame(e, self, caller(self.name))
             raise
-        return structure.pack(self._placeholders[1], results)
+        return self.arranged(results)
+
+    def arranged(self, results: list[Any]) -> Any:
+        """A value for each output, in the structure of the model's outputs."""
+        output = self._placeholders[1]
+        return results[0] if type(output) is Tensor else structure.pack(output, results)
 
     def structure_version(self) -> Any:
         """A value that differs once a layer's `trainable`, or another plain attribute, was set."""

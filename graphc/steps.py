@@ -17,7 +17,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.data import Batch
-from graphc.forward import Bound, batch_type, bind
+from graphc.forward import Bound, Shown, batch_type, bind
 from graphc.ir.errors import ArgumentError, GraphcError
 from graphc.ir.locations import caller
 from graphc.ir.types import TensorType
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Signature = tuple[Any, ...]
 
 
-class Step:
+class Step(Shown):
     """One mode of a compiled model. `step(x, y, sample_weight)` gives the batch's loss and metrics as floats;
     in "predict" mode the outputs.
 
@@ -158,7 +158,7 @@ class Step:
 
     # -- looking inside -------------------------------------------------------------------------------
     @property
-    def compiled(self) -> Compiled:
+    def compiled(self) -> Compiled:  # type: ignore[override]
         """The compiled function of the last call; without one, of a batch as the model and its losses expect
         it.
         """
@@ -184,11 +184,6 @@ class Step:
                 np.zeros((0, *(shape[:-1] if sparse else shape)), "int64" if sparse else output.dtype)
             )
         return targets
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self.compiled, name)
 
 
 def gradients(trace: Trace, total: Any, variables: Sequence[Variable]) -> list[Any]:

@@ -335,7 +335,7 @@ class Trainer:
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        """The outputs for data, batch by batch: an array, or a list of arrays for several outputs."""
+        """The outputs for data, batch by batch: an array, or a list or dict of them, as the model says."""
         from graphc.callbacks import CallbackList
         from graphc.progress import show_progress
 
@@ -357,8 +357,12 @@ class Trainer:
         hooks.on_predict_end()
         if not parts:
             raise ArgumentError("x gave no batch: there is nothing to predict")
-        joined = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts)]
-        return joined[0] if len(joined) == 1 else joined
+        return self._predicted([np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts)])
+
+    def _predicted(self, outputs: list[np.ndarray]) -> Any:
+        """An array for one output; else a list or dict, as the model has them."""
+        found = self.arranged(outputs)  # type: ignore[attr-defined]
+        return outputs[0] if len(outputs) == 1 and not isinstance(found, dict) else found
 
     # -- single batches ----------------------------------------------------------------------------
     @blaming
@@ -388,8 +392,7 @@ class Trainer:
     @blaming
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
-        outputs = self.step("predict").run(self.make_batch(x))
-        return outputs[0] if len(outputs) == 1 else outputs
+        return self._predicted(self.step("predict").run(self.make_batch(x)))
 
     def _logged(self, return_dict: bool) -> Any:
         logs = self.objective.results()

@@ -256,3 +256,43 @@ def test_a_model_predicts_without_being_compiled(data: Any) -> None:
     model = Sequential([Input((6,))])
     model.add(layers.Dense(2))
     np.testing.assert_array_equal(model.predict(x, batch_size=10, verbose=0), model(x))
+
+
+def test_predictions_have_the_structure_of_the_outputs():
+    x = Input((3,))
+    model = Model(x, {"q": layers.Dense(2)(x), "p": layers.Dense(1)(x)})
+    data = np.ones((5, 3), "f4")
+    for found in (model.predict(data, batch_size=2, verbose=0), model.predict_on_batch(data), model(data)):
+        assert {k: v.shape for k, v in found.items()} == {"q": (5, 2), "p": (5, 1)}
+    single = Model(x, [layers.Dense(2)(x)])
+    assert single.predict(data, verbose=0).shape == (5, 2)
+
+
+def test_accuracy_of_one_hot_labels_that_are_bool():
+    model = Sequential([Input((2,)), layers.Activation("sigmoid")])
+    model.compile("sgd", "binary_crossentropy", metrics=["accuracy", "categorical_accuracy"])
+    x = np.array([[2, -2], [-2, 2], [2, -2], [2, -2]], "f4")
+    found = model.evaluate(x, np.array([[1, 0], [1, 0], [1, 0], [0, 1]], bool), verbose=0, return_dict=True)
+    assert found["categorical_accuracy"] == 0.5
+
+
+def test_models_and_steps_are_called_inside_njit():
+    import numba
+
+    model = Sequential([Input((3,)), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    f, step = graphc.compile(model), graphc.compile(model, step="train")
+    double = graphc.compile(lambda a: a * 2, graphc.spec((None,)))
+
+    @numba.njit
+    def use(x, y):
+        before = f(x)
+        step(x, y)
+        return before, double(f(x)[:, 0])
+
+    x, y = np.ones((4, 3), "f4"), np.zeros((4, 2), "f4")
+    want = model.predict(x, verbose=0)
+    before, after = use(x, y)
+    np.testing.assert_array_equal(before, want)
+    np.testing.assert_allclose(after, 2 * model.predict(x, verbose=0)[:, 0], rtol=1e-6)
+    assert np.abs(model.predict(x, verbose=0)).sum() < np.abs(want).sum()
