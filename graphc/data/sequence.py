@@ -50,6 +50,13 @@ class PyDataset:
     def on_epoch_end(self) -> None:
         """Called after each epoch."""
 
+    def reading_state(self) -> Any:
+        """What the epochs that follow depend on besides the numbers of the batches, as JSON can hold it."""
+        return None
+
+    def restore_reading(self, state: Any) -> None:
+        """Go on as where `reading_state` was taken."""
+
     def read(self, order: Iterable[int]) -> Iterator[Any]:
         """The batches of these numbers, in this order."""
         # A subclass need not have called __init__, as in Keras 2.

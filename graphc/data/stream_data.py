@@ -85,7 +85,7 @@ class StreamData:
         """Where the next epoch begins, as JSON can hold it: the random state from which the order of the
         batches follows, and how many of them are past.
         """
-        return {"random": self._before if self._past else self._state(), "past": self._past}
+        return {**(self._before if self._past else self._state()), "past": self._past}
 
     def go_to(self, position: Mapping[str, Any]) -> None:
         """Go on where `position` was taken, of a source that gives the same; batches that are past are read
@@ -93,12 +93,17 @@ class StreamData:
         """
         if self._random is not None:
             self._random.bit_generator.state = position["random"]
+        if isinstance(self.source, PyDataset):
+            self.source.restore_reading(position["source"])
         for _ in range(int(position["past"])):
             self._next()
         self._begun = self._begun or position["past"] > 0
 
-    def _state(self) -> Any:
-        return None if self._random is None else self._random.bit_generator.state
+    def _state(self) -> dict[str, Any]:
+        return {
+            "random": None if self._random is None else self._random.bit_generator.state,
+            "source": self.source.reading_state() if isinstance(self.source, PyDataset) else None,
+        }
 
     def _next(self) -> Any:
         """The next item; with a number of steps, data that can begin again does so at their end."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -83,6 +83,15 @@ class ImageBatches(PyDataset):
         """Go on to the next epoch's order."""
         self._epoch = self._plan(self._epoch.number + 1 if self._begun else 0)
         self._begun = True
+
+    def reading_state(self) -> dict[str, int]:
+        """The seed, and the number of the epoch that was begun last, or -1: all that is random follows."""
+        return {"seed": self.seed, "epoch": self._epoch.number if self._begun else -1}
+
+    def restore_reading(self, state: Mapping[str, int]) -> None:
+        """Go on as where `reading_state` was taken, of the same images."""
+        self.seed, self._begun = int(state["seed"]), state["epoch"] >= 0
+        self._epoch = self._plan(max(int(state["epoch"]), 0))
 
     def read(self, order: Iterable[int]) -> Iterator[Any]:
         """The batches of these numbers, in this order, made ahead of time by `workers` threads."""

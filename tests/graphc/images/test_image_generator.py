@@ -268,6 +268,32 @@ def test_same_seed_trains_to_the_same_bits(folder):
     assert weights() == weights()
 
 
+@pytest.mark.parametrize("steps", [None, 3])
+@pytest.mark.parametrize("stop", [(0, 2), (1, 0), (2, 1)])
+def test_interrupted_training_goes_on_to_the_same_bits(folder, tmp_path_factory, steps, stop):
+    class Interrupt(graphc.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            self.epoch = getattr(self, "epoch", -1) + (batch == 0)
+            if (self.epoch, batch) == stop:
+                raise KeyboardInterrupt
+
+    def train(*callbacks):
+        utils.set_random_seed(0)
+        net = model()
+        flow = ImageDataGenerator(**ALL).flow_from_directory(folder, (5, 4), batch_size=3)
+        net.fit(flow, epochs=4, steps_per_epoch=steps, callbacks=list(callbacks), verbose=0)
+        return b"".join(w.tobytes() for w in net.get_weights())
+
+    def backup():
+        return graphc.callbacks.BackupAndRestore(path, save_freq=1)
+
+    path = tmp_path_factory.mktemp("backup")
+    whole = train()
+    with pytest.raises(KeyboardInterrupt):
+        train(backup(), Interrupt())
+    assert train(backup()) == whole
+
+
 def test_damaged_file_is_named(folder):
     (folder / "yes" / "2.png").write_bytes(b"")
     with pytest.raises(FileFormatError, match=r"yes.2\.png"):
