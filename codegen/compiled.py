@@ -188,7 +188,7 @@ class Compiled:
 
     # -- what was compiled --------------------------------------------------------------------------
     def ir(self, stage: str = "final") -> Graph:
-        """The graph at a stage: "traced", the name of a pass that changed it, or "final"; it prints as
+        """The graph at a stage: "traced", the name of a pass (as it was after that), or "final"; it prints as
         text.
         """
         return self.pipeline.graph(stage)

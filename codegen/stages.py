@@ -38,6 +38,7 @@ class Stages:
     def __init__(self, traced: Graph, options: Options) -> None:
         self.traced, self.options = traced, options
         self._lock = threading.Lock()
+        self._all: list[passes.Stage] = []
         self._kept: list[passes.Stage] = []
 
     def run(self) -> list[passes.Stage]:
@@ -45,8 +46,8 @@ class Stages:
         with self._lock:
             if not self._kept:
                 observers = passes.observers.from_environment()
-                stages = passes.PassManager(self.options.passes, observers).run(self.traced)
-                self._kept = [s for i, s in enumerate(stages) if s.changed or not i]
+                self._all = passes.PassManager(self.options.passes, observers).run(self.traced)
+                self._kept = [s for i, s in enumerate(self._all) if s.changed or not i]
             return self._kept
 
     @property
@@ -55,7 +56,7 @@ class Stages:
         return self.run()[-1].graph
 
     def graph(self, name: str) -> Graph:
-        """The graph at a stage: "traced", a pass that changed it, or "final".
+        """The graph at a stage: "traced", a pass (one that changed nothing gives what it got), or "final".
 
         Raises
         ------
@@ -66,9 +67,10 @@ class Stages:
             return self.traced
         if name == "final":
             return self.final
-        found = {s.name: s.graph for s in self.run()}
+        changed = self.run()
+        found = {s.name: s.graph for s in self._all}
         if name not in found:
-            listed = ", ".join((*found, "final"))
+            listed = ", ".join((*(s.name for s in changed), "final"))
             raise ArgumentError(
                 f"@{self.traced.name} has no stage {name!r}; the stages that changed it are {listed}."
             )

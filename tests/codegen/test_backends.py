@@ -95,6 +95,17 @@ def test_without_a_pass_the_values_are_the_same(backend, left_out):
         np.testing.assert_allclose(logits2, logits, rtol=1e-4, atol=1e-5)
 
 
+def test_a_pass_that_changed_nothing_is_a_stage_too():
+    b = Builder("double")
+    b.output(b.input("x", tensor("f32", "B")) * 2)
+    f = compile(b.build())
+    assert [s.name for s in f.stages()] == ["traced", "fuse"]
+    for name in ("infer", "autodiff", "simplify", "cse", "simplify.1", "dce"):
+        assert f.ir(name) is f.ir("traced")
+    assert f.ir("schedule") is f.ir("final")
+    assert str(f.diff("simplify", "cse")) == ""
+
+
 def test_without_fusion_there_is_no_code_of_the_whole_step():
     f, _ = steps("llvm", (4,), passes="default,-fuse")
     for view in (f.source, f.llvm, f.asm):
