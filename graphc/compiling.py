@@ -77,7 +77,7 @@ class CompiledFunction(Shown):
         return structure.pack(self._result, results)
 
     @property
-    def compiled(self) -> Compiled:  # type: ignore[override]
+    def compiled(self) -> Compiled:
         """The compiled function of arrays, without the structure of arguments and results."""
         return self._bound.compiled
 

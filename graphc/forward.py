@@ -4,6 +4,7 @@ variables.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,10 @@ def bind(traced: Traced, options: dict[str, Any]) -> Bound:
 class Shown:
     """What is made from a model or a function: every member of its compiled function is a member of it."""
 
-    compiled: Compiled
+    @property
+    @abstractmethod
+    def compiled(self) -> Compiled:
+        """The compiled function as it is now."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -127,7 +131,7 @@ class Forward(Shown):
         return found
 
     @property
-    def compiled(self) -> Compiled:  # type: ignore[override]
+    def compiled(self) -> Compiled:
         """The compiled function of the model's declared (or last seen) input types."""
         if not self._bound:
             self._bound[None] = bind(trace_model(self.model, self.training), self.options)

@@ -158,7 +158,7 @@ class Step(Shown):
 
     # -- looking inside -------------------------------------------------------------------------------
     @property
-    def compiled(self) -> Compiled:  # type: ignore[override]
+    def compiled(self) -> Compiled:
         """The compiled function of the last call; without one, of a batch as the model and its losses expect
         it.
         """
