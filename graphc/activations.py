@@ -148,7 +148,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 FUNCTIONS["exponential"] = FUNCTIONS.pop("exp")
 FUNCTIONS["exponential"].__name__ = "exponential"
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu", "log_soft_max": "log_softmax"}
-globals().update(FUNCTIONS)
+globals().update(FUNCTIONS | {alias: FUNCTIONS[name] for alias, name in ALIASES.items()})
 
 
 def get(identifier: Any) -> Callable[..., Any]:

@@ -218,6 +218,11 @@ class Objective:
             parts.append(value if term.weight is None else value * term.weight)
         parts += list(extra)
         if not parts:
+            given = self.given["loss"]
+            if given is not None and all(t is None for t in targets):
+                raise ArgumentError(
+                    "the loss compares predictions with targets, but y is None: give y beside x"
+                )
             raise ArgumentError(
                 "there is nothing to minimise: give compile() a loss, or add_loss() in a layer"
             )

@@ -268,7 +268,7 @@ def test_targets_in_the_other_coding():
         (ValueError, (X[:0], LABELS[:0]), "x is empty: there is nothing to compute with 0 samples"),
         (ValueError, (X, LABELS[:5]), "all arrays need the same number of samples, but x has 8, y has 5"),
         (TypeError, (np.full((8, 3), "a"), LABELS), "x holds <U1 elements, where numbers were meant"),
-        (ValueError, (X,), "there is nothing to minimise: give compile() a loss, or add_loss() in a layer"),
+        (ValueError, (X,), "the loss compares predictions with targets, but y is None: give y beside x"),
         (
             ValueError,
             ([X, X], LABELS),

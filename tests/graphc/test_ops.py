@@ -284,3 +284,10 @@ def test_import_is_light():
     code = f"import graphc, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_other_names_of_activations_are_functions_too():
+    from graphc import activations
+
+    assert activations.swish is activations.silu is activations.get("swish")
+    assert activations.hard_swish is activations.hard_silu
