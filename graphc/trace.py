@@ -32,7 +32,7 @@ import numpy as np
 from graphc.ir.builder import Builder, Expr
 from graphc.ir.errors import ShapeError, TraceError
 from graphc.ir.graph import Graph
-from graphc.ir.locations import NOWHERE, Location, caller
+from graphc.ir.locations import Location, caller
 from graphc.ir.types import TensorType, dtype_of
 from graphc.tensor import Tensor
 from graphc.variable import Variable
@@ -209,7 +209,7 @@ class Trace:
         number = self._calls.get(id(generator), 0)
         self._calls[id(generator)] = number + 1
         if number == 0:
-            with self.builder.at(NOWHERE):
+            with self.builder.at(self.place()):
                 self._values[generator.step] = self.builder.op("add", step, np.int64(1))
         return self.tensor(seed), self.tensor(step), number
 

@@ -518,3 +518,23 @@ def test_json_with_operations_as_keras_stores_them():
     stored["config"]["layers"][1]["class_name"] = "Frobnicate"
     with pytest.raises(ValueError, match="an operation 'Frobnicate'"):
         model_from_json(json.dumps(stored))
+
+
+def test_every_node_of_a_step_has_a_line_and_a_layer():
+    x = Input((4,))
+    inner = Sequential([Input((4,)), layers.Dense(3, activation="relu")], name="inner")
+    model = Model(x, layers.Dense(2, kernel_regularizer="l2")(layers.Dropout(0.3)(inner(x))))
+    model.compile("adam", "mse", metrics=["mae"])
+    step = graphc.compile(model, step="train")
+    for stage in ("traced", "simplify", "dce", "final"):
+        for node in step.ir(stage).nodes:
+            place = node.location
+            assert place is not None, node
+            assert place.file.endswith("test_models.py"), node
+            assert place.layer, node
+
+
+def test_layers_can_be_imported_by_a_star() -> None:
+    names: dict[str, object] = {}
+    exec("from graphc.layers import *", names)
+    assert {"Input", "Dense", "Conv2D", "concatenate"} <= set(names)
