@@ -57,6 +57,8 @@ CLASSES = frozenset(name for names in FAMILIES.values() for name in names if nam
 
 _HOMES = {name: family for family, names in FAMILIES.items() for name in names}
 
+__all__ = ["Input", *_HOMES]
+
 
 def __getattr__(name: str) -> Any:
     if name == "Input":

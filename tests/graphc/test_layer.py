@@ -286,3 +286,9 @@ def test_values_set_in_build_stay():
     preset = Preset()
     assert Model(x, preset(x))(np.ones((1, 2), "f4")).tolist() == [[3, 3]]
     assert preset.scale.numpy().tolist() == [3, 3]
+
+
+def test_layers_can_be_imported_by_a_star() -> None:
+    names: dict[str, object] = {}
+    exec("from graphc.layers import *", names)
+    assert {"Input", "Dense", "Conv2D", "concatenate"} <= set(names)
