@@ -25,6 +25,7 @@ MODULES = {"llvm": "native", "numba": "numba_program", "reference": "reference"}
 
 def build(pipeline: Stages, options: Options) -> tuple[Program, str]:
     """The program for the graph of a pipeline, and why it is the evaluator if nobody asked for that."""
+    pipeline.show()
     if options.backend == "reference" and options.check is None:
         return _made("reference", pipeline, options), ""
     mixed = why_mixed(pipeline.traced) or why_unfused(pipeline, options)

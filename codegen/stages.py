@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import threading
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from graphc.codegen.options import Options
 from graphc.codegen.report import Text, table
 from graphc.ir.errors import ArgumentError
 from graphc.ir.graph import Graph
+from graphc.passes.log import wants
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Stages:
                 self._all = passes.PassManager(self.options.passes, observers).run(self.traced)
                 self._kept = [s for i, s in enumerate(self._all) if s.changed or not i]
             return self._kept
+
+    def show(self) -> None:
+        """Run the passes at once if the environment wants to see them; a warm cache would not need them."""
+        if os.environ.get("GRAPHC_DUMP") or any(wants(topic) for topic in ("compile", "fusion")):
+            self.run()
 
     @property
     def final(self) -> Graph:

@@ -23,11 +23,13 @@ from graphc.passes.manager import Observer, Stage
 
 
 def from_environment() -> list[Observer]:
-    """Observers by the environment: `GRAPHC_DUMP=<folder>`, and `GRAPHC_LOG=compile` for a line per pass."""
+    """Observers by the environment: `GRAPHC_DUMP=<folder>`, and the topics `compile` and `fusion` of the log."""
     folder = os.environ.get("GRAPHC_DUMP", "")
     found: list[Observer] = [Dump(folder)] if folder else []
     if wants("compile"):
         found.append(log_each)
+    if wants("fusion"):
+        found.append(log_fusion)
     return found
 
 
@@ -46,6 +48,15 @@ def log_each(before: Stage, after: Stage) -> None:
     if after.changed:
         change = f"{before.ops} -> {after.ops} nodes"
         log("compile", f"@{after.graph.name}: {after.name}: {change}, {after.milliseconds:.1f} ms")
+
+
+def log_fusion(before: Stage, after: Stage) -> None:
+    """Log lines of what was fused with what, and why neighbours were not, under the topic `fusion`."""
+    if after.changed and after.name == "fuse":
+        from graphc.passes.explain import explain
+
+        for line in str(explain(before.graph)).splitlines():
+            log("fusion", line)
 
 
 class Dump:

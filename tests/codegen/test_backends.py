@@ -106,6 +106,20 @@ def test_a_pass_that_changed_nothing_is_a_stage_too():
     assert str(f.diff("simplify", "cse")) == ""
 
 
+def test_stages_are_dumped_and_logged_with_a_warm_cache_too(tmp_path, monkeypatch, capsys):
+    steps("llvm", (2,))
+    monkeypatch.setenv("GRAPHC_DUMP", str(tmp_path))
+    monkeypatch.setenv("GRAPHC_LOG", "all")
+    f, _ = steps("llvm", (2,))
+    assert "cache: hit" in f.explain()
+    names = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert any("traced" in name for name in names)
+    assert any("fuse" in name for name in names)
+    lines = capsys.readouterr().err
+    assert "graphc fusion: " in lines
+    assert "graphc cache: @train hit" in lines
+
+
 def test_without_fusion_there_is_no_code_of_the_whole_step():
     f, _ = steps("llvm", (4,), passes="default,-fuse")
     for view in (f.source, f.llvm, f.asm):
