@@ -28,6 +28,7 @@ from graphc.codegen.stages import StageList, Stages
 from graphc.codegen.stats import STATS
 from graphc.ir.errors import ArgumentError, StateError
 from graphc.ir.graph import Graph
+from graphc.passes.infer import infer, is_typed
 from graphc.passes.log import log
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Compiled:
     """
 
     def __init__(self, graph: Graph, options: Options) -> None:
+        graph = graph if is_typed(graph) else infer(graph)
         self.graph, self.options = graph, options
         self.parameters = Signature.of(graph)
         self.pipeline = Stages(graph, options)

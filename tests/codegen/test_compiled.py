@@ -5,7 +5,7 @@ import pytest
 
 from graphc.codegen import compile
 from graphc.codegen.options import resolve
-from graphc.ir import Builder, symbol, tensor
+from graphc.ir import Builder, parse, symbol, tensor
 from graphc.ir.errors import ArgumentError, DTypeError, ShapeError, StateError
 
 
@@ -164,3 +164,8 @@ def test_stats_count_compiles():
     after = stats()
     assert after["compiles"] == before["compiles"] + 1
     assert after["compile_seconds"] > before["compile_seconds"]
+
+
+def test_a_graph_without_types_is_typed():
+    f = compile(parse("graph @g(%x: f32[B, 3]) { %y = exp %x return %y }"))
+    np.testing.assert_array_equal(f(np.zeros((2, 3), "f4")), np.ones((2, 3)))
