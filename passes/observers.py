@@ -23,7 +23,7 @@ from graphc.passes.manager import Observer, Stage
 
 
 def from_environment() -> list[Observer]:
-    """Observers by the environment: `GRAPHC_DUMP=<folder>`, the topics `compile` and `fusion` of `GRAPHC_LOG`."""
+    """Observers by the environment: `GRAPHC_DUMP=<folder>`, and `compile` and `fusion` of `GRAPHC_LOG`."""
     folder = os.environ.get("GRAPHC_DUMP", "")
     found: list[Observer] = [Dump(folder)] if folder else []
     if wants("compile"):
