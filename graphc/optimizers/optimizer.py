@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 Schedule = schedules.LearningRateSchedule
 
 
+KERAS_ONLY: dict[str, Any] = {
+    "use_ema": False,
+    "ema_momentum": 0.99,
+    "ema_overwrite_frequency": None,
+    "loss_scale_factor": None,
+    "gradient_accumulation_steps": None,
+}
+"""Arguments of Keras's optimizers that have no effect here, and the only values that they may have."""
+
+
 class Optimizer(Configured):
     """Base of all optimizers: learning rate and schedule, clipping, weight decay, slots.
 
@@ -57,7 +67,14 @@ class Optimizer(Configured):
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         for key, value in hyperparameters.items():
-            setattr(self, key, value)
+            if key in self.hyperparameters:
+                setattr(self, key, value)
+            elif key not in KERAS_ONLY:
+                raise TypeError(f"{type(self).__name__} has no argument {key!r}")
+            elif value != KERAS_ONLY[key]:
+                raise ArgumentError(
+                    f"{type(self).__name__}: {key}={value!r} is not possible; only {KERAS_ONLY[key]!r} is"
+                )
         if isinstance(learning_rate, dict):
             learning_rate = schedules.deserialize(learning_rate)
         self.schedule = learning_rate if callable(learning_rate) else None
@@ -186,23 +203,6 @@ class Optimizer(Configured):
         own = {name: getattr(self, name) for name in self.hyperparameters}
         shared = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
         return {"name": self.name, "learning_rate": rate, **{n: getattr(self, n) for n in shared}, **own}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Optimizer:
-        """The optimizer of a config; entries of Keras's that change nothing here must have their default
-        values.
-        """
-        config = {k: v for k, v in config.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
-        return cls(**config)
-
-
-_DEFAULTS: dict[str, Any] = {
-    "use_ema": False,
-    "ema_momentum": 0.99,
-    "ema_overwrite_frequency": None,
-    "loss_scale_factor": None,
-    "gradient_accumulation_steps": None,
-}
 
 
 def _clip_by_norm(gradient: Any, most: float) -> Any:

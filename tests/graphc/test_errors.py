@@ -556,7 +556,15 @@ def test_a_call_without_result():
 def test_every_error_derives_from_a_built_in():
     from graphc.ir import errors
 
-    built_in = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError)
+    built_in = (
+        ValueError,
+        TypeError,
+        RuntimeError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+        ImportError,
+    )
     classes = [c for c in vars(errors).values() if isinstance(c, type) and c is not errors.GraphcError]
     assert len(classes) > 10
     for c in classes:

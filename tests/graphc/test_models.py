@@ -532,9 +532,3 @@ def test_every_node_of_a_step_has_a_line_and_a_layer():
             assert place is not None, node
             assert place.file.endswith("test_models.py"), node
             assert place.layer, node
-
-
-def test_layers_can_be_imported_by_a_star() -> None:
-    names: dict[str, object] = {}
-    exec("from graphc.layers import *", names)
-    assert {"Input", "Dense", "Conv2D", "concatenate"} <= set(names)

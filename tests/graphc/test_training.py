@@ -296,3 +296,11 @@ def test_models_and_steps_are_called_inside_njit():
     np.testing.assert_array_equal(before, want)
     np.testing.assert_allclose(after, 2 * model.predict(x, verbose=0)[:, 0], rtol=1e-6)
     assert np.abs(model.predict(x, verbose=0)).sum() < np.abs(want).sum()
+
+
+def test_arguments_that_an_optimizer_does_not_have_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="Adam: use_ema=True is not possible; only False is"):
+        optimizers.Adam(use_ema=True)
+    with pytest.raises(TypeError, match="SGD has no argument 'momentun'"):
+        optimizers.SGD(momentun=0.9)
+    assert optimizers.Adam(use_ema=False, ema_momentum=0.99).get_config()["beta_1"] == 0.9
