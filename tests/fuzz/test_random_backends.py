@@ -28,7 +28,7 @@ def _beside(name: str) -> ModuleType:
 
 graphs = _beside("test_random_graphs")
 generator = graphs.generator
-SEEDS = {"reference": (30, 300), "llvm": (40, 3000), "numba": (2, 60)}
+SEEDS = {"reference": (30, 300), "llvm": (300, 5000), "numba": (8, 60)}
 """How many programs each backend runs by default, and in the long run; Numba takes a second for each."""
 
 
