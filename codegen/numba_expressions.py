@@ -10,10 +10,11 @@ from graphc.ir.types import DType
 
 _CALLS = {
     "exp": "np.exp",
-    "exp2": "np.exp2",
+    # NumPy's log2 and exp2 fail in a Numba function that has them in both precisions
+    "exp2": "math.exp2",
     "expm1": "np.expm1",
     "log": "np.log",
-    "log2": "np.log2",
+    "log2": "math.log2",
     "log10": "np.log10",
     "log1p": "np.log1p",
     "sqrt": "np.sqrt",
