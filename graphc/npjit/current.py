@@ -1,0 +1,28 @@
+"""The recording that this thread is in, if any, and the lock that recordings take turns with."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphc.npjit.recording import Recording
+    from graphc.npjit.runtime import Runtime
+
+RECORDING: ContextVar[Any] = ContextVar("graphc recording", default=None)
+
+# A recording writes deferred values into the user's own objects for a while: one at a time.
+LOCK = threading.RLock()
+
+
+def recording() -> Recording:
+    """The recording that is going on; only called where there is one."""
+    return RECORDING.get()
+
+
+def runtime() -> Runtime:
+    """What rewritten code calls."""
+    from graphc.npjit.runtime import RUNTIME
+
+    return RUNTIME

@@ -1,0 +1,151 @@
+"""The log of a recording: one node for each NumPy operation, in the order of the program.
+
+    Meta     what is known of a value before it is computed: kind, dtype, shape, strides
+    Node     one operation; its `args` may nest tuples, lists, slices and dicts, whose leaves are nodes,
+             `Num`s (`values.py`), the mark PLACE, and constants
+    Chain    the steps from a piece of memory to a view of it
+
+The meaning of a node is `fn(*args, **kwargs)` on real values. Three functions have a special form:
+
+    follow(base, chain)                      the view of `base` that the chain leads to
+    mutate(base, chain, fn, args, kwargs)    a new version of `base`, in which fn(view, ...) was done
+    pick(result, i)                          one of several results
+
+An input is a node without `fn`: its `var` names the path, its `value` is what the recorded call found there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Step = tuple[Callable[..., Any], tuple[Any, ...], "dict[str, Any] | None"]
+"""One step of a chain: function, arguments (PLACE stands for the array that is viewed), keywords."""
+
+
+class Meta(NamedTuple):
+    """What is known of a value. `kind` is one of
+
+    "array"    an ndarray of `dtype` (np.dtype), `shape` and `strides`; None in a shape: depends on data
+    "scalar"   a NumPy scalar: `dtype` (np.dtype), shape ()
+    "python"   a float, int, bool or complex: `dtype` is that class
+    "none"     None
+    "object"   any other Python object
+    """
+
+    kind: str
+    dtype: Any = None
+    shape: Any = None
+    strides: Any = None
+
+
+OBJECT, NONE = Meta("object"), Meta("none")
+
+
+class Parts(NamedTuple):
+    """The metas of several results; `cls` is the tuple or list class that holds them."""
+
+    cls: type
+    parts: tuple[Any, ...]
+
+
+class Place:
+    """Stands for the viewed array in a step of a chain, and for the view in a mutation's arguments."""
+
+    def __repr__(self) -> str:
+        return "PLACE"
+
+
+PLACE = Place()
+
+
+class Chain(tuple[Step, ...]):
+    """The steps from the base of a storage to a view; evaluated by `follow` alone."""
+
+
+class Node:
+    """One recorded operation. `line` is the user's "file:line"; `impure` ones are never dropped nor moved."""
+
+    __slots__ = ("args", "fn", "impure", "kwargs", "line", "meta", "value", "var")
+
+    def __init__(
+        self,
+        fn: Callable[..., Any] | None,
+        args: Sequence[Any] = (),
+        kwargs: dict[str, Any] | None = None,
+        meta: Meta | Parts = OBJECT,
+        impure: bool = False,
+        line: str = "",
+    ) -> None:
+        self.fn, self.args, self.kwargs, self.meta = fn, args, kwargs, meta
+        self.impure, self.line = impure, line
+        self.value: Any = None
+        self.var: str | None = None
+
+    def run(self) -> None:
+        """Compute the value from those of the arguments, by NumPy."""
+        assert self.fn is not None
+        keywords = {n: evaluate(v) for n, v in self.kwargs.items()} if self.kwargs else {}
+        self.value = self.fn(*[evaluate(a) for a in self.args], **keywords)
+
+    def __repr__(self) -> str:
+        name = getattr(self.fn, "__name__", self.fn) if self.fn is not None else f"input {self.var}"
+        return f"<{name}: {self.meta}>"
+
+
+class Valued:
+    """A leaf with a `value`: what `Num` derives from."""
+
+    __slots__ = ()
+    value: Any
+
+
+def evaluate(a: Any, place: Any = None) -> Any:
+    """An argument with the values of its nodes and Nums; `place` takes the place of PLACE."""
+    t = type(a)
+    if t is Node or isinstance(a, Valued):
+        return a.value
+    if t is Place:
+        return a if place is None else place
+    if t is tuple:
+        return tuple([evaluate(x, place) for x in a])
+    if t is list:
+        return [evaluate(x, place) for x in a]
+    if t is slice:
+        return slice(evaluate(a.start), evaluate(a.stop), evaluate(a.step))
+    if t is dict:
+        return {k: evaluate(v, place) for k, v in a.items()}
+    return a
+
+
+def follow(base: Any, chain: Sequence[Step]) -> Any:
+    """The view of `base` that the chain leads to."""
+    for fn, args, kwargs in chain:
+        base = fn(*[evaluate(a, base) for a in args], **(evaluate(kwargs) if kwargs else {}))
+    return base
+
+
+def window(base: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
+    """The first step of arrays that are views of one owner: `offset` in bytes."""
+    return np.ndarray(shape, base.dtype, base, offset, strides)
+
+
+def mutate(
+    base: np.ndarray,
+    chain: Sequence[Step],
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> np.ndarray:
+    """A new version of `base`, in which fn(view, *args) was done to the view (PLACE among the arguments)."""
+    new = base.copy(order="K")
+    view = follow(new, chain)
+    fn(*[view if type(a) is Place else a for a in args], **kwargs)
+    return new
+
+
+def pick(results: Sequence[Any], i: int) -> Any:
+    """One of several results."""
+    return results[i]
