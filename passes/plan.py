@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from bisect import insort
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from graphc.ir import dims
@@ -20,7 +20,8 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True)
 class Slot:
-    """A buffer. `kind`: input, weight, output (then `index` says which) or arena (then it counts).
+    """A buffer. `kind`: input, weight, output (then `index` says which) or arena (then it counts); or moved:
+    memory that lies in another slot, and elsewhere in each turn of a loop.
 
     The values of that name live in it one after the other, from step `first` to step `last`, both included;
     parameters are there before step 0, and what leaves the graph until the step after the last.
@@ -37,10 +38,60 @@ class Slot:
 
 @dataclass(frozen=True)
 class Copy:
-    """After the last step, and in order: the bytes of one slot go to another."""
+    """After the last step (of a graph, or of a region), and in order: the bytes of one slot go to another."""
 
     source: int
     target: int
+
+
+@dataclass(frozen=True)
+class Carry:
+    """How a value gets from one turn of a loop to the next. All but `way` and `piece` are slots.
+
+    `first` has the value at the beginning and `home` takes the one at the end; the region reads it from `now`
+    and writes the next one to `then`. `way` is
+    - stays: no turn changes it: `now` is `first`;
+    - over: `now` and `then` are `home`, into which `first` is copied where it does not lie there already;
+    - swap: `then` is `home` and `spare` in turns, `now` what `then` was before;
+    - follows: `then` is the turn's slice of result `piece`, `now` what `then` was before;
+    - history: `now` is the turn's slice of result `piece`, `then` the next turn's, in the last turn `home`.
+    """
+
+    way: str
+    first: int
+    home: int
+    now: int
+    then: int
+    spare: int = -1
+    piece: int = -1
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A slot that is moved over the array in another one, by a slice each turn."""
+
+    array: int
+    moved: int
+
+
+@dataclass(frozen=True)
+class RegionPlan:
+    """Where the values of a region live, by their names in it, and what is copied when its nodes have run."""
+
+    places: Mapping[str, int]
+    copies: tuple[Copy, ...]
+
+
+@dataclass(frozen=True)
+class ControlPlan:
+    """The memory of a control op: its regions, and for loops the carries, what is scanned, and the pieces
+    that are stacked.
+    """
+
+    regions: tuple[RegionPlan, ...]
+    carries: tuple[Carry, ...] = ()
+    scanned: tuple[Slice, ...] = ()
+    pieces: tuple[Slice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,11 +104,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where every value lives. Steps are the graph's nodes in order.
+    """Where every value lives. Steps are the graph's nodes in order, those of regions included (see `times`).
 
     `places`: the slot of every value by name; an alias has that of its source. `scratch`: for each step, the
     slots of values that one part of a kernel hands to another and that do not leave the kernel, by their
-    names in the region.
+    names in the region. `controls`: the memory of each control op by the step with which it begins.
     """
 
     steps: int
@@ -65,6 +116,7 @@ class Plan:
     places: Mapping[str, int]
     scratch: tuple[Mapping[str, int], ...]
     copies: tuple[Copy, ...]
+    controls: Mapping[int, ControlPlan] = field(default_factory=dict)
 
     def layout(self, sizes: Mapping[str, int]) -> Layout:
         """First fit by lifetime: each slot at the lowest offset that is free while it lives.
@@ -96,6 +148,7 @@ class Plan:
         return json.dumps(
             {"steps": self.steps, "slots": slots, "places": dict(self.places)}
             | {"scratch": scratch, "copies": copies}
+            | {"controls": {step: astuple(control) for step, control in self.controls.items()}}
         )
 
     @staticmethod
@@ -107,7 +160,19 @@ class Plan:
             for kind, index, dtype, size, values, first, last in data["slots"]
         )
         copies = tuple(Copy(*c) for c in data["copies"])
-        return Plan(data["steps"], slots, data["places"], tuple(data["scratch"]), copies)
+        controls = {int(step): _read_control(*parts) for step, parts in data["controls"].items()}
+        return Plan(data["steps"], slots, data["places"], tuple(data["scratch"]), copies, controls)
+
+
+def _read_control(
+    regions: list[Any], carries: list[Any], scanned: list[Any], pieces: list[Any]
+) -> ControlPlan:
+    return ControlPlan(
+        tuple(RegionPlan(places, tuple(Copy(*c) for c in copies)) for places, copies in regions),
+        tuple(Carry(*c) for c in carries),
+        tuple(Slice(*s) for s in scanned),
+        tuple(Slice(*s) for s in pieces),
+    )
 
 
 def _first_gap(alive: list[tuple[int, int, int]], length: int) -> int:

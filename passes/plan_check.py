@@ -13,6 +13,7 @@ from graphc.passes.clusters import partition
 from graphc.passes.in_place import may_overwrite
 from graphc.passes.plan import Layout, Plan
 from graphc.passes.schedule import is_alias, may_raise, roots_of
+from graphc.passes.times import times_of
 
 
 def check_plan(graph: Graph, plan: Plan, sizes: Mapping[str, int], transactional: bool = True) -> None:
@@ -62,22 +63,22 @@ def _check_values(graph: Graph, plan: Plan, sizes: Mapping[str, int]) -> None:
             _fail(
                 f"%{v.name} lives from {first[v]} to {last[v]}, but its slot from {slot.first} to {slot.last}"
             )
-    for step, node in enumerate(graph.nodes):
-        for name, i in plan.scratch[step].items():
+    for step, names in enumerate(plan.scratch):
+        for name, i in names.items():
             slot = plan.slots[i]
             if slot.kind != "arena" or (slot.first, slot.last) != (step, step):
-                _fail(f"the scratch value %{name} of {node!r} is not in a slot of its own step")
+                _fail(f"the scratch value %{name} of step {step} is not in a slot of its own step")
 
 
 def _lifetimes(graph: Graph) -> tuple[dict[Value, int], dict[Value, int]]:
     root = roots_of(graph)
     first = dict.fromkeys(graph.parameters, -1)
     last = dict(first)
-    for step, node in enumerate(graph.nodes):
-        first.update(dict.fromkeys(node.results, step))
-        last.update(dict.fromkeys(node.results, step))
+    for node, (begin, end) in times_of(graph).nodes.items():
+        first.update(dict.fromkeys(node.results, begin))
+        last.update(dict.fromkeys(node.results, end))
         if not is_alias(node):
-            last.update((root[v], step) for v in node.operands)
+            last.update((root[v], end) for v in node.operands)
     return first, last
 
 
@@ -85,7 +86,7 @@ def _successions(graph: Graph, plan: Plan) -> list[tuple[Value, Value]]:
     """Pairs of values of which the second takes over the first one's slot."""
     by_name = {v.name: v for v in graph.values()}
     pairs = []
-    for slot in plan.slots:
+    for slot in (plan.slots[i] for i in sorted(set(plan.places.values()))):
         values = [by_name[name] for name in slot.values if name in by_name]
         pairs += list(pairwise(values))
     return pairs
@@ -95,14 +96,18 @@ def _check_succession(graph: Graph, old: Value, new: Value) -> None:
     _, last = _lifetimes(graph)
     root = roots_of(graph)
     node = graph.producers[new]
-    step = graph.nodes.index(node)
-    if old in {root[v] for v in graph.outputs} or last[old] > step:
-        _fail(f"%{new.name} overwrites %{old.name}, which is needed after step {step}")
-    if last[old] == step and not _safe(node, old, new, root):
+    begin, end = times_of(graph).nodes[node]
+    if old in {root[v] for v in graph.outputs} or last[old] > end:
+        _fail(f"%{new.name} overwrites %{old.name}, which is needed after step {end}")
+    if last[old] >= begin and not _safe(node, old, new, root):
         _fail(f"%{new.name} overwrites %{old.name} while {node!r} still reads it")
 
 
 def _safe(node: Node, old: Value, new: Value, root: Mapping[Value, Value]) -> bool:
+    if node.op.kind is Kind.CONTROL:
+        read_at = [i for i, v in enumerate(node.operands) if root[v] is old]
+        carried = [i for i, r in enumerate(node.results[: node.attrs.get("carries", 0)]) if r is new]
+        return read_at == carried
     if node.op.kind is not Kind.KERNEL:
         return False
     region = node.regions[0]
@@ -116,13 +121,14 @@ def _check_updates(graph: Graph, plan: Plan, transactional: bool) -> None:
     """Weights hold their new values after the copies, outputs theirs, and nothing fails once a weight is
     written.
     """
-    failing = [i for i, n in enumerate(graph.nodes) if may_raise(n)] if transactional else []
+    times = times_of(graph).nodes
+    failing = [end for n, (_, end) in times.items() if may_raise(n)] if transactional else []
     root = roots_of(graph)
     producers = graph.producers
     holds = {i: s.values[-1] if s.values else "" for i, s in enumerate(plan.slots)}
     for i, slot in enumerate(plan.slots):
         for name in slot.values[1:] if slot.kind == "weight" else ():
-            step = next(graph.nodes.index(n) for v, n in producers.items() if v.name == name)
+            step = next(times[n][0] for v, n in producers.items() if v.name == name)
             if any(f >= step for f in failing):
                 _fail(f"%{name} is written to its weight at step {step}, but a later step can fail")
         if slot.kind == "output" and plan.places[root[graph.outputs[slot.index]].name] != i:

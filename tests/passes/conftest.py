@@ -13,6 +13,7 @@ from graphc.ir.evaluate import Run, bind_sizes, evaluate_node, run
 from graphc.ir.graph import Node, Value
 from graphc.passes.clusters import partition
 from graphc.passes.plan import Plan
+from graphc.passes.times import times_of
 
 PROGRAMS: dict[str, Callable[[], Graph]] = {}
 SIZES = {"B": 5, "N": 7, "T": 3}
@@ -262,7 +263,7 @@ class Machine:
         return self.bytes[slot].view(value.type.dtype.numpy).reshape(shape).copy()
 
     def run(self) -> Run:
-        for step, node in enumerate(self.graph.nodes):
+        for node, (step, _) in times_of(self.graph).nodes.items():
             if node.op.name == "kernel":
                 self.kernel(step, node)
             elif node.op.name != "reshape":
