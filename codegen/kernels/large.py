@@ -15,6 +15,7 @@ in L1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from graphc.codegen.element import Element
@@ -63,43 +64,55 @@ class Panel:
 
 
 def large_driver(s: Strategy) -> str:
-    """The loops jb, pc, ic; see the module."""
+    """The product of two matrices; see the module."""
+    f = Function(f"product_large_{s.t.dtype}", arguments(s.t), linkage="internal")
+    parameters = tile_parameters(f, s.t)
+    cut = balanced(f, "%m", s.mc)
+    write_loops(f, s, cut.count, lambda block, i: _pack_rows(f, s, block, i, cut), parameters)
+    return f.text()
+
+
+def write_loops(
+    f: Function,
+    s: Strategy,
+    row_blocks: str,
+    pack: Callable[[Block, str], tuple[str, str]],
+    parameters: tuple[str, str],
+) -> None:
+    """The loops jb, pc, ic; `pack` packs a block of A and gives its first row and their number."""
     t = s.t
-    f = Function(f"product_large_{t.dtype}", arguments(t), linkage="internal")
-    parameters = _parameters(f, t)
     packed_b = f.at(t.name, "%scratch", s.a_elements)
     blocks = k_blocks(f, s)
-    row_blocks = balanced(f, "%m", s.mc)
-    many = f(f"icmp sgt i64 {row_blocks.count}, 1")
+    many = f(f"icmp sgt i64 {row_blocks}, 1")
     with f.loop(0, "%n", s.nc) as jb:
         columns = f.minimum(f.sub("%n", jb.i), s.nc)
         with f.loop(0, blocks.count, 1) as pc:
             block = k_block(f, t, pc.i, blocks)
             for table in parameters:
                 set_parameters(f, t, table, block.parameters)
-            with f.loop(0, row_blocks.count, 1) as ic:
-                rows = _pack_rows(f, s, block, ic.i, row_blocks)
+            with f.loop(0, row_blocks, 1) as ic:
+                start, length = pack(block, ic.i)
+                rows = Rows(start, balanced(f, length, s.rows), f.equal(ic.i, 0), "%scratch")
                 panels = balanced(f, f.ceildiv(columns, t.lanes), s.vectors)
                 with f.loop(0, panels.count, 1) as jc:
                     vectors = piece(f, jc.i, panels)
                     panel = _panel(f, s, block, (jb.i, columns), vectors, (packed_b, many), rows, parameters)
                     _tiles(f, s, block, rows, panel)
-    return f.text()
 
 
-def _parameters(f: Function, t: Element) -> tuple[str, str]:
+def tile_parameters(f: Function, t: Element) -> tuple[str, str]:
     """Those of tiles with packed operands, and those of the tiles that pack B."""
     both: dict[str, Operand] = {"c_row": "%c_row", "alpha": "%alpha"}
     packed = new_parameters(f, t, {"a_row": 1, "start_row": 0, **both})
     return packed, new_parameters(f, t, {"b_row": "%b_row", "ahead": f.mul("%b_row", AHEAD), **both})
 
 
-def _pack_rows(f: Function, s: Strategy, block: Block, i: str, cut: Cut) -> Rows:
+def _pack_rows(f: Function, s: Strategy, block: Block, i: str, cut: Cut) -> tuple[str, str]:
     start, length = piece(f, i, cut)
     a = f.at(s.t.name, "%a", f.add(f.mul(start, "%a_row"), f.mul(block.start, "%a_col")))
     operands = f"ptr %scratch, i64 {length}, i64 {block.length}"
     f.do(f"call void @pack_a_{s.t.dtype}(ptr {a}, i64 %a_row, i64 %a_col, {operands})")
-    return Rows(start, balanced(f, length, s.rows), f.equal(i, 0), "%scratch")
+    return start, length
 
 
 def _panel(

@@ -9,10 +9,17 @@ from graphc.codegen.kernels.strategy import strategy
 from graphc.codegen.loader import Code, compile_object
 from graphc.codegen.target import Target
 
+DRIVERS = ("product", "convolve", "correlate")
+
 
 def product_scratch_bytes(dtype: str, target: Target) -> int:
     """The size of the scratch buffer (64-byte aligned) that `product_<dtype>` needs, whatever the shapes."""
     return strategy(dtype, target).scratch_bytes
+
+
+def windows_scratch_bytes(dtype: str, target: Target) -> int:
+    """The same for `convolve_<dtype>` and `correlate_<dtype>`."""
+    return strategy(dtype, target).windows_bytes
 
 
 def library_object(dtype: str, target: Target, store: cache.Cache | None = None) -> bytes:
@@ -36,6 +43,6 @@ def library(dtype: str, target: Target) -> Code:
 
 
 def product_symbols(dtype: str, target: Target) -> dict[str, int]:
-    """What generated code that calls `product_<dtype>` binds when it is loaded."""
-    name = f"product_{dtype}"
-    return {name: library(dtype, target).address(name)}
+    """What generated code that calls the drivers of a type binds when it is loaded."""
+    code = library(dtype, target)
+    return {name: code.address(name) for name in (f"{driver}_{dtype}" for driver in DRIVERS)}

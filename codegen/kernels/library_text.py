@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from graphc.codegen.kernels.convolve import convolve
+from graphc.codegen.kernels.correlate import correlate, pack_windows
 from graphc.codegen.kernels.large import large_driver
 from graphc.codegen.kernels.packers import packers
+from graphc.codegen.kernels.pixels import gather, point_at, zero_pixel
 from graphc.codegen.kernels.product import narrow_driver, narrow_rows, product
 from graphc.codegen.kernels.row import ROWS, add_rows, row_driver
 from graphc.codegen.kernels.strategy import Strategy
@@ -28,5 +31,11 @@ def library_text(s: Strategy, target: Target) -> str:
         narrow_driver(s),
         large_driver(s),
         product(s),
+        point_at(s),
+        gather(s),
+        convolve(s),
+        pack_windows(s),
+        correlate(s),
     ]
-    return module(*functions, target=target, top="\n".join([*tables, constants(s), narrow_rows(s)]))
+    top = "\n".join([*tables, constants(s), narrow_rows(s), zero_pixel(s)])
+    return module(*functions, target=target, top=top)

@@ -37,6 +37,9 @@ class Strategy:
     run: int
     depth: int
     row_run: int
+    most_taps: int
+    few_channels: int
+    together: int
 
     @property
     def width(self) -> int:
@@ -65,6 +68,21 @@ class Strategy:
         """What a product needs beside its operands, rounded to cache lines."""
         return -(-(self.a_elements + self.b_elements) * self.t.size // 64) * 64
 
+    @property
+    def table_bytes(self) -> int:
+        """Room for the places of all taps of a block of windows."""
+        tiles = -(-self.mc // self.rows) + 1
+        return -(-8 * tiles * self.rows * self.most_taps // 64) * 64
+
+    @property
+    def windows_bytes(self) -> int:
+        """What a convolution or a correlation needs beside its operands: packed B, and either the table and
+        windows side by side, or packed A and some windows.
+        """
+        walked = (self.b_elements + self.mc * self.kc + self.t.lanes) * self.t.size + self.table_bytes
+        turned = self.scratch_bytes + (self.together * self.mc + self.t.lanes) * self.t.size
+        return -(-max(walked, turned) // 64) * 64
+
 
 def strategy(dtype: str, target: Target) -> Strategy:
     """The strategy for products of f32 or f64 on a target."""
@@ -85,4 +103,7 @@ def strategy(dtype: str, target: Target) -> Strategy:
         run=2048 // t.size,
         depth=8,
         row_run=16384 // t.size,
+        most_taps=32,
+        few_channels=16,
+        together=32,
     )

@@ -18,7 +18,7 @@ from graphc.codegen.text import Function, Operand
 AHEAD = 8  # rows of B that are fetched before they are read, where B lies in place
 
 PARAMETERS = (
-    "a_row", "a_col", "b_row", "ahead", "c_row", "init_row", "start_row", "k", "alpha", "floor"
+    "a_row", "a_col", "b_row", "ahead", "c_row", "init_row", "start_row", "k", "taps", "alpha", "floor"
 )  # fmt: skip
 ARGUMENTS = "ptr noalias %a, ptr noalias %b, ptr %c, ptr %init, ptr %extra, ptr noalias %parameters"
 
@@ -36,7 +36,10 @@ class Kind:
 FULL = Kind("full", True, True, 4)
 COPY = Kind("copy", True, False, 2)  # stores B at %extra as it reads it, in its packed form
 PLAIN = Kind("plain", False, False, 1)  # the sums begin with what is at %extra
-KINDS = (FULL, COPY, PLAIN)
+WALK = Kind(
+    "walk", False, True, 4
+)  # %a is a table: for each tap, where each row of A goes on (`rows` of them)
+KINDS = (FULL, COPY, PLAIN, WALK)
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,18 @@ def kernel_name(kind: Kind, t: Element, nrv: int, mr: int) -> str:
     return f"tile_{kind.name}_{t.dtype}_{nrv}_{mr}"
 
 
-def microkernel(t: Element, kind: Kind, nrv: int, mr: int) -> str:
+def microkernel(s: Strategy, kind: Kind, nrv: int, mr: int) -> str:
     """c[mr, nrv * lanes]; strides are in elements."""
+    t = s.t
     f = Function(kernel_name(kind, t, nrv, mr), ARGUMENTS, linkage="internal")
     p = {name: get_parameter(f, t, name) for name in PARAMETERS}
     _prefetch_c(f, t, nrv, mr, p["c_row"])
-    sums = ["zeroinitializer"] * (mr * nrv) if kind.a_packed else _begin(f, t, nrv, mr, p["start_row"])
-    acc = _sum_over_k(f, t, kind, nrv, mr, p, sums)
+    zeros = ["zeroinitializer"] * (mr * nrv)
+    if kind is WALK:
+        acc = _sum_over_taps(f, s, nrv, mr, p, zeros)
+    else:
+        sums = zeros if kind.a_packed else _begin(f, t, nrv, mr, p["start_row"])
+        acc = _sum_over_k(f, t, kind, nrv, mr, p, sums)
     _write_c(f, t, nrv, mr, p, acc)
     return f.text()
 
@@ -149,6 +157,36 @@ def _steps(
     return [a, b, copy, *acc]
 
 
+def _sum_over_taps(
+    f: Function, s: Strategy, nrv: int, mr: int, p: Mapping[str, str], sums: list[str]
+) -> list[str]:
+    """For each tap k steps along every row, from where the table says; B goes on from tap to tap."""
+    t, kinds = s.t, ["ptr"] + [s.t.vec] * len(sums)
+    main = f(f"and i64 {p['k']}, {-WALK.unroll}")
+    with f.loop(0, p["taps"], 1, list(zip(kinds, ["%b", *sums]))) as tap:
+        place = f.at("ptr", "%a", f.mul(tap.i, s.rows))
+        rows = [f.load("ptr", f.at("ptr", place, i)) for i in range(mr)]
+        with f.loop(0, main, WALK.unroll, list(zip(kinds, tap.values))) as l:
+            l.next = _walk(f, t, nrv, rows, l.i, l.values, WALK.unroll)
+        with f.loop(main, p["k"], 1, list(zip(kinds, l.results))) as rest:
+            rest.next = _walk(f, t, nrv, rows, rest.i, rest.values, 1)
+        tap.next = rest.results
+    return tap.results[1:]
+
+
+def _walk(
+    f: Function, t: Element, nrv: int, rows: list[str], i: str, values: list[str], count: int
+) -> list[str]:
+    """`count` steps along rows that have a pointer each: the place in B and the accumulators after them."""
+    b, *acc = values
+    at = f(f"freeze i64 {i}")  # one counter for all rows, instead of pointers that all move
+    here = [f.at(t.name, row, at) for row in rows]
+    for u in range(count):
+        bs = [f.vload(t, f.at(t.name, b, (u * nrv + v) * t.lanes)) for v in range(nrv)]
+        acc = _multiply(f, t, [f.at(t.name, row, u) for row in here], bs, acc)
+    return [f.at(t.name, b, count * nrv * t.lanes), *acc]
+
+
 def _rows(f: Function, t: Element, kind: Kind, mr: int, where: tuple[str, int], a_row: str) -> list[str]:
     """The addresses of one column of A."""
     a, u = where
@@ -228,6 +266,8 @@ def sizes(s: Strategy, kind: Kind) -> list[tuple[int, int]]:
     """The tiles (vectors, rows) of a kind: with A packed only the large ones, the rest is PLAIN."""
     if kind.a_packed:
         return [(s.vectors, mr) for mr in (s.rows - 1, s.rows)]
+    if kind is WALK:
+        return [(nrv, mr) for nrv in range(1, s.vectors + 1) for mr in range(1, s.rows + 1)]
     return [(nrv, mr) for nrv, rows in s.narrow.items() for mr in range(1, rows + 1)]
 
 
@@ -246,7 +286,7 @@ def table(s: Strategy, kind: Kind) -> str:
     """
     width = _width(s)
     entries = ["ptr null"] * ((max(s.narrow) + 1) * width)
-    for found in (kind,) if kind is COPY else (PLAIN, kind):
+    for found in (PLAIN, FULL) if kind is FULL else (kind,):
         for nrv, mr in sizes(s, found):
             entries[nrv * width + mr] = f"ptr @{kernel_name(found, s.t, nrv, mr)}"
     name, size = table_name(kind, s.t), len(entries)
@@ -264,7 +304,7 @@ def constants(s: Strategy) -> str:
 
 def microkernels(s: Strategy) -> list[str]:
     """Every microkernel of a strategy."""
-    return [microkernel(s.t, kind, nrv, mr) for kind in KINDS for nrv, mr in sizes(s, kind)]
+    return [microkernel(s, kind, nrv, mr) for kind in KINDS for nrv, mr in sizes(s, kind)]
 
 
 def find_kernel(f: Function, s: Strategy, kind: Kind, nrv: Operand, mr: Operand) -> str:

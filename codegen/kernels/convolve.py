@@ -1,0 +1,219 @@
+"""The driver for products whose A is the windows of images: c = max(init + alpha * windows @ b, floor), without
+a matrix of windows.
+
+    @convolve_f32(geometry, x, b, b_row, b_col, b_tap, c, c_row, first, rows, n, init, init_row, alpha, floor,
+                  scratch, on_tile, tile_context)
+
+Row r of c belongs to window r; `first` and `rows` say which ones are computed. Element (k, j) of b's block for
+tap t is b[t * b_tap + k * b_row + j * b_col]. The rest is as in `product.py`.
+
+    jb  N in blocks of nc
+     pc  K: taps, and channels of a tap, in balanced blocks of at most kc      B packed here: kc x nc
+      ic  windows in blocks of mc                 a table of where their taps are (`pixels.py`)
+       jc  panels of `vectors` vectors            B panel, kc x width, stays in L1
+        ir  tiles of windows
+         k   the microkernel walks along the taps' channels where they are
+
+Where a pixel has few channels, a block's windows are copied side by side instead, and walked along in one
+go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphc.codegen.element import const
+from graphc.codegen.kernels.cuts import Cut, balanced, piece
+from graphc.codegen.kernels.geometry import Geometry, read_geometry
+from graphc.codegen.kernels.packers import call_pack_b
+from graphc.codegen.kernels.product import Block, see_tile
+from graphc.codegen.kernels.strategy import Strategy
+from graphc.codegen.kernels.tiles import (
+    WALK,
+    Tile,
+    call_tile,
+    find_kernel,
+    new_parameters,
+    set_parameters,
+)
+from graphc.codegen.text import Function, Operand
+
+_ARGUMENTS = (
+    "ptr noalias %geometry, ptr noalias %x, ptr noalias %b, i64 %b_row, i64 %b_col, i64 %b_tap, ptr %c, "
+    "i64 %c_row, i64 %first, i64 %rows, i64 %n, ptr %init, i64 %init_row, {T} %alpha, {T} %floor, "
+    "ptr noalias %scratch, ptr %on_tile, ptr %tile_context"
+)
+
+
+def convolve_arguments(type_name: str) -> str:
+    """The parameters of the driver for that type of LLVM."""
+    return _ARGUMENTS.format(T=type_name)
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """The parts of scratch memory: packed B, the table of taps, windows side by side."""
+
+    b: str
+    table: str
+    windows: str
+
+
+@dataclass(frozen=True)
+class Taps:
+    """A block of K: taps and the channels of them, and what a tile begins and ends with in it."""
+
+    tap: str
+    taps: str
+    channel: str
+    channels: str
+    block: Block
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """How K is cut: blocks of taps (whole lines of a window where `few` says that channels are few), and
+    blocks of channels.
+    """
+
+    few: str
+    unit: str
+    taps: Cut
+    channels: Cut
+
+
+def convolve(s: Strategy) -> str:
+    """The loops jb, pc, ic; see the module."""
+    t = s.t
+    f = Function(f"convolve_{t.dtype}", convolve_arguments(t.name))
+    table: dict[str, Operand] = {"c_row": "%c_row", "alpha": "%alpha", "start_row": 0}
+    parameters = new_parameters(f, t, table)
+    g = read_geometry(f)
+    cuts = _cuts(f, s, g)
+    scratch = _scratch(f, s)
+    row_blocks = balanced(f, "%rows", s.mc)
+    with f.loop(0, "%n", s.nc) as jb:
+        columns = f.minimum(f.sub("%n", jb.i), s.nc)
+        panels = balanced(f, f.ceildiv(columns, t.lanes), s.vectors)
+        with f.loop(0, cuts.taps.count, 1) as tb, f.loop(0, cuts.channels.count, 1) as cb:
+            taps = _block(f, s, cuts, tb.i, cb.i)
+            set_parameters(f, t, parameters, _walked(f, cuts, taps))
+            _pack(f, s, taps, (jb.i, columns), panels, scratch)
+            with f.loop(0, row_blocks.count, 1) as ic:
+                start, count = piece(f, ic.i, row_blocks)
+                start = f.add("%first", start)
+                _find(f, s, cuts, taps, (start, count), scratch)
+                _tiles(f, s, cuts, taps, (start, count), (jb.i, columns), panels, scratch, parameters)
+    return f.text()
+
+
+def _scratch(f: Function, s: Strategy) -> Scratch:
+    """The largest part is last; the table's pointers need 8 bytes each."""
+    table = f.at("i8", "%scratch", s.b_elements * s.t.size)
+    return Scratch("%scratch", table, f.at("i8", table, s.table_bytes))
+
+
+def _cuts(f: Function, s: Strategy, g: Geometry) -> Cuts:
+    line = f.mul(g["taps_wide"], g["channels"])
+    few = f.both(f.less(g["channels"], s.few_channels), f(f"icmp sle i64 {line}, {s.kc}"))
+    length = f.select("i64", few, line, g["channels"])
+    units = f.select("i64", few, g["taps_high"], f.mul(g["taps_high"], g["taps_wide"]))
+    most = f.maximum(f.udiv(s.kc, f.maximum(length, 1)), 1)
+    most = f.minimum(most, s.most_taps)
+    channels = balanced(f, g["channels"], s.kc)
+    channels = Cut(f.maximum(channels.count, 1), channels.size, channels.larger)
+    return Cuts(few, f.select("i64", few, g["taps_wide"], 1), balanced(f, units, most), channels)
+
+
+def _block(f: Function, s: Strategy, cuts: Cuts, tb: str, cb: str) -> Taps:
+    start, count = piece(f, tb, cuts.taps)
+    channel, channels = piece(f, cb, cuts.channels)
+    ends = [f.sub(cut.count, 1) for cut in (cuts.taps, cuts.channels)]
+    first = f.both(f.equal(tb, 0), f.equal(cb, 0))
+    last = f.both(f.equal(tb, ends[0]), f.equal(cb, ends[1]))
+    taps = f.mul(count, cuts.unit)
+    block = Block(
+        "0",
+        f.mul(taps, channels),
+        f.select("ptr", first, "%init", "%c"),
+        f.select("i64", first, "%init_row", "%c_row"),
+        f.select(s.t.name, last, "%floor", const(s.t, float("-inf"))),
+        f.both(last, f("icmp ne ptr %tile_context, null")),
+    )
+    return Taps(f.mul(start, cuts.unit), taps, channel, channels, block)
+
+
+def _walked(f: Function, cuts: Cuts, taps: Taps) -> dict[str, Operand]:
+    """The parameters of a block's tiles."""
+    return {
+        **taps.block.parameters,
+        "k": f.select("i64", cuts.few, taps.block.length, taps.channels),
+        "taps": f.select("i64", cuts.few, 1, taps.taps),
+    }
+
+
+def _pack(
+    f: Function, s: Strategy, taps: Taps, columns: tuple[str, str], panels: Cut, scratch: Scratch
+) -> None:
+    """All panels of B for a block of K, tap by tap."""
+    t = s.t
+    with f.loop(0, panels.count, 1) as jc:
+        vectors, nrv = piece(f, jc.i, panels)
+        inner, width = f.mul(vectors, t.lanes), f.mul(nrv, t.lanes)
+        n = f.minimum(width, f.sub(columns[1], inner))
+        slot = f.at(t.name, scratch.b, f.mul(inner, taps.block.length))
+        start = f.add(f.mul(taps.channel, "%b_row"), f.mul(f.add(columns[0], inner), "%b_col"))
+        source = f.at(t.name, "%b", start)
+        with f.loop(0, taps.taps, 1) as l:
+            here = f.at(t.name, source, f.mul(f.add(taps.tap, l.i), "%b_tap"))
+            out = f.at(t.name, slot, f.mul(l.i, f.mul(taps.channels, width)))
+            call_pack_b(f, s, here, out, width, n, taps.channels)
+
+
+def _find(f: Function, s: Strategy, cuts: Cuts, taps: Taps, rows: tuple[str, str], scratch: Scratch) -> None:
+    """The table of a block of windows."""
+    t = s.t
+    which = f"ptr %geometry, ptr %x, i64 {rows[0]}, i64 {rows[1]}, i64 {taps.tap}, i64 {taps.taps}"
+    with f.when(f.negate(cuts.few)):
+        f.do(f"call void @point_at_{t.dtype}({which}, i64 {taps.channel}, ptr {scratch.table})")
+    with f.when(cuts.few):
+        f.do(f"call void @gather_{t.dtype}({which}, i64 0, i64 {taps.channels}, ptr {scratch.windows})")
+        tiles = balanced(f, rows[1], s.rows)
+        with f.loop(0, tiles.count, 1) as tile:
+            start, count = piece(f, tile.i, tiles)
+            table = f.at("ptr", scratch.table, f.mul(tile.i, s.rows))
+            with f.loop(0, count, 1) as row:
+                place = f.at(t.name, scratch.windows, f.mul(f.add(start, row.i), taps.block.length))
+                f.store("ptr", place, f.at("ptr", table, row.i))
+
+
+def _tiles(
+    f: Function,
+    s: Strategy,
+    cuts: Cuts,
+    taps: Taps,
+    rows: tuple[str, str],
+    columns: tuple[str, str],
+    panels: Cut,
+    scratch: Scratch,
+    parameters: str,
+) -> None:
+    """The loops jc and ir."""
+    t, block = s.t, taps.block
+    tiles = balanced(f, rows[1], s.rows)
+    pitch = f.mul(f.select("i64", cuts.few, 1, taps.taps), s.rows)
+    with f.loop(0, panels.count, 1) as jc:
+        vectors, nrv = piece(f, jc.i, panels)
+        inner, width = f.mul(vectors, t.lanes), f.mul(nrv, t.lanes)
+        column, n = f.add(columns[0], inner), f.minimum(width, f.sub(columns[1], inner))
+        b = f.at(t.name, scratch.b, f.mul(inner, block.length))
+        whole = f.equal(n, width)
+        with f.loop(0, tiles.count, 1) as ir:
+            start, mr = piece(f, ir.i, tiles)
+            row = f.add(rows[0], start)
+            table = f.at("ptr", scratch.table, f.mul(ir.i, pitch))
+            c = f.at(t.name, "%c", f.add(column, f.mul(row, "%c_row")))
+            init = f.at(t.name, block.init, f.add(column, f.mul(row, block.init_row)))
+            tile = Tile(table, b, c, init, f"@zeros_{t.dtype}", n)
+            call_tile(f, s, find_kernel(f, s, WALK, nrv, mr), (mr, whole), tile, parameters)
+            see_tile(f, block, c, row, column, mr, n)

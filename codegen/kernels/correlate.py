@@ -1,0 +1,79 @@
+"""The driver for products whose A is the windows of images, transposed: c = max(init + alpha * windows^T @ b,
+floor), without a matrix of windows. It gives the gradient of a convolution's kernel.
+
+    @correlate_f32(geometry, x, b, b_row, b_col, c, c_row, n, k, init, init_row, alpha, floor, scratch,
+                   on_tile, tile_context, on_panel, panel_context)
+
+Row r of c belongs to a tap and a channel, row i of b to window i of k. The loops are those of `large.py`; the
+rows of a block of A are whole taps, or channels of one tap. Some windows at a time are copied side by side
+and packed from there.
+"""
+
+from __future__ import annotations
+
+from graphc.codegen.kernels.cuts import balanced, piece
+from graphc.codegen.kernels.geometry import read_geometry
+from graphc.codegen.kernels.large import tile_parameters, write_loops
+from graphc.codegen.kernels.packers import tile_slot
+from graphc.codegen.kernels.product import Block
+from graphc.codegen.kernels.strategy import Strategy
+from graphc.codegen.text import Function
+
+_ARGUMENTS = (
+    "ptr noalias %geometry, ptr noalias %x, ptr noalias %b, i64 %b_row, i64 %b_col, ptr %c, i64 %c_row, "
+    "i64 %n, i64 %k, ptr %init, i64 %init_row, {T} %alpha, {T} %floor, ptr noalias %scratch, "
+    "ptr %on_tile, ptr %tile_context, ptr %on_panel, ptr %panel_context"
+)
+_PACK = (
+    "ptr noalias %geometry, ptr noalias %x, i64 %first, i64 %count, i64 %tap, i64 %taps, i64 %channel, "
+    "i64 %length, ptr noalias %side, ptr noalias %out"
+)
+
+
+def correlate_arguments(type_name: str) -> str:
+    """The parameters of the driver for that type of LLVM."""
+    return _ARGUMENTS.format(T=type_name)
+
+
+def pack_windows(s: Strategy) -> str:
+    """Windows first .. first + count, transposed, as tiles: of some taps `length` channels each. %side has
+    room for `together` windows.
+    """
+    t = s.t
+    f = Function(f"pack_windows_{t.dtype}", _PACK, linkage="internal")
+    width = f.mul("%taps", "%length")
+    tiles = balanced(f, width, s.rows)
+    with f.loop(0, "%count", s.together) as part:
+        count = f.minimum(f.sub("%count", part.i), s.together)
+        which = f"ptr %geometry, ptr %x, i64 {f.add('%first', part.i)}, i64 {count}, i64 %tap, i64 %taps"
+        f.do(f"call void @gather_{t.dtype}({which}, i64 %channel, i64 %length, ptr %side)")
+        with f.loop(0, tiles.count, 1) as tile:
+            start, rows = piece(f, tile.i, tiles)
+            out = f.at(t.name, "%out", f.add(tile_slot(f, s, tile.i, "%count"), f.mul(part.i, rows)))
+            source = f.at(t.name, "%side", start)
+            operands = f"ptr {source}, i64 {width}, ptr {out}, i64 {rows}, i64 {count}"
+            f.do(f"call void @pack_a_columns_{t.dtype}({operands})")
+    return f.text()
+
+
+def correlate(s: Strategy) -> str:
+    """The driver; see the module."""
+    t = s.t
+    f = Function(f"correlate_{t.dtype}", correlate_arguments(t.name))
+    parameters = tile_parameters(f, t)
+    g = read_geometry(f)
+    side = f.at("i8", "%scratch", s.scratch_bytes)
+    most = f.maximum(f.udiv(s.mc, f.maximum(g["channels"], 1)), 1)
+    taps = balanced(f, f.mul(g["taps_high"], g["taps_wide"]), most)
+    channels = balanced(f, g["channels"], s.mc)
+
+    def pack(block: Block, i: str) -> tuple[str, str]:
+        tap, count = piece(f, f.udiv(i, channels.count), taps)
+        channel, length = piece(f, f.urem(i, channels.count), channels)
+        pixels = f"ptr %geometry, ptr %x, i64 {block.start}, i64 {block.length}"
+        which = f"i64 {tap}, i64 {count}, i64 {channel}, i64 {length}"
+        f.do(f"call void @pack_windows_{t.dtype}({pixels}, {which}, ptr {side}, ptr %scratch)")
+        return f.add(f.mul(tap, g["channels"]), channel), f.mul(count, length)
+
+    write_loops(f, s, f.mul(taps.count, channels.count), pack, parameters)
+    return f.text()
