@@ -34,10 +34,10 @@ def from_file(size: int) -> Iterator[None]:
         _size_limit.reset(token)
 
 
-def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """A new array whose data begin at a multiple of 64 bytes; its values are undefined."""
+def aligned(shape: tuple[int, ...], dtype: np.dtype, zeros: bool = False) -> np.ndarray:
+    """A new array whose data begin at a multiple of 64 bytes; its values are undefined, or zeros."""
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    memory = np.empty(size + ALIGNMENT, np.uint8)
+    memory = (np.zeros if zeros else np.empty)(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)
 
@@ -75,14 +75,17 @@ class Variable(Operators):
         regularizer: Callable[[Any], Any] | None = None,
         constraint: Callable[[Any], Any] | None = None,
     ) -> None:
-        values = _initial(initializer, shape, dtype)
+        array = _zeros_for_file(shape, dtype) if callable(initializer) else None
+        if array is None:
+            values = _initial(initializer, shape, dtype)
+            array = aligned(values.shape, values.dtype)
+            array[...] = values
+        self.array = array
         self.name = name or unique_name("variable")
         self.path = path_of(self.name)
         self._trainable = bool(trainable)
         self.regularizer, self.constraint = regularizer, constraint
         self.version = 0
-        self.array = aligned(values.shape, values.dtype)
-        self.array[...] = values
 
     @property
     def trainable(self) -> bool:
@@ -180,18 +183,32 @@ class Variable(Operators):
         return f"<Variable '{self.path}' shape={self.shape}, dtype={self.dtype}, version {self.version}>"
 
 
+def _wanted(shape: Any, dtype: Any) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and element type of a variable whose values a function makes."""
+    from graphc.backend import floatx
+
+    return tuple(int(d) for d in (() if shape is None else shape)), dtype_of(dtype or floatx()).numpy
+
+
+def _zeros_for_file(shape: Any, dtype: Any) -> np.ndarray | None:
+    """The memory of a variable whose values a file has; None outside of `from_file`. The system gives zeros
+    without anybody writing them, where it can.
+    """
+    most = _size_limit.get()
+    if most is None:
+        return None
+    whole, wanted = _wanted(shape, dtype)
+    if math.prod(whole) * wanted.itemsize > most:
+        raise FileFormatError(f"the file describes a weight of shape {whole}, but holds none that large.")
+    return aligned(whole, wanted, zeros=True)
+
+
 def _initial(initializer: Any, shape: Any, dtype: Any) -> np.ndarray:
     """The values that a variable begins with and copies; they may be the caller's own array."""
     from graphc.backend import floatx
 
     if callable(initializer):
-        wanted = dtype_of(dtype or floatx()).numpy
-        whole = tuple(int(d) for d in (() if shape is None else shape))
-        most = _size_limit.get()
-        if most is not None and math.prod(whole) * wanted.itemsize > most:
-            raise FileFormatError(f"the file describes a weight of shape {whole}, but holds none that large.")
-        if most is not None:
-            return np.broadcast_to(np.zeros((), wanted), whole)
+        whole, wanted = _wanted(shape, dtype)
         try:
             values = np.asarray(initializer(whole, dtype=wanted))
         except TypeError:

@@ -102,9 +102,10 @@ class BackupAndRestore(Callback):
 
     def _restore(self) -> None:
         from graphc.saving import hdf5, weights
+        from graphc.saving.contents import read_bytes
 
         model = self.model
-        found = hdf5.read(weights.read_bytes(self.path))
+        found = hdf5.read(read_bytes(self.path))
         own = {k.removeprefix("model/"): v for k, v in found.items() if k.startswith("model/")}
         plan = weights.fitting(model, own, weights.HDF5, str(self.path))
         plan += weights.fitting_optimizer(model, own, weights.HDF5, must=True)

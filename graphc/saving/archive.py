@@ -18,10 +18,11 @@ import numpy as np
 from graphc.ir.errors import ArgumentError, FileFormatError, GraphcError
 from graphc.saving import hdf5, registry, weights
 from graphc.saving.compile_config import compile_config, compile_from_config
+from graphc.saving.contents import read_bytes
 from graphc.saving.durable import write_whole
 from graphc.saving.layout import optimizer_places, weight_places
 from graphc.saving.models import DAMAGE, json_values, model_from_config
-from graphc.saving.zips import member, open_zip
+from graphc.saving.zips import aligned_member, member, open_zip
 from graphc.variable import from_file
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def save_model(model: Model, filepath: Any, overwrite: bool = True) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, value in texts.items():
                 archive.writestr(name, json.dumps(value))
-            with archive.open(WEIGHTS, "w", force_zip64=True) as inner:
+            with aligned_member(archive, file, WEIGHTS) as inner:
                 weights.write_hdf5(inner, places)  # type: ignore[arg-type]
 
     write_whole(path, write)
@@ -84,7 +85,7 @@ def load_model(
     if not safe_mode:
         raise ArgumentError("safe_mode=False is not supported: code from a file is never run.")
     try:
-        return _read(weights.read_bytes(path), path.name, custom_objects, compile)
+        return _read(read_bytes(path), path.name, custom_objects, compile)
     except FileFormatError as e:
         raise FileFormatError(f"{path}: {e}") from e
 

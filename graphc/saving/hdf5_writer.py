@@ -21,6 +21,8 @@ LEAF, INTERNAL = 4, 16
 """Half the entries of a symbol table node, half the children of a B-tree node; HDF5's defaults."""
 SUPERBLOCK = 96
 MOST_NAME = 1000
+ALIGNMENT = 64
+"""Arrays begin where they could be used as they lie, as weights do."""
 
 
 def pieces(
@@ -58,15 +60,20 @@ class _Writer:
         self.written: list[bytes | np.ndarray] = []
 
     def place(self, piece: bytes | np.ndarray) -> int:
-        """Put a piece at the end, at a multiple of 8; gives its address."""
+        """Put a piece at the end, an array at a multiple of 64 and others at one of 8; gives its address."""
+        if isinstance(piece, np.ndarray):
+            self._fill(ALIGNMENT)
         at = self.end
-        size = len(piece) if isinstance(piece, bytes) else piece.nbytes
-        gap = -size % 8
         self.written.append(piece)
+        self.end += len(piece) if isinstance(piece, bytes) else piece.nbytes
+        self._fill(8)
+        return at
+
+    def _fill(self, multiple: int) -> None:
+        gap = -self.end % multiple
         if gap:
             self.written.append(bytes(gap))
-        self.end += size + gap
-        return at
+        self.end += gap
 
     def group(self, members: Mapping[str, Any], path: str = "") -> int:
         """A group with its members; gives the address of its object header."""

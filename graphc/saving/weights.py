@@ -4,7 +4,6 @@ value before anything changes.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 
 from graphc.ir.errors import ArgumentError, FileFormatError
 from graphc.saving import earlier, hdf5, hdf5_writer, npz, safetensors
+from graphc.saving.contents import read_bytes
 from graphc.saving.durable import write_whole
 from graphc.saving.hdf5 import Dataset
 from graphc.saving.layout import (
@@ -110,16 +110,6 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     """ArgumentError if the file is there and must not be replaced."""
     if path.exists() and not overwrite:
         raise ArgumentError(f"{path} exists already.\n  fix     give another name, or overwrite=True.")
-
-
-def read_bytes(path: Path) -> np.ndarray:
-    """A file's contents."""
-    with open(path, "rb", buffering=0) as file:
-        data = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
-        rest = memoryview(data)  # type: ignore[arg-type]
-        while len(rest) and (count := file.readinto(rest)):
-            rest = rest[count:]
-    return data[: len(data) - len(rest)]
 
 
 Plan = list[tuple[Variable, Dataset]]

@@ -6,7 +6,10 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
+from typing import IO, BinaryIO
 
 import numpy as np
 
@@ -21,6 +24,11 @@ MOST_EXPANSION, UNCHECKED = 100, 2**24
 MOST_MEMBERS = 100_000
 MOST_TEXT = 200
 """Letters of another library's message that are passed on."""
+LONG_AGO = (1980, 1, 1, 0, 0, 0)
+"""The date of members: the same arrays give the same file."""
+ALIGNMENT = 64
+OURS = 0x6367
+"""The kind of the extra field that holds a member's checksum, and zeros that align its contents."""
 
 
 class _View(io.RawIOBase):
@@ -51,6 +59,40 @@ class _View(io.RawIOBase):
         target[: len(part)] = part
         self._at += len(part)
         return len(part)
+
+
+@contextmanager
+def aligned_member(
+    archive: zipfile.ZipFile, file: BinaryIO, name: str, checksum: int | None = None
+) -> Iterator[IO[bytes]]:
+    """A new member, open for writing, whose contents begin at a multiple of 64 bytes in the file: they can be
+    used where they lie.
+
+    Args:
+        archive: the archive, open for writing.
+        file: the file in which it is written.
+        name: the member.
+        checksum: kept beside it, for `stored_checksum`.
+    """
+    info = zipfile.ZipInfo(name, LONG_AGO)
+    content = b"" if checksum is None else struct.pack("<Q", checksum)
+    zip64 = 20
+    before = file.tell() + 30 + len(name.encode()) + 4 + len(content) + zip64
+    content += bytes(-before % ALIGNMENT)
+    info.extra = struct.pack("<HH", OURS, len(content)) + content
+    with archive.open(info, "w", force_zip64=True) as inner:
+        yield inner
+
+
+def stored_checksum(archive: zipfile.ZipFile, name: str) -> int | None:
+    """The checksum that `aligned_member` got for a member; None if there is none."""
+    extra = archive.getinfo(name).extra
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        if kind == OURS and 8 <= size <= len(extra) - 4:
+            return int.from_bytes(extra[4:12], "little")
+        extra = extra[4 + size :]
+    return None
 
 
 def open_zip(data: np.ndarray, kind: str) -> zipfile.ZipFile:
