@@ -4,7 +4,7 @@ scratch memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -18,6 +18,8 @@ from graphc.codegen.text import Function, Operand
 from graphc.ir.dims import Dim, Size, ceildiv
 
 ALIGNMENT = 64
+OWN = "scratch of a member"
+"""The name of the pointer to a member's own scratch memory."""
 ARGUMENTS = "ptr %buffers, ptr %sizes, i64 %member, i64 %count"
 
 
@@ -28,12 +30,21 @@ def scratch_bytes(temporary: Temporary) -> Dim:
     return ceildiv(temporary.extent * temporary.dtype.itemsize, ALIGNMENT) * ALIGNMENT + ALIGNMENT
 
 
+def total_bytes(temporaries: Iterable[Temporary]) -> Dim:
+    """What some temporaries take one behind the other."""
+    total: Dim = 0
+    for temporary in temporaries:
+        total = total + scratch_bytes(temporary)
+    return total
+
+
 @dataclass
 class Frame:
     """The function that is being written for a kernel.
 
     `slots` says where in the pointer table each buffer is (and `scratch`), `symbols` where in the table of
-    sizes each symbol is. What is asked for is written once, at the function's start.
+    sizes each symbol is, `own` how many bytes of scratch memory each member has for itself, behind what all
+    share. What is asked for is written once, at the function's start.
     """
 
     kernel: Kernel
@@ -41,27 +52,10 @@ class Frame:
     f: Function
     slots: Mapping[str, int]
     symbols: Mapping[str, int]
-    scratch: Dim = 0
+    own: Dim = 0
     head: list[str] = field(default_factory=list)
     _pointers: dict[str, str] = field(default_factory=dict)
     _sizes: dict[Dim | str, Operand] = field(default_factory=dict)
-
-    @property
-    def alone(self) -> bool:
-        """Whether one member does it all: where a part needs what another part of the kernel computes, others
-        would not wait.
-        """
-        return bool(self.kernel.shared)
-
-    @property
-    def member(self) -> Operand:
-        """The number of the member that runs."""
-        return 0 if self.alone else "%member"
-
-    @property
-    def count(self) -> Operand:
-        """Among how many members the work is divided."""
-        return 1 if self.alone else "%count"
 
     @contextmanager
     def start(self) -> Iterator[None]:
@@ -74,7 +68,7 @@ class Frame:
 
     def within(self, f: Function) -> Frame:
         """The same kernel's frame in another function, which has `%buffers`, `%sizes` and `%member` too."""
-        return Frame(self.kernel, self.target, f, self.slots, self.symbols, self.scratch)
+        return Frame(self.kernel, self.target, f, self.slots, self.symbols, self.own)
 
     def text(self, result: str = "i64 0") -> str:
         """The finished function."""
@@ -131,16 +125,18 @@ class Frame:
     def _find(self, name: str) -> str:
         if any(t.name == name for t in self.kernel.tables):
             return f"@{table_symbol(self.kernel, name)}"
-        offset: Dim = 0
-        for temporary in self.kernel.temporaries:
-            if temporary.name == name:
-                return self.f.at("i8", self.pointer("scratch"), self.size(offset))
-            offset = offset + scratch_bytes(temporary)
-        pointer = self.f.load("ptr", self.f.at("ptr", "%buffers", self.slots[name]))
-        if name == "scratch" and self.scratch != 0:
-            mine = self.f.mul(self.member, self.size(self.scratch))
-            return self.f.at("i8", pointer, mine)
-        return pointer
+        if name == OWN:
+            mine = self.f.mul("%member", self.size(self.own))
+            shared = self.size(total_bytes(self.kernel.shared_temporaries))
+            return self.f.at("i8", self.pointer("scratch"), self.f.add(mine, shared))
+        for base, temporaries in (
+            ("scratch", self.kernel.shared_temporaries),
+            (OWN, self.kernel.own_temporaries),
+        ):
+            for i, temporary in enumerate(temporaries):
+                if temporary.name == name:
+                    return self.f.at("i8", self.pointer(base), self.size(total_bytes(temporaries[:i])))
+        return self.f.load("ptr", self.f.at("ptr", "%buffers", self.slots[name]))
 
 
 def table_symbol(kernel: Kernel, name: str) -> str:

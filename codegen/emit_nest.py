@@ -50,7 +50,7 @@ class _Writer:
         if self.nest.outer and not self.nest.ordered:
             self._outer(0, body)
             return
-        with self.f.when(self.f.equal(self.frame.member, 0)):
+        with self.f.when(self.f.equal("%member", 0)):
             self._outer(0, body)
 
     # -- outer loops -----------------------------------------------------------------------------------------
@@ -77,8 +77,8 @@ class _Writer:
         """The range of this member, in whole blocks."""
         f, n = self.f, self.frame.size(axis.extent)
         blocks = f.ceildiv(n, block) if block > 1 else n
-        each = f.mul(f.ceildiv(blocks, self.frame.count), block)
-        low = f.minimum(f.mul(self.frame.member, each), n)
+        each = f.mul(f.ceildiv(blocks, "%count"), block)
+        low = f.minimum(f.mul("%member", each), n)
         return low, f.minimum(f.add(low, each), n)
 
     def _columns(self, axis: Axis, shared: bool, body: Body) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from graphc.codegen.element import Element, const, register
 from graphc.codegen.emit_body import Body, Scalar
-from graphc.codegen.emit_frame import ALIGNMENT, Frame, scratch_bytes
+from graphc.codegen.emit_frame import ALIGNMENT, OWN, Frame, total_bytes
 from graphc.codegen.emit_nest import emit_columns
 from graphc.codegen.kernels.library import product_scratch_bytes
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS, arguments
@@ -71,15 +71,14 @@ class _Writer:
         """The columns of this member, in whole cache lines."""
         f, n = self.f, self.frame.size(self.part.n)
         line = ALIGNMENT // self.t.size
-        each = f.mul(f.ceildiv(f.ceildiv(n, line), self.frame.count), line)
-        low = f.minimum(f.mul(self.frame.member, each), n)
+        each = f.mul(f.ceildiv(f.ceildiv(n, line), "%count"), line)
+        low = f.minimum(f.mul("%member", each), n)
         return low, f.minimum(f.add(low, each), n)
 
     def _packed(self) -> str:
-        total: Dim = 0
-        for temporary in self.frame.kernel.temporaries:
-            total = total + scratch_bytes(temporary)
-        return self.f.at("i8", self.frame.pointer("scratch"), self.frame.size(total))
+        """The place of packed operands: behind the member's temporaries."""
+        total = total_bytes(self.frame.kernel.own_temporaries)
+        return self.f.at("i8", self.frame.pointer(OWN), self.frame.size(total))
 
     def _zeros(self) -> str:
         """A row of zeros, behind the packed operands."""

@@ -291,13 +291,18 @@ class Kernel:
     @property
     def temporaries(self) -> tuple[Temporary, ...]:
         """Every temporary of every part; names are unique in a kernel."""
-        found = list(self.shared)
-        for part in self.parts:
-            if isinstance(part, Nest):
-                found += part.temporaries
-            elif part.accumulator is not None:
-                found.append(part.accumulator)
-        return tuple(found)
+        return (*self.shared_temporaries, *self.own_temporaries)
+
+    @property
+    def shared_temporaries(self) -> tuple[Temporary, ...]:
+        """Those that all members have in common: `shared`, and the accumulators of products."""
+        products = (p for p in self.parts if isinstance(p, Product))
+        return (*self.shared, *(p.accumulator for p in products if p.accumulator is not None))
+
+    @property
+    def own_temporaries(self) -> tuple[Temporary, ...]:
+        """Those that each member has for itself: for one turn of its loops."""
+        return tuple(t for p in self.parts if isinstance(p, Nest) for t in p.temporaries)
 
     @property
     def symbols(self) -> frozenset[str]:

@@ -24,6 +24,7 @@ from graphc.codegen.program import Arrays
 from graphc.codegen.signature import Sizes
 from graphc.codegen.stages import Stages
 from graphc.codegen.target import Target, host
+from graphc.codegen.team import members, team
 
 if TYPE_CHECKING:
     from graphc.codegen.lowered import Lowered
@@ -45,6 +46,8 @@ class NativeProgram:
         symbols = call_symbols()
         for dtype in self.layout.products:
             symbols = symbols | product_symbols(dtype, self.target)
+        if members(options.threads, self.target) > 1:
+            symbols = symbols | team().symbols
         self.code = Code([artifact.data], self.target, symbols)
         self.step = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self.code.address(STEP))
         self.entry = entry.python_callable(self.code, ENTRY) if entry.layout_is_known() else None

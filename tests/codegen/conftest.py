@@ -4,11 +4,19 @@ import numpy as np
 import pytest
 
 from graphc.codegen import loader, target
-from graphc.codegen.emit_llvm import default_slots, default_symbols, emit_kernel, module_text, scratch
+from graphc.codegen.emit_llvm import (
+    default_slots,
+    default_symbols,
+    emit_kernel,
+    module_text,
+    phase_names,
+    scratch,
+)
 from graphc.codegen.interpret import interpret
 from graphc.codegen.kernels.library import product_symbols
 from graphc.codegen.loops import Product
 from graphc.codegen.lower import lower
+from graphc.codegen.phases import phases
 from graphc.ir import Builder, get_op
 from graphc.ir.dims import evaluate
 
@@ -41,16 +49,17 @@ class Running:
         self.buffers = names | {f"out{i}": x for i, x in enumerate(self.outputs)}
 
     def native(self, code, members=1):
-        """Run machine code; the status of the last member."""
+        """Run machine code, phase after phase, one member after the other; the last status that is not 0."""
         lowered = self.kernel
-        size = evaluate(scratch(lowered, code.target), self.sizes)
-        memory = np.zeros(members * size + 64, np.uint8)
+        memory = np.zeros(evaluate(scratch(lowered, code.target, members), self.sizes) + 64, np.uint8)
         addresses = {n: x.ctypes.data for n, x in self.buffers.items()}
         addresses["scratch"] = memory.ctypes.data + -memory.ctypes.data % 64
         table = np.array([addresses[n] for n in default_slots(lowered)], np.uint64)
         sizes = np.array([self.sizes[s] for s in default_symbols(lowered)] or [0], np.int64)
-        function = code.function(lowered.name, "ppii", "i")
-        return [function(table, sizes, m, members) for m in range(members)][-1]
+        names = phase_names(lowered.name, len(phases(lowered, default_slots(lowered))))
+        functions = [code.function(name, "ppii", "i") for name in names]
+        found = [f(table, sizes, m, members) for f in functions for m in range(members)]
+        return next((status for status in reversed(found) if status), 0)
 
     def interpreted(self):
         return interpret(self.kernel, self.buffers, self.sizes)

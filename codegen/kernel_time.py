@@ -1,0 +1,97 @@
+"""About how long a part of a kernel takes on one core, as a size in picoseconds: what decides whether threads
+share it.
+
+Counts of vector instructions and bytes, times what they take on a core of some 3 GHz. `benchmarks/threads.py`
+prints these estimates beside measured times; they have to be right within a factor of two or three around the
+time of some barriers, since both choices cost about the same there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from graphc.codegen.emit_lanes import vector_lanes
+from graphc.codegen.loops import Compute, Fold, Instruction, Load, Nest, Part, Product, Running, Store
+from graphc.codegen.target import Target
+from graphc.ir.dims import Dim, ceildiv, product
+
+CHEAP, FORMULA, DIVIDE = 100, 4000, 1500
+"""Picoseconds of a vector instruction, of a formula (exp, tanh, ...), of a division or a square root."""
+BYTE = 25
+"""Picoseconds of a byte that is read or written, in L2."""
+STRAY = 700
+"""Picoseconds of an element that is not its neighbours' neighbour in memory."""
+TURN = 2000
+"""Picoseconds of a turn of the loops around vectors."""
+SLOW = frozenset({"divide", "sqrt", "rsqrt", "reciprocal", "floor_divide", "remainder"})
+FORMULAS = frozenset(
+    {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "erf", "erfc", "power", "cbrt"}
+    | {
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "atan2",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
+    }
+    | {"sigmoid", "softplus", "log_sigmoid", "silu", "gelu", "mish", "elu", "selu", "celu", "threefry"}
+)
+
+
+def picoseconds(part: Part, target: Target) -> Dim:
+    """The time of a nest or a product."""
+    return _product(part, target) if isinstance(part, Product) else _nest(part, target)
+
+
+def _nest(nest: Nest, target: Target) -> Dim:
+    lanes = vector_lanes(nest, target) if nest.lane is not None else 1
+    outer = product(a.extent for a in nest.outer)
+    by_columns = bool(nest.outer) and nest.outer[-1].name == nest.lane
+    total: Dim = 0
+    for stage in nest.stages:
+        turns = product(a.extent for a in stage.axes)
+        axes = frozenset(a.name for a in (*nest.outer, *stage.axes))
+        total = total + outer * turns * _element(stage.body, nest.lane, lanes, axes)
+        total = total + outer * _element(stage.finish, nest.lane if by_columns else None, lanes, axes)
+    rows = outer if not by_columns else product(a.extent for a in nest.outer[:-1])
+    return total + rows * TURN
+
+
+def _element(code: Iterable[Instruction], lane: str | None, lanes: int, axes: frozenset[str]) -> int:
+    """The time of one turn of the innermost loop, for one of its lanes."""
+    work = memory = stray = 0
+    for i in code:
+        match i:
+            case Compute():
+                work += FORMULA if i.op in FORMULAS else DIVIDE if i.op in SLOW else CHEAP
+            case Fold() | Running():
+                work += CHEAP
+            case Load() | Store():
+                size = i.dtype.itemsize if isinstance(i, Load) else 4
+                stride = i.offset.stride(lane) if lane is not None else 0
+                if stride not in (0, 1) or any(name not in axes for name, _ in i.offset.terms):
+                    stray += STRAY
+                elif stride == 1:
+                    memory += BYTE * size
+                else:
+                    work += CHEAP
+    return work // lanes + memory + stray
+
+
+def _product(p: Product, target: Target) -> Dim:
+    """Multiply-adds at most of a core's rate, what is packed, and the finished tiles."""
+    lanes = target.register_bytes // p.dtype.itemsize
+    batch = product(a.extent for a in p.batch)
+    columns = ceildiv(p.n, lanes) * lanes
+    total = p.m * columns * p.k * (220 // lanes)
+    total = total + (p.m * p.k + p.k * p.n + p.m * p.n) * (2 * BYTE * p.dtype.itemsize)
+    if p.tile is not None:
+        total = total + _nest(p.tile, target)
+    return batch * total
