@@ -3,8 +3,8 @@
 In comes a verified `Graph` (coarse ops, `gradient` nodes, maybe untyped); out goes the same function as
 `kernel` nodes. `manager` runs passes by name and keeps the stages, `pipelines` has the default order,
 `observers` watch (verify, dump, log, compare), `rewrite` is the walker and `patterns` the rule driver. The
-passes, in order: `infer`, `autodiff`, `updates`, `simplify`, `cse`, `decompose`, `fold`, `dce`, `fuse`,
-`schedule`; then `memory` plans buffers.
+passes, in order: `infer`, `autodiff`, `updates`, `simplify`, `cse`, `decompose`, `fold`, `epilogues`,
+`dce`, `fuse`, `schedule`; then `memory` plans buffers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from graphc.passes import (  # each fills the table of passes
     cse,
     dce,
     decompose,
+    epilogues,
     fold,
     fuse,
     infer,
@@ -35,6 +36,7 @@ __all__ = [
     "cse",
     "dce",
     "decompose",
+    "epilogues",
     "fold",
     "fuse",
     "infer",

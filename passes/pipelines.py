@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from graphc.ir.errors import ArgumentError
 
-DEFAULT = "infer, autodiff, updates, simplify, cse, decompose, simplify, fold, cse, dce, fuse, schedule"
+DEFAULT = (
+    "infer, autodiff, updates, simplify, cse, decompose, fold, simplify, epilogues, cse, dce, fuse, schedule"
+)
 """What a compile runs: every graph leaves it as a list of kernels."""
 
 
