@@ -15,7 +15,7 @@ from graphc.codegen.target import Target
 from graphc.codegen.text import Function, Operand
 from graphc.ir.dims import Dim, ceildiv
 
-CONTEXT = ("buffers", "sizes", "member", "column")
+CONTEXT = ("buffers", "sizes", "member", "first_row", "first_column")
 """What a tile's function finds in its context, before the counts of the batch and the numbers that `start`
 computes.
 """
@@ -44,8 +44,9 @@ def _zeros_bytes(part: Product) -> Dim:
 
 
 def emit_product(frame: Frame, part: Product, number: int) -> list[str]:
-    """Write the calls of a product; the text of the functions that it needs. Each member does its share of
-    the columns.
+    """Write the calls of a product; the text of the functions that it needs. Each member does its share: of
+    the batch if that is long enough, else of the rows or the columns, whichever there are more of, since each
+    member packs all of the other operand. K is never divided, so every element is the same sum.
     """
     return _Writer(frame, part, f"{frame.kernel.name}.tile{number}").write()
 
@@ -58,22 +59,37 @@ class _Writer:
         self.numbers = [i for i in part.start if isinstance(i, (Load, Compute))]
 
     def write(self) -> list[str]:
-        f = self.f
-        low, high = self._columns()
-        self.low, self.width = low, f.sub(high, low)
-        self.zeros = self._zeros() if self.part.init is None else ""
-        context = self._context() if self.part.tile is not None else "null"
-        with f.when(f.less(low, high)):
-            self._batch(0, Body(self.frame), context)
-        return [self._hook_text()] if self.part.tile is not None else []
+        f, p = self.f, self.part
+        m, n = self.frame.size(p.m), self.frame.size(p.n)
+        each_batch, by_rows = self._ways(m, n)
+        one = f.select("i64", each_batch, 1, "%count")
+        rows = f.select("i64", by_rows, one, 1)
+        columns = f.select("i64", by_rows, 1, one)
+        self.row, self.rows = self._range(m, rows, 1)
+        self.column, self.columns = self._range(n, columns, ALIGNMENT // self.t.size)
+        self.zeros = self._zeros() if p.init is None else ""
+        context = self._context() if p.tile is not None else "null"
+        with f.when(f.both(f.less(0, self.rows), f.less(0, self.columns))):
+            self._batch(0, Body(self.frame), context, f.select("i64", each_batch, "%count", 1))
+        return [self._hook_text()] if p.tile is not None else []
 
-    def _columns(self) -> tuple[Operand, Operand]:
-        """The columns of this member, in whole cache lines."""
-        f, n = self.f, self.frame.size(self.part.n)
-        line = ALIGNMENT // self.t.size
-        each = f.mul(f.ceildiv(f.ceildiv(n, line), "%count"), line)
-        low = f.minimum(f.mul("%member", each), n)
-        return low, f.minimum(f.add(low, each), n)
+    def _ways(self, m: Operand, n: Operand) -> tuple[str, str]:
+        """Whether members divide the batch, and if not, whether they divide the rows."""
+        f = self.f
+        by_rows = f(f"icmp sgt i64 {m}, {n}")
+        if not self.part.batch:
+            return "false", by_rows
+        length = self.frame.size(self.part.batch[0].extent)
+        return f(f"icmp sge i64 {length}, {f.mul('%count', 2)}"), by_rows
+
+    def _range(self, n: Operand, count: Operand, unit: int) -> tuple[Operand, Operand]:
+        """Start and length of this member's share among `count`, in whole units: all of it if that is 1."""
+        f = self.f
+        units = f.ceildiv(n, unit) if unit > 1 else n
+        each = f.mul(f.ceildiv(units, count), unit)
+        mine = f.select("i64", f.equal(count, 1), 0, "%member")
+        low = f.minimum(f.mul(mine, each), n)
+        return low, f.sub(f.minimum(f.add(low, each), n), low)
 
     def _packed(self) -> str:
         """The place of packed operands: behind the member's temporaries."""
@@ -89,15 +105,17 @@ class _Writer:
         return zeros
 
     # -- the calls -------------------------------------------------------------------------------------------
-    def _batch(self, depth: int, body: Body, context: str) -> None:
+    def _batch(self, depth: int, body: Body, context: str, count: Operand) -> None:
+        """The loops of the batch, the first of which is divided among `count` members."""
         if depth == len(self.part.batch):
             self._call(body, context)
             return
         axis = self.part.batch[depth]
-        with self.f.loop(0, self.frame.size(axis.extent), 1) as loop:
+        low, length = self._range(self.frame.size(axis.extent), count, 1)
+        with self.f.loop(low, self.f.add(low, length), 1) as loop:
             if context != "null":
                 self.f.store("i64", loop.i, self.f.at("i64", context, len(CONTEXT) + depth))
-            self._batch(depth + 1, body.inside(counts={axis.name: loop.i}), context)
+            self._batch(depth + 1, body.inside(counts={axis.name: loop.i}), context, 1)
 
     def _call(self, body: Body, context: str) -> None:
         p, f, t = self.part, self.f, self.t
@@ -107,14 +125,15 @@ class _Writer:
             for i, number in enumerate(self.numbers):
                 value = body.values[number.result].parts[0]
                 f.vstore(Element(number.dtype.name, 1), value, self._number(f, context, i))
+        size = self.frame.size
         a, b, c = (self._start(m, body) for m in (p.a, p.b, p.c))
-        b = f.at(t.name, b, f.mul(self.low, self.frame.size(p.b.column)))
-        c = f.at(t.name, c, self.low)
+        a = f.at(t.name, a, f.mul(self.row, size(p.a.row)))
+        b = f.at(t.name, b, f.mul(self.column, size(p.b.column)))
+        c = f.at(t.name, c, f.add(f.mul(self.row, size(p.c.row)), self.column))
         init, init_row = self._init(body)
         alpha = body.values[p.alpha].parts[0] if p.alpha is not None else const(t, 1.0)
         floor = const(t, float("-inf") if p.floor is None else p.floor)
-        size = self.frame.size
-        sizes = f"i64 {size(p.m)}, i64 {self.width}, i64 {size(p.k)}"
+        sizes = f"i64 {self.rows}, i64 {self.columns}, i64 {size(p.k)}"
         left = f"ptr {a}, i64 {size(p.a.row)}, i64 {size(p.a.column)}"
         right = f"ptr {b}, i64 {size(p.b.row)}, i64 {size(p.b.column)}"
         hook = f"ptr @{self.hook}, ptr {context}" if context != "null" else "ptr null, ptr null"
@@ -131,7 +150,9 @@ class _Writer:
         init = self.part.init
         if init is None:
             return self.zeros, 0
-        return self.f.at(self.t.name, self._start(init, body), self.low), self.frame.size(init.row)
+        row = self.frame.size(init.row)
+        first = self.f.add(self.f.mul(self.row, row), self.column)
+        return self.f.at(self.t.name, self._start(init, body), first), row
 
     # -- finished tiles --------------------------------------------------------------------------------------
     def _context(self) -> str:
@@ -140,9 +161,8 @@ class _Writer:
         fields = len(CONTEXT) + len(self.part.batch) + len(self.numbers)
         with self.frame.start():
             context = f(f"alloca [{fields} x i64], align 8")
-        for i, (kind, name) in enumerate(
-            (("ptr", "%buffers"), ("ptr", "%sizes"), ("i64", "%member"), ("i64", self.low))
-        ):
+        values = ("%buffers", "%sizes", "%member", self.row, self.column)
+        for i, (kind, name) in enumerate(zip(("ptr", "ptr", "i64", "i64", "i64"), values)):
             f.store(kind, str(name), f.at("i64", context, i))
         return context
 
@@ -154,7 +174,7 @@ class _Writer:
         assert self.part.tile is not None
         f = Function(self.hook, HOOK_ARGUMENTS, linkage="internal")
         f.do("%buffers = load ptr, ptr %context")
-        for i, (kind, name) in enumerate((("ptr", "sizes"), ("i64", "member"), ("i64", "column")), start=1):
+        for i, (kind, name) in enumerate(zip(("ptr", "i64", "i64", "i64"), CONTEXT[1:]), start=1):
             f.do(f"%{name} = load {kind}, ptr {f.at('i64', '%context', i)}")
         frame = self.frame.within(f)
         frame.head, f.lines = f.lines[1:], ["entry:"]
@@ -168,8 +188,8 @@ class _Writer:
             value = f.vload(Element(number.dtype.name, 1), self._number(f, "%context", i))
             body.values[number.result] = Scalar(number.dtype.name, (value,))
         row, _ = self.part.tile.outer
-        first = f.add("%column", "%col")
-        with f.loop("%row", f.add("%row", "%rows"), 1) as loop:
+        first, above = f.add("%first_column", "%col"), f.add("%first_row", "%row")
+        with f.loop(above, f.add(above, "%rows"), 1) as loop:
             inner = body.inside(counts={row.name: f(f"freeze i64 {loop.i}")})
             emit_columns(frame, self.part.tile, inner, first, f.add(first, "%n"))
         return frame.text("void")
