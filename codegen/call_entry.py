@@ -15,10 +15,13 @@ import functools
 import importlib
 
 from graphc.codegen.entry import (
+    _CONTIGUOUS_ALIGNED,
     _DATA,
+    _WRITEABLE,
     _call_step,
     _checked_argument,
     _checked_frame,
+    _checked_number,
     _field,
     _require,
     entry_globals,
@@ -71,7 +74,11 @@ def call_entry_text(name: str, step: str, layout: Layout, release_gil: bool) -> 
     at = layout.dims_at
     for i, t in enumerate(layout.inputs):
         argument = f.load("ptr", f.at("ptr", "%args", i + 1))
-        data = _checked_argument(f, argument, t.dtype.name, t.rank, table, at)
+        flags = _CONTIGUOUS_ALIGNED | (_WRITEABLE if i >= len(layout.inputs) - layout.passed else 0)
+        if t.rank or flags & _WRITEABLE:
+            data = _checked_argument(f, argument, t.dtype.name, t.rank, table, at, flags)
+        else:
+            data = _checked_number(f, argument, t.dtype.name)
         f.store("ptr", data, f.at("i64", table, i))
         at += t.rank
     results: list[str] = []

@@ -46,6 +46,7 @@ _DTYPES: dict[str, np.dtype] = {
 }
 _FUNCTIONS = ("PyEval_SaveThread", "PyEval_RestoreThread", "PyLong_FromLongLong", "Py_IncRef")
 _ARRAY_TYPE, _NOT_IMPLEMENTED = "graphc_ndarray_type", "graphc_not_implemented"
+_FLOAT_TYPE, _NUMBER = "graphc_float_type", 16  # where the value of a float or a NumPy scalar is
 
 
 @functools.cache
@@ -66,7 +67,11 @@ def layout_is_known() -> bool:
         and at(_FLAGS, ctypes.c_int32) & (_CONTIGUOUS_ALIGNED | _WRITEABLE)
         == _CONTIGUOUS_ALIGNED | _WRITEABLE
         and list((ctypes.c_int64 * 2).from_address(at(_DIMS))) == [3, 5]
+        and all(ctypes.c_double.from_address(id(n) + _NUMBER).value == 0.1 for n in _SAMPLES)
     )
+
+
+_SAMPLES = (0.1, np.float64(0.1))
 
 
 @functools.cache
@@ -74,6 +79,8 @@ def symbols() -> dict[str, int]:
     """The addresses in this process of everything that an entry refers to."""
     objects: dict[str, object] = {_ARRAY_TYPE: np.ndarray, _NOT_IMPLEMENTED: NotImplemented}
     objects |= {f"graphc_dtype_{name}": kind for name, kind in _DTYPES.items()}
+    objects |= {f"graphc_scalar_{name}": kind.type for name, kind in _DTYPES.items()}
+    objects[_FLOAT_TYPE] = float
     functions = {
         name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value for name in _FUNCTIONS
     }
@@ -153,8 +160,30 @@ def _checked_frame(f: Function, frame: str, slots: int) -> str:
     return _field(f, "ptr", frame, _DATA)
 
 
-def _checked_argument(f: Function, array: str, dtype: str, rank: int, table: str, at: int) -> str:
-    dims = _checked_array(f, array, rank, _CONTIGUOUS_ALIGNED)
+def _checked_number(f: Function, number: str, dtype: str) -> str:
+    """The address of a number: in a NumPy scalar of that type, a Python float for f64, or an array of no
+    dimensions.
+    """
+    place = f("alloca ptr")
+    scalar, array, found = (f.label(x) for x in ("scalar", "array", "found"))
+    kind = _field(f, "ptr", number, _TYPE)
+    types = [f"graphc_scalar_{dtype}", *([_FLOAT_TYPE] if dtype == "f64" else [])]
+    matches = [f(f"icmp eq ptr {kind}, @{name}") for name in types]
+    f.do(f"br i1 {f.either(*matches)}, label %{scalar}, label %{array}")
+    f.begin(scalar)
+    f.store("ptr", f.at("i8", number, _NUMBER), place)
+    f.do(f"br label %{found}")
+    f.begin(array)
+    f.store("ptr", _checked_argument(f, number, dtype, 0, "", 0), place)
+    f.do(f"br label %{found}")
+    f.begin(found)
+    return f.load("ptr", place)
+
+
+def _checked_argument(
+    f: Function, array: str, dtype: str, rank: int, table: str, at: int, flags: int = _CONTIGUOUS_ALIGNED
+) -> str:
+    dims = _checked_array(f, array, rank, flags)
     _require(f, "ptr", _field(f, "ptr", array, _DTYPE), f"@graphc_dtype_{dtype}")
     for d in range(rank):
         size = f.load("i64", f.at("i64", dims, d))

@@ -36,7 +36,7 @@ class Frame:
         for place, slot, offset in zip(layout.places, layout.plan.slots, arena.offsets):
             if slot.kind == "arena":
                 self.table[place] = base + offset
-            elif slot.kind == "weight":
+            elif slot.kind == "weight" and not layout.passed:
                 self.table[place] = weights[slot.index].ctypes.data
             elif slot.kind == "output" and slot.index in scalar_of:
                 self.table[place] = scalar_of[slot.index].ctypes.data

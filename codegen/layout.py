@@ -26,7 +26,8 @@ class Layout:
     """Where everything is in the table of one compiled graph. `scratch`: bytes that the hungriest kernel
     wants.
 
-    `products`: the element types whose product library the code calls.
+    `products`: the element types whose product library the code calls. `passed`: how many of the last inputs
+    are the weights, if these come with each call and are updated in place; else the frame has them.
     """
 
     inputs: tuple[TensorType, ...]
@@ -35,6 +36,7 @@ class Layout:
     plan: Plan
     scratch: Dim
     products: tuple[str, ...]
+    passed: int = 0
 
     # -- the first part, which the entry fills and checks ----------------------------------------------
     @cached_property
@@ -60,6 +62,8 @@ class Layout:
         for slot in self.plan.slots:
             if slot.kind == "input":
                 found.append(slot.index)
+            elif slot.kind == "weight" and self.passed:
+                found.append(len(self.inputs) - self.passed + slot.index)
             elif slot.kind == "output" and slot.index in array_outputs:
                 found.append(len(self.inputs) + array_outputs.index(slot.index))
             else:
@@ -130,6 +134,7 @@ class Layout:
                 "symbols": self.symbols,
                 "scratch": str(self.scratch),
                 "products": self.products,
+                "passed": self.passed,
                 "plan": self.plan.to_json(),
             }
         )
@@ -145,13 +150,18 @@ class Layout:
             Plan.from_json(data["plan"]),
             dims.parse(data["scratch"]),
             tuple(data["products"]),
+            data["passed"],
         )
 
 
-def layout_of(graph: Graph, plan: Plan, scratch: Sequence[Dim], products: Sequence[str]) -> Layout:
+def layout_of(
+    graph: Graph, plan: Plan, scratch: Sequence[Dim], products: Sequence[str], passed: bool = False
+) -> Layout:
     """The layout for a final graph whose kernels want these numbers of bytes of scratch memory."""
     inputs, outputs = (tuple(v.type for v in values) for values in (graph.inputs, graph.outputs))
-    return Layout(inputs, outputs, graph.symbols, plan, dims.largest(scratch), tuple(products))
+    weights = tuple(w.value.type for w in graph.weights) if passed else ()
+    largest = dims.largest(scratch)
+    return Layout((*inputs, *weights), outputs, graph.symbols, plan, largest, tuple(products), len(weights))
 
 
 def _type_text(t: TensorType) -> list[str]:

@@ -24,11 +24,14 @@ from graphc.passes.plan import Plan
 class Lowered:
     """Everything between the final graph and machine code, for one target.
 
-    `fallible`: any kernel may fail (check="nan"), so no weight is written before the end.
+    `fallible`: any kernel may fail (check="nan"), so no weight is written before the end. `passed`: the
+    weights come with each call, after the inputs.
     """
 
-    def __init__(self, pipeline: Stages, target: Target, fallible: bool = False) -> None:
-        self.pipeline, self.target, self.fallible = pipeline, target, fallible
+    def __init__(
+        self, pipeline: Stages, target: Target, fallible: bool = False, passed: bool = False
+    ) -> None:
+        self.pipeline, self.target, self.fallible, self.passed = pipeline, target, fallible, passed
 
     @property
     def final(self) -> Graph:
@@ -56,7 +59,7 @@ class Lowered:
         parts = [part for kernel in kernels for part in kernel.parts]
         products = {p.dtype.name for p in parts if isinstance(p, Product) and p.dtype.is_floating}
         wanted = [scratch(kernel, self.target) for kernel in kernels]
-        return layout_of(self.final, self.plan, wanted, sorted(products))
+        return layout_of(self.final, self.plan, wanted, sorted(products), self.passed)
 
     @cached_property
     def llvm(self) -> str:

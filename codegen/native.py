@@ -34,11 +34,11 @@ POOLS = 8  # tuples of sizes whose frames are kept
 
 class NativeProgram:
     """Machine code of one graph. With a warm cache the passes do not run before someone asks for their
-    results.
+    results. `passed`: the weights' arrays come with each call, after the inputs, and are updated in place.
     """
 
-    def __init__(self, pipeline: Stages, options: Options) -> None:
-        self.pipeline, self.options = pipeline, options
+    def __init__(self, pipeline: Stages, options: Options, passed: bool = False) -> None:
+        self.pipeline, self.options, self.passed = pipeline, options, passed
         self.target: Target = host()
         self._stored: ObjectCache | None = None
         artifact = self._artifact()
@@ -57,7 +57,7 @@ class NativeProgram:
         """The way from the final graph to code; with a warm cache neither runs, nor is it imported."""
         from graphc.codegen.lowered import Lowered
 
-        return Lowered(self.pipeline, self.target)
+        return Lowered(self.pipeline, self.target, passed=self.passed)
 
     @property
     def story(self) -> str:
@@ -67,7 +67,7 @@ class NativeProgram:
     def _artifact(self) -> Artifact:
         if not self.options.cache or uses_custom(self.pipeline.traced):
             return self._made()
-        self._stored = stored = ObjectCache(self.pipeline.traced, self.options, self.target)
+        self._stored = stored = ObjectCache(self.pipeline.traced, self.options, self.target, self.passed)
         found = stored.get()
         if found is None:
             found = self._made()
@@ -90,7 +90,7 @@ class NativeRunner:
         self._pools: dict[tuple[int, ...], Pool] = {}
         self._free: list[Frame] = []  # those of the sizes of the last general call
         self._entry: Callable[..., Any] = program.entry or (lambda *_: NotImplemented)
-        updates = bool(program.pipeline.traced.updates)
+        updates = bool(program.pipeline.traced.updates) and not program.passed
         self._guard = threading.Lock() if updates else nullcontext()
         quick = self._fast_alone if updates else self._fast
         self.fast: Callable[..., Any] | None = quick if program.entry is not None else None

@@ -85,10 +85,12 @@ def key_parts(graph: Graph, options: Options, target: Target) -> dict[str, str]:
 class ObjectCache:
     """The entries of steps in the cache folder."""
 
-    def __init__(self, graph: Graph, options: Options, target: Target) -> None:
+    def __init__(self, graph: Graph, options: Options, target: Target, passed: bool = False) -> None:
         self.name = graph.name
         self.cache: Cache = default()
         self.parts = key_parts(graph, options, target)
+        if passed:
+            self.parts["weights"] = "passed"
         self.hit = False
         self.key = key_of(target, "step", json.dumps(self.parts))
 
