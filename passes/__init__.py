@@ -4,7 +4,7 @@ In comes a verified `Graph` (coarse ops, `gradient` nodes, maybe untyped); out g
 `kernel` nodes. `manager` runs passes by name and keeps the stages, `pipelines` has the default order,
 `observers` watch (verify, dump, log, compare), `rewrite` is the walker and `patterns` the rule driver. The
 passes, in order: `infer`, `autodiff`, `updates`, `simplify`, `cse`, `decompose`, `fold`, `epilogues`,
-`dce`, `fuse`, `schedule`; then `memory` plans buffers.
+`fold_norm`, `dce`, `fuse`, `schedule`; then `memory` plans buffers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from graphc.passes import (  # each fills the table of passes
     decompose,
     epilogues,
     fold,
+    fold_norm,
     fuse,
     infer,
     inline,
@@ -38,6 +39,7 @@ __all__ = [
     "decompose",
     "epilogues",
     "fold",
+    "fold_norm",
     "fuse",
     "infer",
     "inline",

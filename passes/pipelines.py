@@ -11,7 +11,8 @@ from __future__ import annotations
 from graphc.ir.errors import ArgumentError
 
 DEFAULT = (
-    "infer, autodiff, updates, simplify, cse, decompose, fold, simplify, epilogues, cse, dce, fuse, schedule"
+    "infer, autodiff, updates, simplify, cse, decompose, fold, simplify, epilogues, fold_norm, cse, dce, "
+    "fuse, schedule"
 )
 """What a compile runs: every graph leaves it as a list of kernels."""
 

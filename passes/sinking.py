@@ -60,7 +60,7 @@ class _Sinker:
             if recipe is None:
                 continue
             self.recipes[node.results[0]] = recipe
-            if node.results[0] in outputs and node.results[0] not in roles.stored:
+            if node.results[0] in outputs and node.results[0] not in roles.stored and not self._repeats(node):
                 missing = [v for v in recipe.base if self._is_missing(v, node.results[0])]
                 if not missing:
                     self._sink(node)
@@ -70,6 +70,12 @@ class _Sinker:
             if len(made) > 1:  # one array is stored instead of several
                 for node in made:
                     self._sink(node)
+
+    def _repeats(self, node: Node) -> bool:
+        """Whether loops over larger arrays read an array: they would compute its elements many times."""
+        (result,) = node.results
+        readers = [r for n in self.graph.users[result] for r in n.results]
+        return extent(result) > 0 and any(extent(r) > extent(result) for r in readers)
 
     def _is_missing(self, v: Value, result: Value) -> bool:
         """Whether storing v for the sake of `result` would cost as much as storing `result`."""

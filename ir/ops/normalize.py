@@ -194,9 +194,11 @@ class BatchNorm:
         return (x - mean) * scale + beta
 
     def decompose(b, x, gamma, beta, mean, var, axis, epsilon):
+        # one multiply-add per element: two rows of numbers are all that a product's epilogue reads
         scale = gamma * b.rsqrt(var + epsilon)
-        scale, beta, mean = (_spread(b, p, _axes(axis), x.rank) for p in (scale, beta, mean))
-        return (x - mean) * scale + beta
+        shift = beta - mean * scale
+        scale, shift = (_spread(b, p, _axes(axis), x.rank) for p in (scale, shift))
+        return b.fma(x, scale, shift)
 
     def vjp(b, x, gamma, beta, mean, var, out, ct, axis, epsilon):
         axes = _axes(axis)
