@@ -1,7 +1,7 @@
 """Which program runs a compiled graph: a table of backends, the checking runner, and the evaluator for the
 rest.
 
-A graph that has no native form yet (control ops, a kernel that can't be lowered) runs by the evaluator:
+A graph that has no native form (a kernel that can't be lowered) runs by the evaluator:
 slower, with the same values. That is logged and counted (`reference_fallbacks` of `graphc.stats()`).
 """
 
@@ -17,7 +17,6 @@ from graphc.codegen.stages import Stages
 from graphc.codegen.stats import STATS
 from graphc.ir.errors import CompileError
 from graphc.ir.graph import Graph
-from graphc.ir.opdef import Kind
 from graphc.passes.log import log
 
 MODULES = {"llvm": "native", "numba": "numba_program", "reference": "reference"}
@@ -65,7 +64,10 @@ def why_mixed(graph: Graph) -> str | None:
     >>> why_mixed(Builder("f").build())
     """
     for node in graph.nodes:
-        if node.op.kind is Kind.CONTROL or is_opaque(node.op):
+        if is_opaque(node.op):
             place = f" at {node.location}" if node.location else ""
             return f"'{node.op.name}'{place} is no kernel"
+        inside = next(filter(None, map(why_mixed, node.regions)), None)
+        if inside is not None:
+            return inside
     return None

@@ -1,7 +1,8 @@
 """What a step costs: operations and bytes of each kernel, as sizes or, for given sizes, as numbers.
 
 An elementwise op or a fold counts one operation per element, a product two per multiply-add. Bytes are those
-of each kernel's operands and results, once.
+of each kernel's operands and results, once. What a scan runs counts once per turn; a `while`, of which nobody
+knows how many turns it takes, counts as one, and a `cond` as both of its branches.
 """
 
 from __future__ import annotations
@@ -56,7 +57,11 @@ def cost_table(kernels: Sequence[KernelStep], sizes: Mapping[str, int]) -> CostT
     """The cost of kernels, with the symbols replaced whose sizes are given."""
     known: dict[str, Dim] = dict(sizes)
     return CostTable(
-        KernelCost(k.name, dims.substitute(_flops(k), known), dims.substitute(_bytes(k.node), known))
+        KernelCost(
+            k.name,
+            dims.substitute(k.trips * _flops(k), known),
+            dims.substitute(k.trips * _bytes(k.node), known),
+        )
         for k in kernels
     )
 

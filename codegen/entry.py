@@ -155,7 +155,7 @@ def _checked_frame(f: Function, frame: str, slots: int) -> str:
     dims = _checked_array(f, frame, 1, _CONTIGUOUS_ALIGNED | _WRITEABLE)
     dtype = _field(f, "ptr", frame, _DTYPE)
     matches = [f(f"icmp eq ptr {dtype}, @graphc_dtype_{name}") for name in ("i64", "u64")]
-    _go_on_if(f, f.either(*matches))
+    _go_on_if(f, functools.reduce(f.either, matches))
     _go_on_if(f, f(f"icmp sge i64 {f.load('i64', dims)}, {slots}"))
     return _field(f, "ptr", frame, _DATA)
 
@@ -169,7 +169,7 @@ def _checked_number(f: Function, number: str, dtype: str) -> str:
     kind = _field(f, "ptr", number, _TYPE)
     types = [f"graphc_scalar_{dtype}", *([_FLOAT_TYPE] if dtype == "f64" else [])]
     matches = [f(f"icmp eq ptr {kind}, @{name}") for name in types]
-    f.do(f"br i1 {f.either(*matches)}, label %{scalar}, label %{array}")
+    f.do(f"br i1 {functools.reduce(f.either, matches)}, label %{scalar}, label %{array}")
     f.begin(scalar)
     f.store("ptr", f.at("i8", number, _NUMBER), place)
     f.do(f"br label %{found}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graphc.codegen.control_steps import names_by_time
 from graphc.codegen.emit_llvm import KernelText, module_text
 from graphc.codegen.emit_numba import HEADER, kernel_source
 from graphc.codegen.kernel_list import find
@@ -52,7 +53,7 @@ def memory(lowered: Lowered, sizes: Sizes) -> MemoryReport:
         raise StateError(
             f"memory depends on {', '.join(missing)}: call the function first, or use f.memory({listed})."
         )
-    return memory_report(lowered.final, lowered.kernels, lowered.layout, sizes)
+    return memory_report(names_by_time(lowered.steps), lowered.layout, sizes)
 
 
 def explain(compiled: Compiled) -> Text:

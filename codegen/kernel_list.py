@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphc.codegen.loops import Kernel
-from graphc.codegen.lower import lower
+from graphc.ir.dims import Dim
 from graphc.ir.errors import ArgumentError
 from graphc.ir.graph import Graph, Node
 from graphc.ir.locations import Location
-from graphc.passes.plan import Plan
+from graphc.ir.opdef import Kind
 from graphc.passes.schedule import is_alias
 
 
 @dataclass(frozen=True)
 class KernelStep:
-    """One kernel of a step: the node of the final graph and its loop nests."""
+    """One kernel of a step: the node of the final graph, or of a region in it, and its loop nests.
+
+    `number` counts the kernels, `time` is the kernel's step in the memory plan. `slots` has the places of its
+    pointers in the table of the control op around it (None: in that of the whole step), `trips` how often it
+    runs, as far as the lengths of scans say.
+    """
 
     node: Node
     kernel: Kernel
+    number: int = 0
+    time: int = 0
+    slots: Mapping[str, int] | None = None
+    trips: Dim = 1
 
     @property
     def name(self) -> str:
@@ -54,20 +64,24 @@ def _place(location: Location) -> str:
 
 
 def left_outside(graph: Graph) -> Node | None:
-    """The first node of a final graph that is neither a kernel nor another name for memory that is there."""
-    return next((n for n in graph.nodes if n.op.name != "kernel" and not is_alias(n)), None)
+    """The first node of a final graph, or of a control op's region, that is neither a kernel nor a control op
+    nor another name for memory that is there.
+    """
+    for node in graph.nodes:
+        if node.op.kind is Kind.CONTROL:
+            found = next((n for n in map(left_outside, node.regions) if n is not None), None)
+            if found is not None:
+                return found
+        elif node.op.kind is not Kind.KERNEL and not is_alias(node):
+            return node
+    return None
 
 
-def kernels_of(graph: Graph, plan: Plan) -> list[KernelStep]:
-    """Lower every kernel node of a final graph; the plan says which results overwrite operands."""
-    kernels = [node for node in graph.nodes if node.op.name == "kernel"]
-    return [KernelStep(n, lower(n, n.results[0].name, _in_place(n, plan))) for n in kernels]
-
-
-def _in_place(node: Node, plan: Plan) -> dict[str, str]:
-    operands = {plan.places[v.name]: v.name for v in node.operands}
-    places = {r.name: plan.places[r.name] for r in node.results}
-    return {name: operands[place] for name, place in places.items() if place in operands}
+def in_place(node: Node, places: Mapping[str, int]) -> dict[str, str]:
+    """Which results of a kernel lie where which operand lies, if values have these slots."""
+    operands = {places[v.name]: v.name for v in node.operands}
+    found = {r.name: places[r.name] for r in node.results}
+    return {name: operands[place] for name, place in found.items() if place in operands}
 
 
 def find(kernels: list[KernelStep], name: str | int) -> KernelStep:

@@ -56,7 +56,7 @@ class Layout:
     # -- slots of memory --------------------------------------------------------------------------------
     @cached_property
     def places(self) -> tuple[int, ...]:
-        """The place in the table of each slot of the plan."""
+        """The place in the table of each slot of the plan; -1 for those that control ops move."""
         found, next_free = [], self._rest_at
         array_outputs = [i for i, t in enumerate(self.outputs) if t.rank]
         for slot in self.plan.slots:
@@ -66,6 +66,8 @@ class Layout:
                 found.append(len(self.inputs) - self.passed + slot.index)
             elif slot.kind == "output" and slot.index in array_outputs:
                 found.append(len(self.inputs) + array_outputs.index(slot.index))
+            elif slot.kind == "moved":
+                found.append(-1)
             else:
                 found.append(next_free)
                 next_free += 1

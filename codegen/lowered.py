@@ -7,8 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 
+from graphc.codegen.control_steps import Step, kernels_in, steps_of
 from graphc.codegen.emit_llvm import scratch
-from graphc.codegen.kernel_list import KernelStep, kernels_of, left_outside
+from graphc.codegen.kernel_list import KernelStep, left_outside
 from graphc.codegen.layout import Layout, layout_of
 from graphc.codegen.loops import Product
 from graphc.codegen.native_text import native_text
@@ -48,9 +49,14 @@ class Lowered:
         return replace(found, slots=tuple(slots))
 
     @cached_property
+    def steps(self) -> list[Step]:
+        """Kernels and control ops, in order."""
+        return steps_of(self.final, self.plan)
+
+    @cached_property
     def kernels(self) -> list[KernelStep]:
-        """The kernels, in order."""
-        return kernels_of(self.final, self.plan)
+        """The kernels, those in regions of control ops included, in order."""
+        return list(kernels_in(self.steps))
 
     @cached_property
     def layout(self) -> Layout:
@@ -65,13 +71,13 @@ class Lowered:
     def llvm(self) -> str:
         """The module of the step as LLVM text."""
         self._require_kernels()
-        return native_text(self.kernels, self.layout, self.target, release_gil=True)
+        return native_text(self.steps, self.layout, self.target, release_gil=True)
 
     @cached_property
     def python(self) -> StepSource:
         """The step as Python source."""
         self._require_kernels()
-        return step_source(self.final, self.kernels, self.plan)
+        return step_source(self.final, self.steps, self.plan)
 
     def _require_kernels(self) -> None:
         """CompileError if a node is no kernel: code of the kernels alone would leave it out in silence."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.layout import Layout
 from graphc.codegen.report import table
 from graphc.codegen.signature import Sizes
 from graphc.ir import dims
-from graphc.ir.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -75,11 +73,10 @@ class MemoryReport:
     __repr__ = __str__
 
 
-def memory_report(graph: Graph, kernels: Sequence[KernelStep], layout: Layout, sizes: Sizes) -> MemoryReport:
-    """The memory of a call with these sizes."""
+def memory_report(names: Mapping[int, str], layout: Layout, sizes: Sizes) -> MemoryReport:
+    """The memory of a call with these sizes; `names` says what runs at each step of the plan."""
     arena = layout.plan.layout(sizes)
     scratch = dims.evaluate(layout.scratch, sizes)
-    names = {graph.nodes.index(k.node): k.name for k in kernels}
     buffers = [
         BufferUse(
             slot.kind,
@@ -90,7 +87,7 @@ def memory_report(graph: Graph, kernels: Sequence[KernelStep], layout: Layout, s
             names.get(slot.last, "unused" if slot.last < 0 else "end"),
         )
         for slot, offset in zip(layout.plan.slots, arena.offsets)
-        if slot.values or slot.kind != "arena"
+        if slot.kind != "moved" and (slot.values or slot.kind != "arena")
     ]
     total = {kind: sum(b.bytes for b in buffers if b.kind == kind) for kind in ("weight", "output")}
     return MemoryReport(

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from graphc.codegen.call_entry import ENTRY, STEP, call_entry_text, call_globals
+from graphc.codegen.control_steps import ControlStep, Step, kernels_in
+from graphc.codegen.control_text import call_control, control_texts, kernel_symbol
 from graphc.codegen.emit_llvm import KernelText, emit_kernel, module_text
 from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.layout import Layout
@@ -15,33 +17,34 @@ from graphc.codegen.target import Target
 from graphc.codegen.text import Function
 
 
-def symbol(step: KernelStep) -> str:
-    """The LLVM name of a kernel: none of the C library's."""
-    return f"kernel.{step.name}"
-
-
 def kernel_text(step: KernelStep, layout: Layout, target: Target) -> KernelText:
     """One kernel, which finds its buffers by the layout."""
     symbols = {name: i for i, name in enumerate(layout.symbols)}
-    return emit_kernel(replace(step.kernel, name=symbol(step)), target, layout.slot_of, symbols)
+    slots = layout.slot_of if step.slots is None else step.slots
+    return emit_kernel(replace(step.kernel, name=kernel_symbol(step)), target, slots, symbols)
 
 
-def native_text(kernels: Sequence[KernelStep], layout: Layout, target: Target, release_gil: bool) -> str:
+def native_text(steps: Sequence[Step], layout: Layout, target: Target, release_gil: bool) -> str:
     """The module of a step."""
-    texts = [kernel_text(k, layout, target) for k in kernels]
+    texts = [kernel_text(k, layout, target) for k in kernels_in(steps)]
+    texts += [KernelText(text) for text in control_texts(steps, layout, target)]
     entry = call_entry_text(ENTRY, STEP, layout, release_gil)
-    texts.append(KernelText(step_text(kernels, layout), tuple(call_globals().splitlines())))
+    texts.append(KernelText(step_text(steps, layout), tuple(call_globals().splitlines())))
     return module_text(texts, target, [entry])
 
 
-def step_text(kernels: Sequence[KernelStep], layout: Layout) -> str:
-    """Kernels in order; the first status that is not 0 ends the step. Then the final copies."""
+def step_text(steps: Sequence[Step], layout: Layout) -> str:
+    """Kernels and control ops in order; the first status that is not 0 ends the step. Final copies follow."""
     f = Function(STEP, "ptr %table", "i64")
     sizes = f.at("i64", "%table", layout.symbols_at)
-    for number, kernel in enumerate(kernels):
-        status = f(f"call i64 @{symbol(kernel)}(ptr %table, ptr {sizes}, i64 0, i64 1)")
+    for step in steps:
+        if isinstance(step, ControlStep):
+            call_control(f, step, "%table", sizes)
+            continue
+        status = f(f"call i64 @{kernel_symbol(step)}(ptr %table, ptr {sizes}, i64 0, i64 1)")
         failed = f(f"icmp ne i64 {status}, 0")
-        f.give_up(failed, f"i64 {f(f'or i64 {status}, {number << 32}')}" if number else f"i64 {status}")
+        number = step.number << 32
+        f.give_up(failed, f"i64 {f(f'or i64 {status}, {number}')}" if number else f"i64 {status}")
     for i, copy in enumerate(layout.plan.copies):
         size = f.load("i64", f.at("i64", "%table", layout.copies_at + i))
         here, there = (

@@ -18,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graphc.codegen.control_steps import ControlStep, Step
 from graphc.codegen.emit_numba import HEADER, Names, Writer
-from graphc.codegen.kernel_list import KernelStep
+from graphc.codegen.numba_control import write_control
 from graphc.ir.graph import Graph
 from graphc.ir.types import dtype_of
 from graphc.passes.plan import Plan, Slot
@@ -35,7 +36,7 @@ class StepSource:
     function: str
 
 
-def step_source(graph: Graph, kernels: Sequence[KernelStep], plan: Plan) -> StepSource:
+def step_source(graph: Graph, steps: Sequence[Step], plan: Plan) -> StepSource:
     """The Python source of a final graph's step."""
     function = Names().new(graph.name or "step")
     names = Names((*graph.symbols, function))
@@ -43,13 +44,16 @@ def step_source(graph: Graph, kernels: Sequence[KernelStep], plan: Plan) -> Step
     parameters = [slots[i] for i in parameter_order(plan.slots)]
     writer = Writer(names, {v: slots[i] for v, i in plan.places.items()})
     for name, slot in zip(slots, plan.slots):
-        if slot.kind not in PARAMETERS and slot.values:
+        if slot.kind == "arena" and slot.values:
             dtype = dtype_of(slot.dtype)
             writer.put(f"{name} = np.empty({slot.size // dtype.itemsize}, np.{dtype.numpy})")
-    for number, step in enumerate(kernels, 1):
+    for step in steps:
         writer.lines.append("")
-        writer.put(f"# {number}  {step.note}")
-        writer.failure = (number - 1) << 32
+        writer.put(_comment(step))
+        if isinstance(step, ControlStep):
+            write_control(writer, step, plan.slots, slots, _comment)
+            continue
+        writer.failure = step.number << 32
         writer.kernel(step.kernel)
     for copy in plan.copies:
         writer.put(f"{slots[copy.target]}[:] = {slots[copy.source]}")
@@ -65,6 +69,12 @@ def parameter_order(slots: Sequence[Slot]) -> list[int]:
     """The slots that are arguments of a step: inputs, weights, outputs, each in the order of the graph."""
     numbered = [(PARAMETERS.index(s.kind), s.index, i) for i, s in enumerate(slots) if s.kind in PARAMETERS]
     return [i for _, _, i in sorted(numbered)]
+
+
+def _comment(step: Step) -> str:
+    if isinstance(step, ControlStep):
+        return f"# {step.node.op.name}    {step.node.location}".rstrip()
+    return f"# {step.number + 1}  {step.note}"
 
 
 def _slot_name(slot: Slot) -> str:

@@ -16,10 +16,11 @@ from graphc.ir.opdef import Kind
 
 @dataclass(frozen=True)
 class Times:
-    """The first and the last number of each node of a graph (regions apart), and that of what comes after
-    the last.
+    """The first and the last number of each node of a graph (regions apart), and those with which the graph
+    starts and of what comes after its last node.
     """
 
+    start: int
     nodes: dict[Node, tuple[int, int]]
     end: int
 
@@ -32,7 +33,7 @@ def times_of(graph: Graph, start: int = 0) -> Times:
         length = _length(node)
         nodes[node] = (now, now + length - 1)
         now += length
-    return Times(nodes, now)
+    return Times(start, nodes, now)
 
 
 def region_times(node: Node, begin: int) -> list[Times]:
