@@ -79,13 +79,22 @@ def _operations(node: Node) -> Dim:
     if kind is Kind.ELEMENTWISE:
         return node.results[0].type.size
     if kind is Kind.CONTRACTION:
-        a = node.operands[0].type.shape
-        return 2 * node.results[0].type.size * a[-2 if node.attrs.get("transpose_a") else -1]
+        return 2 * node.results[0].type.size * _terms(node)
     if kind in (Kind.REDUCTION, Kind.CUMULATIVE):
         return node.operands[0].type.size
     if kind is Kind.SCATTER:
         return node.operands[-1].type.size
     return 0
+
+
+def _terms(node: Node) -> Dim:
+    """How many products an element of a product's result is the sum of."""
+    a = node.operands[0].type.shape
+    if node.op.name == "window_product":
+        return dims.product(node.attrs["size"]) * a[-1] // node.attrs["groups"]
+    if node.op.name == "window_correlation":
+        return dims.product(node.operands[1].type.shape[:-1])
+    return a[-2 if node.attrs.get("transpose_a") else -1]
 
 
 def _bytes(node: Node) -> Dim:

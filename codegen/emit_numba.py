@@ -36,6 +36,7 @@ from graphc.codegen.loops import (
     Running,
     Stage,
     Store,
+    Windows,
 )
 from graphc.codegen.numba_expressions import CUSTOM, expression
 from graphc.ir.dims import Dim
@@ -47,7 +48,7 @@ import math
 import numpy as np
 from numba import njit
 
-from graphc.codegen.numba_products import product
+from graphc.codegen.numba_products import product, window_correlation, window_product
 from graphc.codegen.numba_scalars import (
     beats_max,
     beats_min,
@@ -70,6 +71,8 @@ _RESERVED = {
     "math",
     "njit",
     "product",
+    "window_correlation",
+    "window_product",
     "range",
     "abs",
     "bool",
@@ -211,14 +214,24 @@ class Writer:
         depth = self.depth
         self.loops(p.batch)
         self.body(p.start)
-        a, b, c = (self.matrix(x) for x in (p.a, p.b, p.c))
+        b, c = self.matrix(p.b), self.matrix(p.c)
         alpha = "1" if p.alpha is None else self.name(p.alpha)
         limit = "None" if p.floor is None else folds.literal(p.floor, p.dtype)
         init = "None" if p.init is None else self.matrix(p.init)
-        self.put(f"product({a}, {b}, {c}, {init}, ({p.m}, {p.n}, {p.k}), {alpha}, {limit})")
+        rest = f"{b}, {c}, {init}, ({p.m}, {p.n}, {p.k}), {alpha}, {limit}"
+        if isinstance(p.a, Matrix):
+            self.put(f"product({self.matrix(p.a)}, {rest})")
+        elif p.a.transposed:
+            self.put(f"window_correlation({self.windows(p.a)}, {rest})")
+        else:
+            self.put(f"window_product({self.windows(p.a)}, {rest}, {p.a.tap})")
         if p.tile is not None:
             self.nest(p.tile)
         self.depth = depth
+
+    def windows(self, w: Windows) -> str:
+        numbers = ", ".join(map(str, w.geometry))
+        return f"({self.buffers[w.buffer]}, {self.offset(w.offset)}, ({numbers}))"
 
     def matrix(self, m: Matrix) -> str:
         return f"({self.buffers[m.buffer]}, {self.offset(m.offset)}, {m.row}, {m.column})"

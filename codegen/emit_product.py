@@ -8,9 +8,11 @@ from graphc.codegen.element import Element, const, register
 from graphc.codegen.emit_body import Body, Scalar
 from graphc.codegen.emit_frame import ALIGNMENT, OWN, Frame, total_bytes
 from graphc.codegen.emit_nest import emit_columns
-from graphc.codegen.kernels.library import product_scratch_bytes
+from graphc.codegen.kernels.convolve import convolve_arguments
+from graphc.codegen.kernels.correlate import correlate_arguments
+from graphc.codegen.kernels.library import product_scratch_bytes, windows_scratch_bytes
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS, arguments
-from graphc.codegen.loops import Compute, Constant, Index, Kernel, Load, Matrix, Product
+from graphc.codegen.loops import Compute, Constant, Index, Kernel, Load, Matrix, Product, Windows
 from graphc.codegen.target import Target
 from graphc.codegen.text import Function, Operand
 from graphc.ir.dims import Dim, ceildiv
@@ -23,10 +25,21 @@ computes.
 
 def declarations(kernel: Kernel, target: Target) -> tuple[str, ...]:
     """The library's functions that the kernel calls."""
-    found = dict.fromkeys(p.dtype.name for p in kernel.parts if isinstance(p, Product))
+    found = dict.fromkeys((p.dtype.name, _driver(p)) for p in kernel.parts if isinstance(p, Product))
     return tuple(
-        f"declare void @product_{dtype}({_types(arguments(register(dtype, target)))})" for dtype in found
+        f"declare void @{driver}_{dtype}({_types(_ARGUMENTS[driver](register(dtype, target)))})"
+        for dtype, driver in found
     )
+
+
+_ARGUMENTS = {"product": arguments, "convolve": convolve_arguments, "correlate": correlate_arguments}
+
+
+def _driver(part: Product) -> str:
+    """The function of the library that computes a product."""
+    if isinstance(part.a, Matrix):
+        return "product"
+    return "correlate" if part.a.transposed else "convolve"
 
 
 def _types(parameters: str) -> str:
@@ -35,8 +48,12 @@ def _types(parameters: str) -> str:
 
 def product_scratch(part: Product, target: Target) -> Dim:
     """Bytes for packed operands, and for a row of zeros where the product begins with nothing."""
-    packed = product_scratch_bytes(part.dtype.name, target)
-    return packed + (_zeros_bytes(part) if part.init is None else 0)
+    return _packed_bytes(part, target) + (_zeros_bytes(part) if part.init is None else 0)
+
+
+def _packed_bytes(part: Product, target: Target) -> int:
+    count = product_scratch_bytes if isinstance(part.a, Matrix) else windows_scratch_bytes
+    return count(part.dtype.name, target)
 
 
 def _zeros_bytes(part: Product) -> Dim:
@@ -76,7 +93,8 @@ class _Writer:
     def _ways(self, m: Operand, n: Operand) -> tuple[str, str]:
         """Whether members divide the batch, and if not, whether they divide the rows."""
         f = self.f
-        by_rows = f(f"icmp sgt i64 {m}, {n}")
+        whole = _driver(self.part) == "correlate"  # which cuts its rows by taps
+        by_rows = "false" if whole else f(f"icmp sgt i64 {m}, {n}")
         if not self.part.batch:
             return "false", by_rows
         length = self.frame.size(self.part.batch[0].extent)
@@ -98,7 +116,7 @@ class _Writer:
 
     def _zeros(self) -> str:
         """A row of zeros, behind the packed operands."""
-        packed = product_scratch_bytes(self.part.dtype.name, self.frame.target)
+        packed = _packed_bytes(self.part, self.frame.target)
         zeros = self.f.at("i8", self._packed(), packed)
         size = self.f.mul(self.frame.size(self.part.n), self.t.size)
         self.f.do(f"call void @llvm.memset.p0.i64(ptr align 64 {zeros}, i8 0, i64 {size}, i1 false)")
@@ -125,25 +143,46 @@ class _Writer:
             for i, number in enumerate(self.numbers):
                 value = body.values[number.result].parts[0]
                 f.vstore(Element(number.dtype.name, 1), value, self._number(f, context, i))
-        size = self.frame.size
-        a, b, c = (self._start(m, body) for m in (p.a, p.b, p.c))
-        a = f.at(t.name, a, f.mul(self.row, size(p.a.row)))
-        b = f.at(t.name, b, f.mul(self.column, size(p.b.column)))
-        c = f.at(t.name, c, f.add(f.mul(self.row, size(p.c.row)), self.column))
         init, init_row = self._init(body)
         alpha = body.values[p.alpha].parts[0] if p.alpha is not None else const(t, 1.0)
         floor = const(t, float("-inf") if p.floor is None else p.floor)
-        sizes = f"i64 {self.rows}, i64 {self.columns}, i64 {size(p.k)}"
-        left = f"ptr {a}, i64 {size(p.a.row)}, i64 {size(p.a.column)}"
-        right = f"ptr {b}, i64 {size(p.b.row)}, i64 {size(p.b.column)}"
-        hook = f"ptr @{self.hook}, ptr {context}" if context != "null" else "ptr null, ptr null"
+        driver = _driver(p)
+        hooks = [f"ptr @{self.hook}, ptr {context}" if context != "null" else "ptr null, ptr null"]
+        hooks += [] if driver == "convolve" else ["ptr null, ptr null"]
         f.do(
-            f"call void @product_{p.dtype}({left}, {right}, ptr {c}, i64 {size(p.c.row)}, {sizes}, "
+            f"call void @{driver}_{p.dtype}({self._operands(driver, body)}, "
             f"ptr {init}, i64 {init_row}, {t.name} {alpha}, {t.name} {floor}, ptr {self._packed()}, "
-            f"{hook}, ptr null, ptr null)"
+            f"{', '.join(hooks)})"
         )
 
-    def _start(self, m: Matrix, body: Body) -> str:
+    def _operands(self, driver: str, body: Body) -> str:
+        """What is multiplied, the result, and the sizes."""
+        p, f, t, size = self.part, self.f, self.t, self.frame.size
+        a, b, c = (self._start(m, body) for m in (p.a, p.b, p.c))
+        b = f.at(t.name, b, f.mul(self.column, size(p.b.column)))
+        c = f.at(t.name, c, f.add(f.mul(self.row, size(p.c.row)), self.column))
+        right = f"ptr {b}, i64 {size(p.b.row)}, i64 {size(p.b.column)}"
+        result = f"ptr {c}, i64 {size(p.c.row)}"
+        if isinstance(p.a, Matrix):
+            a = f.at(t.name, a, f.mul(self.row, size(p.a.row)))
+            left = f"ptr {a}, i64 {size(p.a.row)}, i64 {size(p.a.column)}"
+            return f"{left}, {right}, {result}, i64 {self.rows}, i64 {self.columns}, i64 {size(p.k)}"
+        left = f"ptr {self._geometry(p.a)}, ptr {a}"
+        if driver == "correlate":
+            return f"{left}, {right}, {result}, i64 {self.columns}, i64 {size(p.k)}"
+        right += f", i64 {size(p.a.tap)}"
+        return f"{left}, {right}, {result}, i64 {self.row}, i64 {self.rows}, i64 {self.columns}"
+
+    def _geometry(self, windows: Windows) -> str:
+        """The table of the windows' places on the stack."""
+        numbers = [self.frame.size(d) for d in windows.geometry]
+        with self.frame.start():
+            table = self.f(f"alloca [{len(numbers)} x i64], align 8")
+        for i, number in enumerate(numbers):
+            self.f.store("i64", str(number), self.f.at("i64", table, i))
+        return table
+
+    def _start(self, m: Matrix | Windows, body: Body) -> str:
         return self.f.at(self.t.name, self.frame.pointer(m.buffer), body.place(m.offset))
 
     def _init(self, body: Body) -> tuple[str, Operand]:

@@ -32,6 +32,7 @@ from graphc.codegen.loops import (
     Running,
     Store,
     Temporary,
+    Windows,
 )
 from graphc.ir import DType, get_op
 from graphc.ir.dims import Dim, Size, evaluate
@@ -151,7 +152,7 @@ class _Machine:
             local = scalars | turn
             for instruction in p.start:
                 self.step(instruction, local, {})
-            a, b = self.matrix(p.a, m, k, local).astype(wide), self.matrix(p.b, k, n, local).astype(wide)
+            a, b = self.left(p, m, k, local).astype(wide), self.right(p, k, n, local).astype(wide)
             result = (a[:, :, None] * b).sum(1) * (1 if p.alpha is None else local[p.alpha])
             if p.init is not None:
                 result = self.matrix(p.init, m, n, local) + result
@@ -162,6 +163,37 @@ class _Machine:
                 self.arrays[p.c.buffer][offset + row * self.size(p.c.row) + column] = x
             if p.tile is not None:
                 self.nest(p.tile, local)
+
+    def left(self, p: Product, rows: int, columns: int, scalars: Scalars) -> np.ndarray:
+        if isinstance(p.a, Matrix):
+            return self.matrix(p.a, rows, columns, scalars)
+        windows = self.windows(p.a, columns if p.a.transposed else rows, scalars)
+        return windows.T if p.a.transposed else windows
+
+    def windows(self, x: Windows, count: int, scalars: Scalars) -> np.ndarray:
+        """One row for each window."""
+        height, width, out_height, out_width, *places, channels, pixel = map(self.size, x.geometry)
+        high, wide, stride_y, stride_x, low_y, low_x, dilation_y, dilation_x = places
+        window, tap = np.arange(count)[:, None], np.arange(high * wide)
+        row = window // out_width % out_height * stride_y + tap // wide * dilation_y - low_y
+        column = window % out_width * stride_x + tap % wide * dilation_x - low_x
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        at = ((window // out_width // out_height * height + row) * width + column) * pixel
+        at = np.where(inside, at, 0)[..., None] + np.arange(channels)
+        array = self.arrays[x.buffer]
+        if not at.size or not inside.any():
+            return np.zeros((count, high * wide * channels), array.dtype)
+        found = array[self.element(x.buffer, x.offset, scalars) + at]
+        return np.where(inside[..., None], found, 0).reshape(count, -1)
+
+    def right(self, p: Product, rows: int, columns: int, scalars: Scalars) -> np.ndarray:
+        if isinstance(p.a, Matrix) or p.a.transposed or not rows:
+            return self.matrix(p.b, rows, columns, scalars)
+        channels, tap = self.size(p.a.channels), self.size(p.a.tap)
+        at = self.element(p.b.buffer, p.b.offset, scalars)
+        row, column = np.ogrid[:rows, :columns]
+        at = at + row // channels * tap + row % channels * self.size(p.b.row)
+        return self.arrays[p.b.buffer][at + column * self.size(p.b.column)]
 
     def matrix(self, x: Matrix, rows: int, columns: int, scalars: Scalars) -> np.ndarray:
         array = self.arrays[x.buffer]

@@ -209,6 +209,36 @@ class Matrix:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """A matrix that is never stored: its rows are the windows of images, its columns their taps and channels.
+
+    Images are height x width pixels, `pixel` elements apart, of which `channels` are read; pairs are for the
+    two axes. Tap t of window o is the pixel o * strides + t * dilation - low, or zeros where there is none.
+    `transposed`: columns are windows, rows are taps and channels. `tap`: by how many elements the other
+    operand moves from one tap to the next, where its rows are taps and channels.
+    """
+
+    buffer: str
+    offset: Offset
+    sizes: tuple[Dim, Dim]
+    out: tuple[Dim, Dim]
+    size: tuple[Dim, Dim]
+    strides: tuple[Dim, Dim]
+    low: tuple[Dim, Dim]
+    dilation: tuple[Dim, Dim]
+    channels: Dim
+    pixel: Dim
+    tap: Dim = 0
+    transposed: bool = False
+
+    @property
+    def geometry(self) -> tuple[Dim, ...]:
+        """The numbers in the order of `kernels/geometry.py`."""
+        pairs = (self.sizes, self.out, self.size, self.strides, self.low, self.dilation)
+        return (*(d for pair in pairs for d in pair), self.channels, self.pixel)
+
+
+@dataclass(frozen=True)
 class Product:
     """For each turn of the batch axes: c = max(init + alpha * a @ b, floor); then `tile`, for every element
     of c, in any order of tiles.
@@ -221,7 +251,7 @@ class Product:
     """
 
     dtype: DType
-    a: Matrix
+    a: Matrix | Windows
     b: Matrix
     c: Matrix
     m: Dim
@@ -371,7 +401,11 @@ def _product_lines(p: Product) -> Iterator[str]:
         yield from ("  " + line for line in _nest_lines(p.tile, "tile"))
 
 
-def _matrix(m: Matrix) -> str:
+def _matrix(m: Matrix | Windows) -> str:
+    if isinstance(m, Windows):
+        (high, wide), (height, width) = m.size, m.out
+        turned = "^T" if m.transposed else ""
+        return f"%{m.buffer}[{m.offset} : {height} x {width} windows of {high} x {wide}]{turned}"
     return f"%{m.buffer}[{m.offset} : {m.row}, {m.column}]"
 
 

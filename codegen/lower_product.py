@@ -14,6 +14,7 @@ from graphc.codegen import index_maps
 from graphc.codegen.index_maps import ZERO, Indices, combine, linear, variable
 from graphc.codegen.loops import Fold, Matrix, Nest, Offset, Product, Stage, Store, Temporary
 from graphc.codegen.lower_map import Outputs
+from graphc.codegen.lower_windows import WindowOperands
 from graphc.codegen.scalar import BODY, OUTER, START, Scalar
 from graphc.codegen.values import Guard, Values
 from graphc.codegen.view_rules import split
@@ -28,7 +29,7 @@ def lower_product(
     """A product, with everything that follows it element by element."""
     if not node.result.type.dtype.is_floating:
         return _integer_product(values, node, outputs)
-    operands = _Operands(values, node)
+    operands = _Operands(values, node) if node.op.name == "matmul" else WindowOperands(values, node)
     if len(outputs) == 1:
         formula = _match(values, node, outputs[0][1])
         each = formula is not None and formula.init is not None and not formula.whole
@@ -77,6 +78,19 @@ class _Operands:
             offset = combine([(i, s) for i, s, d in zip(outer, strides, shape[:-2]) if d != 1])
         return Matrix(self.values.buffers[x], offset, row, column)
 
+    def indices(self, row: str, column: str) -> Indices:
+        """The place of an element of the product in its result."""
+        if self.flat:
+            return (variable(column), ZERO)
+        outer: Indices = (variable(row) if self.m != 1 else ZERO,)
+        if len(self.shape) > 2 and not self.batch:
+            outer = split(self.values, outer[0], self.shape[:-1])
+        return (*self.batch, *outer, variable(column) if self.n != 1 else ZERO)
+
+    def row(self, buffer: str) -> Matrix:
+        """A buffer of a value per column, as a matrix of equal rows."""
+        return Matrix(buffer, ZERO, 0, 1)
+
     def whole(self, buffer: str) -> Matrix:
         """A buffer of the shape of the result, as a matrix."""
         strides = index_maps.row_major(self.shape)
@@ -86,6 +100,9 @@ class _Operands:
 
 def _transposed(x: Matrix) -> Matrix:
     return Matrix(x.buffer, x.offset, x.column, x.row)
+
+
+AnyOperands = _Operands | WindowOperands
 
 
 # -- by the formula ------------------------------------------------------------------------------------------
@@ -153,11 +170,11 @@ def _scaled(values: Values, node: Node, x: Value) -> _Formula | None:
     return _Formula(rate=rate) if all(d == 1 for d in rate.type.shape) and rate is not node.result else None
 
 
-def _by_formula(values: Values, o: _Operands, buffer: str, formula: _Formula) -> Product:
+def _by_formula(values: Values, o: AnyOperands, buffer: str, formula: _Formula) -> Product:
     init: Matrix | None = None
     if formula.init is not None:
         name = values.buffers[formula.init]
-        init = o.whole(name) if formula.whole else Matrix(name, ZERO, 0, 1)
+        init = o.whole(name) if formula.whole else o.row(name)
     alpha: Scalar | None = None
     if formula.rate is not None:
         alpha = values.at(formula.rate, (ZERO,) * formula.rate.type.rank)
@@ -188,7 +205,7 @@ class _Tile:
     """A product into memory of its own kind, and a nest that reads it and writes the outputs."""
 
     def __init__(
-        self, values: Values, o: _Operands, outputs: Outputs, in_place: Mapping[str, str] | None
+        self, values: Values, o: AnyOperands, outputs: Outputs, in_place: Mapping[str, str] | None
     ) -> None:
         self.values, self.o, self.outputs, self.in_place = values, o, outputs, in_place
         scalars = values.scalars
@@ -219,12 +236,7 @@ class _Tile:
         )
 
     def _indices(self) -> Indices:
-        if self.o.flat:
-            return (variable(self.column), ZERO)
-        row: Indices = (variable(self.row) if self.o.m != 1 else ZERO,)
-        if len(self.o.shape) > 2 and not self.o.batch:
-            row = split(self.values, row[0], self.o.shape[:-1])
-        return (*self.o.batch, *row, variable(self.column) if self.o.n != 1 else ZERO)
+        return self.o.indices(self.row, self.column)
 
     def _place(self) -> Offset:
         """The place of the element in every array of the result's shape."""

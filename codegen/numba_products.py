@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numba.extending import overload
 
-from graphc.codegen.kernels.library import library, product_scratch_bytes
+from graphc.codegen.kernels.library import library, product_scratch_bytes, windows_scratch_bytes
 from graphc.codegen.target import host
 
 Matrix = tuple[np.ndarray, int, int, int]
@@ -41,13 +41,20 @@ def product(
     _compiled(a, b, c, init, shape, alpha, floor)
 
 
+_PARAMETERS = {
+    "product": "piipiipiiiipixxppppp",
+    "convolve": "pppiiipiiiipixxppp",
+    "correlate": "pppiipiiipixxppppp",
+}
+
+
 @functools.cache
-def _native(dtype: str) -> Any:
-    """The library's product as a function that compiled code can call; pointers are numbers."""
-    i, p = ctypes.c_int64, ctypes.c_size_t
+def _native(dtype: str, driver: str = "product") -> Any:
+    """A driver of the library as a function that compiled code can call; pointers are numbers."""
     number = ctypes.c_float if dtype == "f32" else ctypes.c_double
-    types = [p, i, i, p, i, i, p, i, i, i, i, p, i, number, number, p, p, p, p, p]
-    return ctypes.CFUNCTYPE(None, *types)(library(dtype, host()).address(f"product_{dtype}"))
+    kinds = {"i": ctypes.c_int64, "p": ctypes.c_size_t, "x": number}
+    types = [kinds[letter] for letter in _PARAMETERS[driver]]
+    return ctypes.CFUNCTYPE(None, *types)(library(dtype, host()).address(f"{driver}_{dtype}"))
 
 
 def _by_tiles(dtype: str, bytes_each: int) -> Any:
@@ -114,6 +121,137 @@ def _by_loops(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: 
                 z[at] = floor
 
 
+# -- windows -------------------------------------------------------------------------------------------------
+
+Windows = tuple[np.ndarray, int, tuple[int, ...]]
+
+
+def window_product(
+    a: Windows,
+    b: Matrix,
+    c: Matrix,
+    init: Matrix | None,
+    shape: tuple[int, int, int],
+    alpha: float,
+    floor: float | None,
+    tap: int,
+) -> None:
+    """`product` for windows (flat array, first element, numbers as in `kernels/geometry.py`); b moves by
+    `tap` elements from the rows of one tap to those of the next.
+
+    >>> x, w, out = np.arange(1.0, 5.0), np.ones(2), np.empty(3)
+    >>> windows = (x, 0, (1, 4, 1, 3, 1, 2, 1, 1, 0, 0, 1, 1, 1, 1))
+    >>> window_product(windows, (w, 0, 1, 1), (out, 0, 1, 1), None, (3, 1, 2), 1, None, 1)
+    >>> out
+    array([3., 5., 7.])
+    """
+    _compiled_product(a, b, c, init, shape, alpha, floor, tap)
+
+
+def window_correlation(
+    a: Windows,
+    b: Matrix,
+    c: Matrix,
+    init: Matrix | None,
+    shape: tuple[int, int, int],
+    alpha: float,
+    floor: float | None,
+) -> None:
+    """`product` for windows that are transposed: rows are taps and channels.
+
+    >>> x, y, out = np.arange(1.0, 5.0), np.ones(3), np.empty(2)
+    >>> windows = (x, 0, (1, 4, 1, 3, 1, 2, 1, 1, 0, 0, 1, 1, 1, 1))
+    >>> window_correlation(windows, (y, 0, 1, 1), (out, 0, 1, 1), None, (2, 1, 3), 1, None)
+    >>> out
+    array([6., 9.])
+    """
+    _compiled_correlation(a, b, c, init, shape, alpha, floor)
+
+
+@overload(window_product)
+def _product_for(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any, tap: Any) -> Any:
+    dtype, size = f"f{c.types[0].dtype.bitwidth}", c.types[0].dtype.bitwidth // 8
+    native, scratch_bytes = _native(dtype, "convolve"), windows_scratch_bytes(dtype, host()) + 64
+
+    def compiled(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any, tap: Any) -> None:
+        rows, columns, _ = shape
+        (x, x_at, places), (y, y_at, y_row, y_column), (z, z_at, z_row, _) = a, b, c
+        scratch, geometry, zeros = (
+            np.empty(scratch_bytes, np.uint8),
+            np.array(places),
+            np.zeros(columns, z.dtype),
+        )
+        start, start_row = zeros.ctypes.data, 0
+        if init is not None:
+            s, s_at, s_row, _ = init
+            start, start_row = s.ctypes.data + size * s_at, s_row
+        native(
+            geometry.ctypes.data,
+            x.ctypes.data + size * x_at,
+            y.ctypes.data + size * y_at,
+            y_row,
+            y_column,
+            tap,
+            z.ctypes.data + size * z_at,
+            z_row,
+            0,
+            rows,
+            columns,
+            start,
+            start_row,
+            alpha,
+            -np.inf if floor is None else floor,
+            (scratch.ctypes.data + 63) // 64 * 64,
+            0,
+            0,
+        )
+        scratch[0] = geometry[0] + (zeros[0] != 0 if columns else 0)  # keeps the arrays until here
+
+    return compiled
+
+
+@overload(window_correlation)
+def _correlation_for(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> Any:
+    dtype, size = f"f{c.types[0].dtype.bitwidth}", c.types[0].dtype.bitwidth // 8
+    native, scratch_bytes = _native(dtype, "correlate"), windows_scratch_bytes(dtype, host()) + 64
+
+    def compiled(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> None:
+        _, columns, inner = shape
+        (x, x_at, places), (y, y_at, y_row, y_column), (z, z_at, z_row, _) = a, b, c
+        scratch, geometry, zeros = (
+            np.empty(scratch_bytes, np.uint8),
+            np.array(places),
+            np.zeros(columns, z.dtype),
+        )
+        start, start_row = zeros.ctypes.data, 0
+        if init is not None:
+            s, s_at, s_row, _ = init
+            start, start_row = s.ctypes.data + size * s_at, s_row
+        native(
+            geometry.ctypes.data,
+            x.ctypes.data + size * x_at,
+            y.ctypes.data + size * y_at,
+            y_row,
+            y_column,
+            z.ctypes.data + size * z_at,
+            z_row,
+            columns,
+            inner,
+            start,
+            start_row,
+            alpha,
+            -np.inf if floor is None else floor,
+            (scratch.ctypes.data + 63) // 64 * 64,
+            0,
+            0,
+            0,
+            0,
+        )
+        scratch[0] = geometry[0] + (zeros[0] != 0 if columns else 0)  # keeps the arrays until here
+
+    return compiled
+
+
 @overload(product)
 def _for_types(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> Any:
     element = c.types[0].dtype
@@ -125,3 +263,15 @@ def _for_types(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor:
 @njit(error_model="numpy")
 def _compiled(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> None:
     product(a, b, c, init, shape, alpha, floor)
+
+
+@njit(error_model="numpy")
+def _compiled_product(
+    a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any, tap: Any
+) -> None:
+    window_product(a, b, c, init, shape, alpha, floor, tap)
+
+
+@njit(error_model="numpy")
+def _compiled_correlation(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> None:
+    window_correlation(a, b, c, init, shape, alpha, floor)

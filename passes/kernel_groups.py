@@ -156,7 +156,9 @@ def _smaller(a: Part, b: Part) -> bool:
 
 
 def _summed_axes(product: Node) -> list[tuple[Value, int]]:
-    """The operands of a product, each with the axis that is summed over."""
+    """The operands of a matrix product, each with the axis that is summed over."""
+    if product.op.name != "matmul":
+        return []
     a, b = product.operands
     axis_a = a.type.rank - (2 if product.attrs.get("transpose_a") else 1)
     axis_b = b.type.rank - (1 if product.attrs.get("transpose_b") else 2)

@@ -1,10 +1,10 @@
-"""The driver for products whose A is the windows of images: c = max(init + alpha * windows @ b, floor), without
-a matrix of windows.
+"""The driver for products whose A is the windows of images: c = max(init + alpha * windows @ b, floor),
+without a matrix of windows.
 
     @convolve_f32(geometry, x, b, b_row, b_col, b_tap, c, c_row, first, rows, n, init, init_row, alpha, floor,
                   scratch, on_tile, tile_context)
 
-Row r of c belongs to window r; `first` and `rows` say which ones are computed. Element (k, j) of b's block for
+Row r of c belongs to window first + r. Element (k, j) of b's block for
 tap t is b[t * b_tap + k * b_row + j * b_col]. The rest is as in `product.py`.
 
     jb  N in blocks of nc
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphc.codegen.element import const
+from graphc.codegen.element import Element, const
 from graphc.codegen.kernels.cuts import Cut, balanced, piece
 from graphc.codegen.kernels.geometry import Geometry, read_geometry
 from graphc.codegen.kernels.packers import call_pack_b
@@ -45,9 +45,9 @@ _ARGUMENTS = (
 )
 
 
-def convolve_arguments(type_name: str) -> str:
-    """The parameters of the driver for that type of LLVM."""
-    return _ARGUMENTS.format(T=type_name)
+def convolve_arguments(t: Element) -> str:
+    """The parameters of the driver for that element type."""
+    return _ARGUMENTS.format(T=t.name)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Cuts:
 def convolve(s: Strategy) -> str:
     """The loops jb, pc, ic; see the module."""
     t = s.t
-    f = Function(f"convolve_{t.dtype}", convolve_arguments(t.name))
+    f = Function(f"convolve_{t.dtype}", convolve_arguments(t))
     table: dict[str, Operand] = {"c_row": "%c_row", "alpha": "%alpha", "start_row": 0}
     parameters = new_parameters(f, t, table)
     g = read_geometry(f)
@@ -100,10 +100,9 @@ def convolve(s: Strategy) -> str:
             set_parameters(f, t, parameters, _walked(f, cuts, taps))
             _pack(f, s, taps, (jb.i, columns), panels, scratch)
             with f.loop(0, row_blocks.count, 1) as ic:
-                start, count = piece(f, ic.i, row_blocks)
-                start = f.add("%first", start)
-                _find(f, s, cuts, taps, (start, count), scratch)
-                _tiles(f, s, cuts, taps, (start, count), (jb.i, columns), panels, scratch, parameters)
+                rows = piece(f, ic.i, row_blocks)
+                _find(f, s, cuts, taps, (f.add("%first", rows[0]), rows[1]), scratch)
+                _tiles(f, s, cuts, taps, rows, (jb.i, columns), panels, scratch, parameters)
     return f.text()
 
 

@@ -11,6 +11,7 @@ and packed from there.
 
 from __future__ import annotations
 
+from graphc.codegen.element import Element
 from graphc.codegen.kernels.cuts import balanced, piece
 from graphc.codegen.kernels.geometry import read_geometry
 from graphc.codegen.kernels.large import tile_parameters, write_loops
@@ -30,9 +31,9 @@ _PACK = (
 )
 
 
-def correlate_arguments(type_name: str) -> str:
-    """The parameters of the driver for that type of LLVM."""
-    return _ARGUMENTS.format(T=type_name)
+def correlate_arguments(t: Element) -> str:
+    """The parameters of the driver for that element type."""
+    return _ARGUMENTS.format(T=t.name)
 
 
 def pack_windows(s: Strategy) -> str:
@@ -59,7 +60,7 @@ def pack_windows(s: Strategy) -> str:
 def correlate(s: Strategy) -> str:
     """The driver; see the module."""
     t = s.t
-    f = Function(f"correlate_{t.dtype}", correlate_arguments(t.name))
+    f = Function(f"correlate_{t.dtype}", correlate_arguments(t))
     parameters = tile_parameters(f, t)
     g = read_geometry(f)
     side = f.at("i8", "%scratch", s.scratch_bytes)

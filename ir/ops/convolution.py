@@ -49,20 +49,20 @@ def _require(x, kernel, size, strides, padding, dilation, groups):
 # -- on arrays -----------------------------------------------------------------------------------------------
 
 
-def _matrix(windows, rank, groups):
+def as_matrix(windows, rank, groups):
     """Windows as an array (pixels, taps, groups, C / groups)."""
     shape = windows.shape
     rows, taps = product(shape[: rank + 1]), product(shape[rank + 1 : -1])
     return windows.reshape(rows, taps, groups, shape[-1] // groups)
 
 
-def _parted(kernel, groups):
+def parted(kernel, groups):
     """A kernel as an array (taps, C / groups, groups, channels / groups)."""
     *size, each, channels = kernel.shape
     return kernel.reshape(product(size), each, groups, channels // groups)
 
 
-def _contract(subscripts, left, right, groups):
+def contracted(subscripts, left, right, groups):
     """np.einsum; without the axis g of a single group, so that it is one matrix product."""
     if groups == 1:
         first, second = subscripts.split("->")[0].split(",")
@@ -74,16 +74,16 @@ def _contract(subscripts, left, right, groups):
 def _evaluate(x, kernel, size, strides, padding, dilation, groups):
     out = window_counts(x.shape[1:-1], size, strides, padding, dilation)
     windows = take_windows(x, **taken_windows(out, size, strides, padding, dilation), value=0.0)
-    terms = _matrix(windows, len(size), groups), _parted(kernel, groups)
-    y = _contract("mtgc,tcgo->mgo", *terms, groups)
+    terms = as_matrix(windows, len(size), groups), parted(kernel, groups)
+    y = contracted("mtgc,tcgo->mgo", *terms, groups)
     return y.reshape(x.shape[0], *out, kernel.shape[-1])
 
 
 def _evaluate_data(ct, kernel, sizes, size, strides, padding, dilation, groups):
     windows = take_windows(ct, **returned_windows(sizes, size, strides, padding, dilation), value=0.0)
     turned = np.flip(kernel, tuple(range(len(size))))
-    terms = _matrix(windows, len(size), groups), _parted(turned, groups)
-    dx = _contract("mtgo,tcgo->mgc", *terms, groups)
+    terms = as_matrix(windows, len(size), groups), parted(turned, groups)
+    dx = contracted("mtgo,tcgo->mgc", *terms, groups)
     return dx.reshape(ct.shape[0], *sizes, kernel.shape[-2] * groups)
 
 
@@ -91,7 +91,7 @@ def _evaluate_weights(x, ct, size, strides, padding, dilation, groups):
     out = tuple(ct.shape[1:-1])
     windows = take_windows(x, **taken_windows(out, size, strides, padding, dilation), value=0.0)
     parts = ct.reshape(product(ct.shape[:-1]), groups, ct.shape[-1] // groups)
-    dw = _contract("mtgc,mgo->tcgo", _matrix(windows, len(size), groups), parts, groups)
+    dw = contracted("mtgc,mgo->tcgo", as_matrix(windows, len(size), groups), parts, groups)
     return dw.reshape(*size, x.shape[-1] // groups, ct.shape[-1])
 
 

@@ -57,7 +57,7 @@ def can_divide(strides, padding, dilation):
     return known and any(s > 1 for s in strides) and all(d == 1 for d in dilation)
 
 
-def by_phases(b, ct, kernel, sizes, size, strides, padding, convolve):
+def by_phases(b, ct, kernel, sizes, size, strides, padding, groups, convolve):
     """The gradient of a convolution's input; `convolve(ct, kernel, size, attributes)` makes a phase's."""
     rank = len(size)
     counts = tuple(ceildiv(n, s) for n, s in zip(sizes, strides))
@@ -65,7 +65,7 @@ def by_phases(b, ct, kernel, sizes, size, strides, padding, convolve):
     for phase in itertools.product(*map(range, strides)):
         axes = [_axis(*entry) for entry in zip(phase, size, strides, padding)]
         firsts, taps, lows = zip(*axes)
-        shape = (ct.shape[0], *counts, kernel.shape[-2])
+        shape = (ct.shape[0], *counts, kernel.shape[-2] * groups)
         if 0 in taps:
             found[phase] = b.broadcast(b.constant(0, ct.dtype), shape=shape)
             continue

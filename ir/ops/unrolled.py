@@ -1,4 +1,6 @@
-"""The formulas that convolutions decompose to: views of windows, and one product for all taps."""
+"""The formulas that convolutions decompose to: products of windows and a kernel, with windows that are never
+stored (`implicit.py`) where there are one or two spatial axes, and views of windows otherwise.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,8 @@ from graphc.ir.ops.phases import added_windows, by_phases, can_divide, lows_of
 from graphc.ir.ops.window import few, returned_windows, taken_windows, window_counts, with_border
 
 LEAST_CHANNELS = 8
+MOST_AXES = 2
+"""Spatial axes of windows that products read where they are."""
 
 
 def turned(b, kernel, size):
@@ -47,14 +51,28 @@ def _rows(b, x, groups):
     return b.transpose(parts, axes=(1, 0, 2))
 
 
+def _is_alone(x, attributes):
+    """Whether each window is one pixel, and all pixels are windows."""
+    alone = all(k == 1 for k in (*attributes["size"], *attributes["strides"], *attributes["spread"]))
+    whole = attributes["out"] == tuple(x.shape[1:-1])
+    return alone and whole and all(p == 0 for p in attributes["low"])
+
+
+def _is_implicit(x, attributes):
+    """Whether the windows of x need not be stored for a product."""
+    return len(attributes["size"]) <= MOST_AXES and all(s == 1 for s in attributes["spread"])
+
+
+def _places(attributes, *names):
+    return {name: attributes[name] for name in ("size", "strides", "low", "dilation", *names)}
+
+
 def _unrolled(b, x, attributes, groups):
     """The windows of x as a matrix; pixels alone where a window is one pixel."""
-    out, size = attributes["out"], attributes["size"]
-    alone = all(k == 1 for k in (*size, *attributes["strides"], *attributes["spread"]))
-    if alone and out == tuple(x.shape[1:-1]) and all(p == 0 for p in attributes["low"]):
+    if _is_alone(x, attributes):
         return _rows(b, x, groups)
     x, attributes = with_border(b, x, attributes)
-    return _stacked(b, b.windows(x, **attributes), len(size), groups)
+    return _stacked(b, b.windows(x, **attributes), len(attributes["size"]), groups)
 
 
 def _kernel_matrix(b, kernel, size, groups):
@@ -91,11 +109,15 @@ def _pixels(b, matrix, shape, groups):
     return b.reshape(matrix, shape=shape)
 
 
-def _adds_less(kernel, size):
-    """Whether the products of all pixels with all taps are fewer than the elements of all windows."""
+def _adds_less(kernel, size, implicit):
+    """Whether the products of all pixels with all taps are fewer than the elements of all windows; where
+    windows are not stored, a single channel decides.
+    """
     each, channels = kernel.shape[-2:]
     known = isinstance(each, int) and isinstance(channels, int)
-    return known and each <= channels and product(size) > 1 and (each == 1 or each >= LEAST_CHANNELS)
+    if not known or each > channels or product(size) == 1:
+        return False
+    return each == 1 or (not implicit and each >= LEAST_CHANNELS)
 
 
 def _narrows(kernel, size, strides):
@@ -103,6 +125,46 @@ def _narrows(kernel, size, strides):
     each, channels = kernel.shape[-2:]
     known = isinstance(each, int) and isinstance(channels, int)
     return known and 2 * channels <= each and product(size) > 1 and all(s == 1 for s in strides)
+
+
+def _product(b, x, kernel, attributes, groups):
+    """Windows, stored, times a kernel."""
+    shape = (x.shape[0], *attributes["out"], kernel.shape[-1])
+    rows = _unrolled(b, x, attributes, groups)
+    matrix = _kernel_matrix(b, kernel, attributes["size"], groups)
+    return _pixels(b, b.matmul(rows, matrix), shape, groups)
+
+
+def _product_back(b, ct, kernel, attributes, groups):
+    """Windows of a gradient, stored, times the kernel that carries it back."""
+    shape = (ct.shape[0], *attributes["out"], kernel.shape[-2] * groups)
+    rows = _unrolled(b, ct, attributes, groups)
+    matrix = _kernel_back(b, kernel, attributes["size"], groups)
+    return _pixels(b, b.matmul(rows, matrix), shape, groups)
+
+
+def _outer(b, x, ct, attributes, groups):
+    """Windows, stored, times a gradient, summed over all windows."""
+    shape = (*attributes["size"], x.shape[-1] // groups, ct.shape[-1])
+    rows = _unrolled(b, x, attributes, groups)
+    matrix = b.matmul(rows, _rows(b, ct, groups), transpose_a=True)
+    return _kernel_shaped(b, matrix, shape, groups)
+
+
+def multiplied(b, x, kernel, size, out, strides, low, dilation, groups, turned):
+    """`window_product` with stored windows."""
+    attributes = _all_places(size, out, strides, low, dilation)
+    return (_product_back if turned else _product)(b, x, kernel, attributes, groups)
+
+
+def correlated(b, x, ct, size, strides, low, dilation, groups):
+    """`window_correlation` with stored windows."""
+    return _outer(b, x, ct, _all_places(size, tuple(ct.shape[1:-1]), strides, low, dilation), groups)
+
+
+def _all_places(size, out, strides, low, dilation):
+    places = {"size": size, "out": out, "strides": strides, "low": low, "dilation": dilation}
+    return {**places, "spread": (1,) * len(size)}
 
 
 # -- the three formulas --------------------------------------------------------------------------------------
@@ -117,29 +179,29 @@ def forward(b, x, kernel, size, strides, padding, dilation, groups):
     shape = (x.shape[0], *out, kernel.shape[-1])
     if has_few_terms(x, size, groups):
         return term_by_term(b, x, attributes, kernel, shape)
+    if _is_implicit(x, attributes) and (groups > 1 or not _is_alone(x, attributes)):
+        return b.window_product(x, kernel, **_places(attributes, "out"), groups=groups)
     if groups == 1 and few(size) and _narrows(kernel, size, strides):
         turned = b.transpose(kernel, axes=(*range(len(size)), len(size) + 1, len(size)))
         return added_windows(b, x, turned, out, size, lows_of(size, padding, dilation, -1), (1,) * len(size))
-    rows = _unrolled(b, x, attributes, groups)
-    return _pixels(b, b.matmul(rows, _kernel_matrix(b, kernel, size, groups)), shape, groups)
+    return _product(b, x, kernel, attributes, groups)
 
 
 def backward_data(b, ct, kernel, sizes, size, strides, padding, dilation, groups):
     attributes = returned_windows(sizes, size, strides, padding, dilation)
-    channels = kernel.shape[-2] * groups
     if is_depthwise(groups, kernel.shape):
         wide = weighted(b, ct, attributes, turned(b, per_channel(b, kernel), size))
         return gathered(b, wide, kernel.shape[-1] // groups)
 
     def product_of(ct, kernel, size, attributes):
-        rows = _unrolled(b, ct, attributes, groups)
-        shape = (ct.shape[0], *attributes["out"], channels)
-        return _pixels(b, b.matmul(rows, _kernel_back(b, kernel, size, groups)), shape, groups)
+        if _is_implicit(ct, attributes) and (groups > 1 or not _is_alone(ct, attributes)):
+            return b.window_product(ct, kernel, **_places(attributes, "out"), groups=groups, turned=True)
+        return _product_back(b, ct, kernel, attributes, groups)
 
-    if groups == 1 and few(size) and _adds_less(kernel, size):
+    if groups == 1 and few(size) and _adds_less(kernel, size, len(size) <= MOST_AXES):
         return added_windows(b, ct, kernel, sizes, size, lows_of(size, padding, dilation, 1), strides)
-    if groups == 1 and can_divide(strides, padding, dilation):
-        return by_phases(b, ct, kernel, sizes, size, strides, padding, product_of)
+    if can_divide(strides, padding, dilation):
+        return by_phases(b, ct, kernel, sizes, size, strides, padding, groups, product_of)
     return product_of(ct, kernel, size, attributes)
 
 
@@ -150,6 +212,6 @@ def backward_kernel(b, x, ct, size, strides, padding, dilation, groups):
     if is_depthwise(groups, shape):
         wide = repeated(b, x, shape[-1] // groups)
         return b.reshape(per_channel_sums(b, wide, ct, attributes), shape=shape)
-    rows = _unrolled(b, x, attributes, groups)
-    matrix = b.matmul(rows, _rows(b, ct, groups), transpose_a=True)
-    return _kernel_shaped(b, matrix, shape, groups)
+    if _is_implicit(x, attributes) and (groups > 1 or not _is_alone(x, attributes)):
+        return b.window_correlation(x, ct, **_places(attributes), groups=groups)
+    return _outer(b, x, ct, attributes, groups)

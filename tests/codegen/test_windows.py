@@ -12,6 +12,8 @@ from graphc.ir.samples import cases
 
 NAMES = (
     "windows",
+    "window_product",
+    "window_correlation",
     "conv",
     "conv_data_gradient",
     "conv_weight_gradient",

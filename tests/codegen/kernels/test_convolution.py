@@ -103,7 +103,19 @@ def test_convolve_walks_along_windows(windows, case, turned):
     y = windows.new(images, *out, n)
     rows, start = images * out[0] * out[1], images * out[0] * out[1] // 3
     for first, count in ((0, start), (start, rows - start)):
-        matrices = (geometry(x, *place), x, b, b_row, b_col, b_tap, y, n, first, count, n)
+        matrices = (
+            geometry(x, *place),
+            x,
+            b,
+            b_row,
+            b_col,
+            b_tap,
+            y.reshape(-1, n)[first:],
+            n,
+            first,
+            count,
+            n,
+        )
         windows.run(windows.convolve, *matrices, bias, 0, 0.5, 0.0, SCRATCH, 0, 0)
     term = np.einsum("nhwijc,ijck->nhwk", stacked(x, *place), expected.astype("f8"), optimize=True)
     windows.close(y, np.maximum(bias + 0.5 * term, 0), channels * size[0] * size[1])
@@ -142,4 +154,5 @@ def test_a_product_with_nan_is_nan_and_padding_times_infinity_too(windows):
     zeros = np.zeros(8, x.dtype)
     windows.run(windows.convolve, *matrices, zeros, 0, 1.0, 0.0, SCRATCH, 0, 0)
     assert np.isnan(y[0, :2, :2]).all()
-    assert np.isnan(y[0, 0, 2, 3]) and not np.isnan(y[0, 2, 2, 0])
+    assert np.isnan(y[0, 0, 2, 3])
+    assert not np.isnan(y[0, 2, 2, 0])

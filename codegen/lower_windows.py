@@ -1,0 +1,90 @@
+"""Products whose left operand is the windows of images: what is multiplied, and where the result goes.
+
+Groups of channels are a batch of products; a value with one spatial axis has images of height 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphc.codegen import index_maps
+from graphc.codegen.index_maps import ZERO, Indices, combine, variable
+from graphc.codegen.loops import Matrix, Offset, Windows
+from graphc.codegen.scalar import START
+from graphc.codegen.values import Values
+from graphc.codegen.view_rules import split
+from graphc.ir import Node, Value
+from graphc.ir.dims import Dim, Shape, product
+from graphc.ir.errors import CompileError
+
+
+class WindowOperands:
+    """The operands of a `window_product` or a `window_correlation`; the members are those of the operands of
+    a matrix product.
+    """
+
+    flat = False
+
+    def __init__(self, values: Values, node: Node) -> None:
+        self.values, self.node = values, node
+        x, other = node.operands
+        if x not in values.buffers or other not in values.buffers:
+            raise CompileError(f"an operand of %{node.result.name} is not in memory")
+        self.shape: Shape = node.result.type.shape
+        self.groups: int = node.attrs["groups"]
+        self.group = values.axis("group", self.groups, START)
+        self.batch: Indices = (self.group,) if self.groups > 1 else ()
+        self.m: Dim = product(self.shape[:-1])
+        self.n: Dim = self.shape[-1] // self.groups
+        # The channels of one group.
+        self.channels: Dim = x.type.shape[-1] // self.groups
+        taps = product(node.attrs["size"])
+        if node.op.name == "window_correlation":
+            self.k: Dim = product(other.type.shape[:-1])
+            self.a = self._windows(x, other.type.shape[1:-1], transposed=True)
+            self.b = Matrix(values.buffers[other], self._at(self.n), other.type.shape[-1], 1)
+        else:
+            self.k = taps * self.channels
+            self.a, self.b = self._multiplied(x, other, taps)
+
+    def _multiplied(self, x: Value, kernel: Value, taps: int) -> tuple[Windows, Matrix]:
+        out, buffer = self.node.attrs["out"], self.values.buffers[kernel]
+        rows, columns = kernel.type.shape[-2:]
+        tap = rows * columns
+        if self.node.attrs["turned"]:
+            last = combine([(self._at(self.channels), 1)], (taps - 1) * tap)
+            return self._windows(x, out, tap=-tap), Matrix(buffer, last, 1, columns)
+        return self._windows(x, out, tap=tap), Matrix(buffer, self._at(self.n), columns, 1)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return tuple(i.terms[0][0] for i in self.batch)
+
+    def _at(self, each: Dim) -> Offset:
+        """Where the group begins, if one has so many elements."""
+        return combine([(self.group, each)])
+
+    def _windows(self, x: Value, out: Shape, **rest: Any) -> Windows:
+        def pair(entries: tuple[Dim, ...], missing: Dim) -> tuple[Dim, Dim]:
+            return (entries[0], entries[1]) if len(entries) == 2 else (missing, entries[0])
+
+        attrs = self.node.attrs
+        steps = (pair(attrs[name], 1) for name in ("size", "strides"))
+        more = (pair(attrs["low"], 0), pair(attrs["dilation"], 1))
+        places = (pair(x.type.shape[1:-1], 1), pair(out, 1), *steps, *more)
+        buffer, pixel = self.values.buffers[x], x.type.shape[-1]
+        return Windows(buffer, self._at(self.channels), *places, self.channels, pixel, **rest)
+
+    def indices(self, row: str, column: str) -> Indices:
+        """The place of an element of the product in its result."""
+        outer = split(self.values, variable(row) if self.m != 1 else ZERO, self.shape[:-1])
+        inner = variable(column) if self.n != 1 else ZERO
+        return (*outer, combine([(self.group, self.n), (inner, 1)]))
+
+    def row(self, buffer: str) -> Matrix:
+        """A buffer of a value per column, as a matrix of equal rows."""
+        return Matrix(buffer, self._at(self.n), 0, 1)
+
+    def whole(self, buffer: str) -> Matrix:
+        """A buffer of the shape of the result, as a matrix."""
+        return Matrix(buffer, self._at(self.n), index_maps.row_major(self.shape)[-2], 1)
