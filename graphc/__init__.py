@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from graphc.ir.errors import GraphcError as GraphcError
     from graphc.layers.layer import Layer as Layer
     from graphc.models import Model as Model
+    from graphc.npjit.function import jit as jit
     from graphc.sequential import Sequential as Sequential
     from graphc.tensor import Tensor as Tensor
     from graphc.variable import Variable as Variable
@@ -42,6 +43,7 @@ _HOMES = {
     "Variable": "variable",
     "GraphcError": "ir.errors",
     "compile": "compiling",
+    "jit": "npjit.function",
     "spec": "compiling",
     "vjp": "gradients",
     "stats": "codegen.stats",

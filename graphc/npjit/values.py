@@ -51,12 +51,14 @@ UNARY: dict[str, Callable[..., Any]] = {
 class Storage:
     """One piece of memory. `history` has the versions since the last flush: (position in the log, node)."""
 
-    __slots__ = ("history", "members", "mutated", "node", "owner", "real", "var")
+    __slots__ = ("history", "members", "mutated", "node", "overlaps", "owner", "real", "var")
 
     def __init__(self, node: Node, real: np.ndarray | None = None, owner: np.ndarray | None = None) -> None:
         self.node, self.real, self.owner = node, real, owner
         self.history: list[tuple[int, Node]] = []
         self.members, self.mutated = 0, False
+        # another storage of this recording may have the same memory: then nothing may wait
+        self.overlaps = False
         self.var: str | None = None
 
 
@@ -140,7 +142,7 @@ class Num(_Operators, Valued):
 class Sym(_Operators):
     """A deferred value. `at` is the version of the storage that `node` was read from, `real` the view."""
 
-    __slots__ = ("__weakref__", "at", "chain", "meta", "node", "real", "storage")
+    __slots__ = ("__weakref__", "at", "chain", "meta", "node", "readonly", "real", "storage")
     # so that np.float64 * Sym and ndarray + Sym come here
     __array_ufunc__: ClassVar[None] = None
 
@@ -150,6 +152,7 @@ class Sym(_Operators):
         self.meta, self.node, self.storage, self.chain = meta, node, storage, chain
         self.at: Node | None = storage.node if storage is not None else None
         self.real: Any = None
+        self.readonly = False
 
     def force(self, why: str) -> Any:
         """The value itself, now: a break."""

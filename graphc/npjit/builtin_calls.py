@@ -1,0 +1,188 @@
+"""Built-in functions that know symbolic values: HANDLERS has function -> handler(runtime, *args)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from graphc.npjit.lookup import is_array
+from graphc.npjit.values import Num, Sym
+
+Handler = Callable[..., Any]
+
+NATIVE = frozenset(
+    [max, min, abs, any, all, round, pow, divmod, callable, id, next, issubclass, ord, chr, iter, hash, slice]
+)
+"""Built-ins that run as they are, on symbolic values too: what they do goes through operators."""
+NO_LISTS = frozenset([callable, id, issubclass, next, iter, hash])
+"""Those of them that get an outside list itself, not its elements."""
+
+
+def type_of(rt: Any, x: Any, *more: Any) -> Any:
+    if more:
+        return type(x, *more)
+    if type(x) is Num:
+        return type(x.value)
+    if type(x) is not Sym:
+        return type(x)
+    m = x.meta
+    if m.kind == "array":
+        return np.ndarray
+    if m.kind == "scalar":
+        return m.dtype.type
+    return m.dtype if m.kind == "python" else type(rt.rec.force(x, "type of a Python object"))
+
+
+def is_instance(rt: Any, x: Any, classes: Any) -> bool:
+    return issubclass(type_of(rt, x), classes) if type(x) in (Sym, Num) else isinstance(x, classes)
+
+
+def has_attr(rt: Any, x: Any, name: str) -> bool:
+    if type(x) is Sym:
+        return hasattr(np.ndarray if x.meta.kind != "python" else x.meta.dtype, name)
+    found, var = hasattr(x.value if type(x) is Num else x, name), rt.rec.var(x)
+    if var and (id(x), name) not in rt.rec.written:
+        rt.rec.guard(f"hasattr({var}, {name!r}) is not {found}")
+    return found
+
+
+def get_attr(rt: Any, x: Any, name: str, *default: Any) -> Any:
+    if default and not has_attr(rt, x, name):
+        return default[0]
+    return rt.getattr(x, name)
+
+
+def print_(rt: Any, *args: Any, **kwargs: Any) -> None:
+    rec = rt.rec
+    symbolic = any(type(a) is Sym or (isinstance(a, list | tuple | dict) and not rec.var(a)) for a in args)
+    if symbolic or kwargs.get("file") or kwargs.get("flush") or rec.log[rec.done :]:
+        rec.stop("print", "return the numbers and print them outside")
+        rec.flush()
+        rec.clean()
+    text = [rec.publish(a) for a in args]
+    for a in args:
+        if not isinstance(a, Num | str | int | float | bool | type(None)):
+            rec.leak("print of an object")
+    rec.effect("call", rec.const(print), kwargs, args, lambda: None)
+    print(*text, **{k: rec.publish(v) for k, v in kwargs.items()})
+
+
+def sum_(rt: Any, it: Any, start: Any = 0) -> Any:
+    for v in rt.iter(it):
+        start = rt.op("add", start, v)
+    return start
+
+
+def convert(cls: Any) -> Handler:
+    def handler(rt: Any, x: Any = 0, *more: Any, **kw: Any) -> Any:
+        if type(x) is Sym and x.meta.kind != "object" and not more:
+            return rt.rec.record(cls, (x,))
+        if type(x) is Num and not more:
+            return rt.scalar(cls, x)
+        return cls(rt.real(x), *[rt.real(m) for m in more], **kw)
+
+    return handler
+
+
+def collect(cls: Any) -> Handler:
+    return lambda rt, *a: cls(*[rt.iter(x) for x in a])
+
+
+def dict_(rt: Any, *args: Any, **kwargs: Any) -> Any:
+    if args and isinstance(args[0], dict):
+        return {**rt.snapshot(args[0]), **kwargs}
+    return dict(*[[tuple(rt.iter(p)) for p in rt.iter(a)] for a in args], **kwargs)
+
+
+def unrolled(cls: Any) -> Handler:
+    return lambda rt, *a, **k: cls(*[rt.iter(x) for x in a], **k)
+
+
+def map_(rt: Any, f: Any, *its: Any) -> Any:
+    return (rt.call(f, *v) for v in zip(*[rt.iter(x) for x in its]))
+
+
+def filter_(rt: Any, f: Any, it: Any) -> Any:
+    return (v for v in rt.iter(it) if rt.truth(rt.call(f, v) if f else v))
+
+
+def sorted_(rt: Any, it: Any, *, key: Any = None, reverse: Any = False) -> list[Any]:
+    values = list(rt.iter(it))
+    keys = [rt.steered(rt.call(key, v) if key is not None else v) for v in values]
+    return [values[i] for i in sorted(range(len(values)), key=keys.__getitem__, reverse=bool(reverse))]
+
+
+def extreme(fn: Any) -> Handler:
+    def handler(rt: Any, *args: Any, **kwargs: Any) -> Any:
+        values = list(rt.iter(args[0])) if len(args) == 1 else list(args)
+        if not values and "default" in kwargs:
+            return kwargs["default"]
+        key = kwargs.get("key")
+        if key is None:
+            return fn(values)
+        keys = [rt.steered(rt.call(key, v)) for v in values]
+        return values[keys.index(fn(keys))] if values else fn(values)
+
+    return handler
+
+
+def reversed_(rt: Any, x: Any) -> Any:
+    return reversed(x) if isinstance(x, range) else reversed(list(rt.iter(x)))
+
+
+def deep_copy(rt: Any, x: Any, *more: Any) -> Any:
+    if (type(x) is Sym and x.meta.kind == "array") or is_array(x):
+        return rt.method(x, "copy", "K")
+    if type(x) is dict and not more and all(is_array(v) or type(v) is Sym for v in x.values()):
+        return {k: rt.method(v, "copy", "K") for k, v in rt.snapshot(x).items()}
+    return rt.opaque(copy.deepcopy, x, *more)
+
+
+def shallow_copy(rt: Any, x: Any) -> Any:
+    if (type(x) is Sym and x.meta.kind == "array") or is_array(x):
+        return rt.method(x, "copy", "K")
+    if type(x) in (list, dict):
+        return rt.method(x, "copy")
+    return rt.opaque(copy.copy, x)
+
+
+HANDLERS: dict[Any, Handler] = {
+    len: lambda rt, x: rt.length(x),
+    isinstance: is_instance,
+    type: type_of,
+    hasattr: has_attr,
+    getattr: get_attr,
+    setattr: lambda rt, x, name, v: rt.setattr(v, x, name),
+    delattr: lambda rt, x, name: rt.delattr(x, name),
+    object.__setattr__: lambda rt, x, name, v: rt.store_attr(v, x, name),
+    print: print_,
+    sum: sum_,
+    max: extreme(max),
+    min: extreme(min),
+    float: convert(float),
+    int: convert(int),
+    complex: convert(complex),
+    bool: lambda rt, x=False: rt.truth(x),
+    str: lambda rt, *a: str(*[rt.rec.publish(x) for x in a]),
+    repr: lambda rt, x: repr(rt.rec.publish(x)),
+    format: lambda rt, x, s="": format(rt.real(x), s),
+    list: collect(list),
+    tuple: collect(tuple),
+    set: lambda rt, *a: set(map(rt.steered, *map(rt.iter, a))) if a else set(),
+    frozenset: lambda rt, *a: frozenset(map(rt.steered, *map(rt.iter, a))) if a else frozenset(),
+    dict: dict_,
+    zip: unrolled(zip),
+    enumerate: lambda rt, x, start=0: enumerate(rt.iter(x), rt.steered(start)),
+    range: lambda rt, *a: range(*[rt.steered(x) for x in a]),
+    reversed: reversed_,
+    map: map_,
+    filter: filter_,
+    sorted: sorted_,
+    abs: lambda rt, x: rt.uop("abs", x),
+    iter: lambda rt, x, *a: iter(x, *a) if a else iter(rt.iter(x)),
+    copy.deepcopy: deep_copy,
+    copy.copy: shallow_copy,
+}

@@ -1,0 +1,164 @@
+"""The runtime's part for calls: Python functions are rewritten and entered, built-ins have a table, NumPy's
+functions are recorded, anything else is a break."""
+
+from __future__ import annotations
+
+import functools
+import math
+import types
+from typing import Any
+
+import numpy as np
+
+from graphc.npjit.builtin_calls import HANDLERS, NATIVE, NO_LISTS
+from graphc.npjit.current import LOCK, RECORDING
+from graphc.npjit.inputs import NUMBER
+from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
+from graphc.npjit.publish import Publisher
+from graphc.npjit.rewrite import rewritten, why_not
+from graphc.npjit.surface import Surface
+from graphc.npjit.values import Num, settled
+
+RANDOM = (np.random.RandomState, np.random.Generator)
+
+
+class Calls(Surface):
+    def call(self, f: Any, /, *args: Any, **kwargs: Any) -> Any:
+        rec = self.rec
+        if rec is None:
+            return settled(f)(*map(settled, args), **{k: settled(v) for k, v in kwargs.items()})
+        try:
+            handler = HANDLERS.get(f)
+        except TypeError:
+            handler = None
+        if handler is not None:
+            return handler(self, *args, **kwargs)
+        t = type(f)
+        if t is types.FunctionType and f.__module__ is not None and not f.__module__.startswith("numpy"):
+            return self.python(f, args, kwargs)
+        if isinstance(getattr(f, "__self__", None), RANDOM):
+            return self.random(f.__self__, f.__name__, args, kwargs)
+        if t is types.MethodType:
+            return self.call(f.__func__, f.__self__, *args, **kwargs)
+        if self._is_numpy(f, t):
+            return self.numpy(f, args, kwargs)
+        if t is types.FunctionType:
+            return self.python(f, args, kwargs)
+        if t is types.BuiltinFunctionType:
+            return self._builtin(f, args, kwargs)
+        if t is types.MethodWrapperType:
+            return self.raw_method(f.__self__, f.__name__, args, kwargs)
+        if t in (types.WrapperDescriptorType, types.MethodDescriptorType) and args:
+            return self.raw_method(args[0], f.__name__, args[1:], kwargs)
+        if t is functools.partial:
+            return self.call(f.func, *f.args, *args, **{**f.keywords, **kwargs})
+        if isinstance(f, type):
+            return self.construct(f, args, kwargs)
+        return self._object(f, args, kwargs)
+
+    def _is_numpy(self, f: Any, t: type) -> bool:
+        if t is np.ufunc:
+            return True
+        if not (getattr(f, "__module__", None) or "").startswith("numpy"):
+            return False
+        if isinstance(f, type) and issubclass(f, RANDOM):
+            return False
+        method = t is types.BuiltinFunctionType and not isinstance(f.__self__, types.ModuleType)
+        return not method or f.__self__ is None
+
+    def python(self, f: types.FunctionType, args: Any, kwargs: Any) -> Any:
+        """Enter a Python function, rewritten."""
+        rec, g = self.rec, rewritten(f)
+        if g is None:
+            return self.opaque(f, *args, **kwargs)
+        if g is f:  # made by rewritten code: its cells and defaults are ours
+            return g(*args, **kwargs)
+        if f.__defaults__:
+            path = f"{rec.const(f)}.__defaults__"
+            g.__defaults__ = tuple([rec.wrap(d, f"{path}[{i}]") for i, d in enumerate(f.__defaults__)])
+        if f.__kwdefaults__:
+            path = f"{rec.const(f)}.__kwdefaults__"
+            g.__kwdefaults__ = {k: rec.wrap(d, f"{path}[{k!r}]") for k, d in f.__kwdefaults__.items()}
+        return g(*args, **kwargs)
+
+    def _builtin(self, f: Any, args: Any, kwargs: Any) -> Any:
+        s = f.__self__
+        if s is not None and not isinstance(s, types.ModuleType):
+            return self.method(s, f.__name__, *args, **kwargs)
+        if s is math and all(type(a) is Num or isinstance(a, int | float) for a in args):
+            return self.scalar(f, *args)
+        if f not in NATIVE:
+            return self.opaque(f, *args, **kwargs)
+        listed = f not in NO_LISTS
+        args = [list(self.iter(a)) if listed and isinstance(a, list | tuple | dict) else a for a in args]
+        return f(*args, **kwargs)
+
+    def _object(self, f: Any, args: Any, kwargs: Any) -> Any:
+        """A callable object: a jitted function, or one whose class has `__call__`."""
+        inside = getattr(f, "__graphc_record__", None)
+        if inside is not None:
+            return inside(self, args, kwargs)
+        inner = getattr(f, "__graphc_fn__", None)
+        if inner is not None:
+            return self.call(inner, *args, **kwargs)
+        c = in_class(type(f), "__call__")
+        if type(c) is types.FunctionType:
+            return self.call(c, f, *args, **kwargs)
+        if type(getattr(c, "__graphc_fn__", None)) is types.FunctionType:
+            return self.call(c.__graphc_fn__, f, *args, **kwargs)
+        return self.opaque(f, *args, **kwargs)
+
+    def opaque(self, f: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Nothing is known about f: finish what is pending, give it real values, and go on."""
+        rec, name = self.rec, getattr(f, "__qualname__", None) or repr(f)
+        reason = f" ({why_not(f)})" if type(f) is types.FunctionType else ""
+        rec.stop(f"call of {name}{reason}", "call it outside, or write it with NumPy functions")
+        rec.flush()
+        rec.clean()
+        publisher = Publisher(rec)
+        args, kwargs = [publisher(a) for a in args], {k: publisher(v) for k, v in kwargs.items()}
+        r = self.outside(f, args, kwargs)
+        rec.memo.clear()
+        CLASS_ATTRIBUTES.clear()
+        if isinstance(r, (*NUMBER, str, bytes, type(None))):
+            return r
+        # What foreign code gives may be an outside object: stores into it must be tracked. The call is not
+        # replayed, so any path will do.
+        return rec.wrap(r, f"given_{len(rec.breaks)}_{rec.new('g')}")
+
+    def outside(self, f: Any, args: Any, kwargs: Any) -> Any:
+        """Call f as if there were no recording; other threads may record meanwhile."""
+        token = RECORDING.set(None)
+        LOCK.release()
+        try:
+            return f(*args, **kwargs)
+        finally:
+            LOCK.acquire()
+            RECORDING.reset(token)
+
+    def construct(self, cls: Any, args: Any, kwargs: Any) -> Any:
+        """A new object of a class."""
+        if issubclass(cls, np.generic | np.ndarray):
+            return self.numpy(cls, args, kwargs)
+        if issubclass(cls, BaseException):
+            return cls(*[self.rec.publish(a) for a in args])
+        record = issubclass(cls, tuple) and hasattr(cls, "_fields")
+        init = in_class(cls, "__init__")
+        builtin_init = type(init) is not types.FunctionType
+        fields = hasattr(cls, "__dataclass_fields__") and not hasattr(cls, "__post_init__")
+        if record or (issubclass(cls, dict | list) and builtin_init) or fields:
+            return cls(*[self._own_list(a) for a in args], **kwargs)
+        plain = type(cls) is type and cls.__new__ is object.__new__
+        if plain and type(init) in (types.FunctionType, types.WrapperDescriptorType):
+            x = cls.__new__(cls)
+            if type(init) is types.FunctionType:
+                self.call(init, x, *args, **kwargs)
+            elif args or kwargs:
+                raise TypeError(f"{cls.__name__}() takes no arguments")
+            return x
+        return self.opaque(cls, *args, **kwargs)
+
+    def _own_list(self, a: Any) -> Any:
+        if type(a) in (list, dict) and self.rec.var(a) is not None:
+            return list(self.iter(a)) if type(a) is list else {k: self.getitem(a, k) for k in self.iter(a)}
+        return a

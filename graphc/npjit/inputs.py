@@ -1,0 +1,256 @@
+"""What comes into a recording: paths, guards, and Nums and Syms for outside values.
+
+A path is the expression by which a later call finds a value again (`args[0].params['W1']`). Guards are
+lines of the fast function: what the recording relied on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from graphc.npjit.infer import meta_of
+from graphc.npjit.log import PLACE, Node, window
+from graphc.npjit.values import Num, Storage, Sym
+
+CONSTANT = (str, bytes, bool, type(None), type(Ellipsis), np.dtype)
+IDENTITY = (
+    *(types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType, np.ufunc),
+    types.MethodDescriptorType,
+)
+NUMBER = (int, float, complex, np.generic)
+HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class Known(NamedTuple):
+    """An outside object and the variable of the generated code that holds it (None: there is no path)."""
+
+    value: Any
+    var: str | None
+
+
+class Inputs:
+    """The inputs and guards of one recording."""
+
+    def __init__(self) -> None:
+        self.pre: list[str] = []
+        self.lines: set[str] = set()
+        self.memo: dict[str, Any] = {}
+        self.consts: dict[str, Any] = {}
+        self.const_names: dict[int, str] = {}
+        self.objects: dict[int, Known] = {}
+        self.syms: dict[int, Sym] = {}
+        self.owners: dict[int, Storage] = {}
+        self.arrays: list[tuple[str, Sym]] = []
+        self.names: dict[int, str] = {}
+        self.kept: list[Any] = []
+        self.leaks: list[str] = []
+        self.steered: list[str] = []
+        self.numbered = 0
+
+    # ---- names in generated code
+
+    def new(self, prefix: str) -> str:
+        self.numbered += 1
+        return f"{prefix}{self.numbered}"
+
+    def const(self, x: Any) -> str:
+        """The name or literal of a constant."""
+        if x is None or type(x) in (int, bool, str):
+            return repr(x)
+        name = self.const_names.get(id(x))
+        if name is None:
+            name = self.const_names[id(x)] = self.new("k")
+            self.consts[name] = x
+        return name
+
+    def guard(self, line: str) -> None:
+        """A later call may use the recording only where the condition `line` is false."""
+        if line not in self.lines:
+            self.lines.add(line)
+            self.pre.append(f"if {line}: return MISS")
+
+    def guard_value(self, num: Num) -> None:
+        v = num.value
+        self.steered.append(f"{where()}: {num.expr} is {v!r}")
+        if v != v:
+            self.guard(f"{num.expr} == {num.expr}")
+        else:
+            self.guard(f"{num.expr} != {v!r}" if type(v) in (int, bool) else f"{num.expr} != {self.const(v)}")
+
+    def guard_truth(self, num: Num) -> bool:
+        if type(num.value) is bool:
+            self.guard(f"({num.expr}) is not {num.value}")
+        else:
+            self.guard(f"{'not ' if num.value else ''}({num.expr})")
+        return bool(num.value)
+
+    # ---- values that come in
+
+    def wrap(self, v: Any, path: str | None) -> Any:
+        """v as recorded code may hold it; without a path no later call can be replayed if v is an array."""
+        t = type(v)
+        if t is Sym or t is Num:
+            return v
+        if path is not None and path in self.memo:
+            return self.memo[path]
+        if t is np.ndarray and not v.dtype.hasobject:
+            w = self.array(v, path)
+        elif isinstance(v, CONSTANT):
+            w = v
+            if path is not None:
+                same = f"{path} != {v!r}" if isinstance(v, str | bytes) else f"{path} is not {self.const(v)}"
+                self.guard(same)
+        elif isinstance(v, NUMBER) and t.__module__ in ("builtins", "numpy"):
+            if path is None:
+                return v
+            w = self.number(v, path)
+        else:
+            if path is not None:
+                self.object(v, path)
+            w = v
+        if path is not None:
+            self.memo[path] = w
+        return w
+
+    def number(self, v: Any, path: str) -> Num:
+        name = self.new("n")
+        self.pre.append(f"{name} = {path}")
+        self.guard(f"type({name}) is not {self.const(type(v))}")
+        return Num(v, name)
+
+    def object(self, v: Any, path: str) -> None:
+        known = self.objects.get(id(v))
+        if known is not None:
+            if known.var is not None and path != known.var:
+                self.guard(f"{path} is not {known.var}")
+            return
+        if isinstance(v, IDENTITY):
+            self.guard(f"{path} is not {self.const(v)}")
+            self.objects[id(v)] = Known(v, self.const(v))
+            return
+        var = self.new("o")
+        self.pre.append(f"{var} = {path}")
+        if isinstance(v, types.MethodType):
+            self.guard(
+                f"type({var}) is not {self.const(type(v))} or {var}.__func__ is not {self.const(v.__func__)}"
+            )
+        self.guard(f"type({var}) is not {self.const(type(v))}")
+        self.objects[id(v)] = Known(v, var)
+
+    def var(self, obj: Any) -> str | None:
+        """The generated variable of an outside object; None: unknown, or made in this call."""
+        known = self.objects.get(id(obj))
+        return known.var if known is not None else None
+
+    def array(self, v: np.ndarray, path: str | None) -> Sym:
+        """The Sym of a real array."""
+        s = self.syms.get(id(v))
+        if s is not None:
+            var = self.names.get(id(v))
+            if path is not None and var is None:
+                self.leak("a path to an array that was made in the call")
+            elif path is not None:  # a second path to one array, also when it was written in between
+                self.guard(f"{path} is not {var}")
+            return s
+        if path is None:
+            self.leak("an array without a path")
+        s = self._placed(v)
+        if path is not None:
+            self._guarded(v, s, path)
+        self.syms[id(v)] = s
+        self.kept.append(v)
+        return s
+
+    def _placed(self, v: np.ndarray) -> Sym:
+        """A Sym in the storage of the array's owner; arrays of one owner are windows of it."""
+        meta = meta_of(v)
+        node = Node(None, meta=meta)
+        node.value = v
+        owner = owner_of(v)
+        chain: tuple[Any, ...] = ()
+        storage = self.owners.get(id(owner))
+        if storage is None:
+            storage = self.owners[id(owner)] = Storage(node, v, owner)
+            self._without_base(storage, owner)
+        else:
+            self._shared(storage, owner)
+            if v is not owner:
+                chain = ((window, (PLACE, *_geometry(v, owner)), None),)
+        storage.members += 1
+        s = Sym(meta, storage.node if not chain else None, storage, chain)
+        s.real, s.at = v, storage.node if not chain else None
+        s.readonly = not v.flags.writeable
+        return s
+
+    def _without_base(self, new: Storage, owner: np.ndarray) -> None:
+        """Memory from a buffer or file may be that of another array, which no `base` tells."""
+        foreign = owner.base is not None
+        for storage in self.owners.values():
+            other = storage.owner
+            if storage is new or other is None or not (foreign or other.base is not None):
+                continue
+            if np.may_share_memory(owner, other):
+                self.flush()
+                self.leak("arrays that overlap without a common base")
+                new.overlaps = storage.overlaps = True
+
+    def _shared(self, storage: Storage, owner: np.ndarray) -> None:
+        """A second array of one memory comes in: what is recorded so far is done first."""
+        self.flush()
+        if storage.mutated:
+            self.leak("overlapping arrays")
+        if storage.real is owner or storage.real is None:
+            return
+        for s in self.syms.values():
+            if s.storage is storage:
+                s.chain = ((window, (PLACE, *_geometry(storage.real, owner)), None), *s.chain)
+                s.at = None
+        storage.node, storage.real = Node(None, meta=meta_of(owner)), owner
+        storage.node.value = owner
+
+    def flush(self) -> None:
+        raise AssertionError("a recording runs its log")
+
+    def _guarded(self, v: np.ndarray, s: Sym, path: str) -> None:
+        var, dtype = self.new("a"), self.const(v.dtype)
+        self.pre.append(f"{var} = {path}")
+        strides = "" if v.flags.c_contiguous else f" or {var}.strides != {v.strides!r}"
+        self.guard(
+            f"type({var}) is not ndarray or {var}.dtype is not {dtype} and {var}.dtype != {dtype}"
+            f" or {var}.shape != {v.shape!r}{strides}"
+        )
+        if v.flags.c_contiguous and v.size > 1:
+            self.guard(f"not {var}.flags.c_contiguous")
+        self.arrays.append((var, s))
+        self.names[id(v)] = var
+        if not s.chain and s.storage is not None:
+            s.storage.node.var = s.storage.var = var
+
+    def leak(self, why: str) -> None:
+        """Something that no later call could find again: the call is recorded each time."""
+        self.leaks.append(f"{why} ({where()})")
+
+
+def owner_of(v: np.ndarray) -> np.ndarray:
+    """The array that owns the memory of v."""
+    while type(v.base) is np.ndarray:
+        v = v.base
+    return v
+
+
+def _geometry(v: np.ndarray, owner: np.ndarray) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    offset = v.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+    return offset, v.shape, v.strides
+
+
+def where() -> str:
+    """The user's file and line that is being run."""
+    f: types.FrameType | None = sys._getframe(1)
+    while f is not None and f.f_code.co_filename.startswith(HERE):
+        f = f.f_back
+    return f"{os.path.basename(f.f_code.co_filename)}:{f.f_lineno}" if f is not None else "?"

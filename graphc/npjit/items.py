@@ -1,0 +1,231 @@
+"""The runtime's part for items: of arrays, and of the user's lists, dicts and sets."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import operator
+import types
+from typing import Any
+
+import numpy as np
+
+from graphc.npjit.attributes import PLAIN
+from graphc.npjit.effects import Change
+from graphc.npjit.lookup import in_class, is_array, key, raw_method
+from graphc.npjit.rewrite import Slots
+from graphc.npjit.surface import Surface
+from graphc.npjit.values import Num, Sym, settled
+
+INDEX_OBJECTS = (type(np.r_), type(np.c_), type(np.s_), type(np.mgrid), type(np.ogrid))
+_MISSING = object()
+
+
+class Items(Surface):
+    # ---- reading
+
+    def getitem(self, x: Any, k: Any) -> Any:
+        t, rec = type(x), self.rec
+        if rec is None:
+            return settled(x)[settled_key(k)]
+        if t is Sym or (t is np.ndarray and is_array(x)):
+            if t is Sym and x.meta.kind == "object":
+                return rec.wrap(rec.force(x, "item of a Python object made from data")[self.steered(k)], None)
+            return rec.record(operator.getitem, (x, self.absorb(k)), getitem=True)
+        if isinstance(x, INDEX_OBJECTS):
+            return rec.record(x.__getitem__, (self.absorb(k),))
+        f = in_class(t, "__getitem__")
+        if type(f) is types.FunctionType and not issubclass(t, dict | list | tuple):
+            return self.call(f, x, k)
+        k = self.steered(k)
+        if type(k) is slice and isinstance(x, list | tuple) and rec.var(x) is not None:
+            self.guard_structure(x)
+            return t([self.getitem(x, i) for i in range(*k.indices(len(x)))])
+        if isinstance(x, dict) and k not in x and in_class(t, "__missing__") is not None:
+            return self._missing(x, k)
+        v = x[k]
+        return rec.wrap(v, self.item_path(x, k))
+
+    def _missing(self, x: Any, k: Any) -> Any:
+        """A key that is not in a dict of a class with `__missing__`."""
+        f = in_class(type(x), "__missing__")
+        self.contains(x, k)
+        if type(f) is types.FunctionType:
+            return self.call(f, x, k)
+        if not isinstance(x, collections.defaultdict) or x.default_factory is None:
+            return x[k]
+        v = self.call(x.default_factory)
+        self.store_item(v, x, k)
+        return v
+
+    def item_path(self, x: Any, k: Any) -> str | None:
+        """The path of x[k], as it was before the call; None if it was stored in this call or x has none."""
+        rec = self.rec
+        var = rec.var(x)
+        if var is None:
+            return None
+        if isinstance(x, list) and id(x) in rec.changes and isinstance(k, int | np.integer):
+            order = rec.changes[id(x)].order or ()
+            if k < 0:
+                self.guard_structure(x)
+            first = order[k]
+            return None if first is None else f"{var}[{first}]"
+        return None if (id(x), key(k)) in rec.written else f"{var}[{rec.const(k)}]"
+
+    def steered(self, k: Any) -> Any:
+        """A key or index with its value, guarded."""
+        t, rec = type(k), self.rec
+        if rec is None:
+            return settled_key(k)
+        if t is Num:
+            return k.steer()
+        if t is Sym:
+            return rec.force(k, "an index from data")
+        if t is tuple:
+            return tuple([self.steered(e) for e in k])
+        if t is slice:
+            return slice(self.steered(k.start), self.steered(k.stop), self.steered(k.step))
+        return k
+
+    # ---- storing
+
+    def setitem(self, v: Any, x: Any, k: Any) -> None:
+        t, rec = type(x), self.rec
+        if rec is None:
+            settled(x)[settled_key(k)] = settled(v)
+            return
+        if t is np.ndarray and is_array(x):
+            x, t = rec.array(x, None), Sym
+        if t is Sym and x.meta.kind == "array":
+            rec.change(x, operator.setitem, (x, self.absorb(k), self.absorb(v)))
+            return
+        f = in_class(t, "__setitem__")
+        if type(f) is types.FunctionType:
+            self.call(f, x, k, v)
+        elif t is Sym or not isinstance(x, dict | list):
+            self.opaque(operator.setitem, x, k, v)
+        else:
+            self.store_item(v, x, self.steered(k))
+
+    def store_item(self, v: Any, x: Any, k: Any) -> None:
+        """The store into a dict or list itself."""
+        var = self.rec.var(x)
+        if var is None:
+            raw_method(x, "__setitem__")(k, v)
+        elif isinstance(x, dict):
+            self.put(x, k, v, var)
+        elif type(k) is slice:
+            self.edit(x, "setslice", (k, list(self.iter(v))))
+        else:
+            self._put_in_list(x, k, v, var)
+
+    def put(self, x: dict[Any, Any], k: Any, v: Any, var: str) -> None:
+        """A store into an outside dict (or a module's globals)."""
+        rec = self.rec
+        old, store = dict.get(x, k, _MISSING), raw_method(x, "__setitem__")
+        if old is _MISSING:
+            self.changed(x)
+        store(k, v)
+        rec.written.add((id(x), key(k)))
+        undo = functools.partial(store, k, old)
+        if old is _MISSING:
+            undo = functools.partial(raw_method(x, "pop"), k)
+        by_class = type(in_class(type(x), "__setitem__")) is types.FunctionType
+        rec.effect("rawitem" if by_class else "item", var, k, v, undo)
+        if type(v) not in PLAIN:
+            rec.slots.append((functools.partial(dict.__getitem__, x, k), functools.partial(store, k)))
+
+    def _put_in_list(self, x: list[Any], k: Any, v: Any, var: str) -> None:
+        if k < 0:
+            self.guard_structure(x)
+        old = x[k]
+        k = range(len(x))[k]
+        change = self.changed(x)
+        list.__setitem__(x, k, v)
+        assert change.order is not None
+        change.order[k] = None
+        self.rec.lists[id(x)] = x
+        self.rec.effect("item", var, k, v, functools.partial(list.__setitem__, x, k, old))
+
+    def items(self, x: Any) -> Slots:
+        """For items as parts of targets: `items(x)[k] = v`."""
+        return Slots(lambda k, v: self.setitem(v, x, k), lambda k: self.delitem(x, k))
+
+    def item_slot(self, x: Any, k: Any) -> tuple[Any, Any, Any]:
+        """The place `x[k]` of an augmented assignment, and the value that stands there."""
+        return x, k, self.getitem(x, k)
+
+    def iitem(self, op: str, slot: tuple[Any, Any, Any], v: Any) -> None:
+        x, k, old = slot
+        self.setitem(self.iop(op, old, v), x, k)
+
+    def delitem(self, x: Any, k: Any) -> None:
+        rec = self.rec
+        if rec is None:
+            del settled(x)[settled_key(k)]
+            return
+        f = in_class(type(x), "__delitem__")
+        if type(f) is types.FunctionType:
+            self.call(f, x, k)
+            return
+        k = self.steered(k)
+        if rec.var(x) is None or not isinstance(x, list | dict):
+            operator.delitem(x, k)
+        else:
+            self.edit(x, "delitem", (k,))
+
+    # ---- structure
+
+    def changed(self, x: Any) -> Change:
+        """Before the keys, the length or the order of an outside container change."""
+        changes = self.rec.changes
+        if id(x) not in changes:
+            changes[id(x)] = Change(x)
+        return changes[id(x)]
+
+    def guard_structure(self, x: Any) -> None:
+        """The keys or the length steer the program: what later calls must find."""
+        rec = self.rec
+        var = rec.var(x)
+        if var is None:
+            return
+        change = rec.changes.get(id(x))
+        if isinstance(x, dict):
+            rec.guard(f"tuple({var}) != {rec.const(change.keys if change is not None else tuple(x))}")
+        elif isinstance(x, set | frozenset):
+            rec.guard(f"{var} != {rec.const(change.keys if change is not None else frozenset(x))}")
+        else:
+            rec.guard(f"len({var}) != {change.length if change is not None else len(x)}")
+
+    def contained(self, k: Any, x: Any) -> bool:
+        return self.contains(x, k)
+
+    def contains(self, x: Any, k: Any) -> bool:
+        rec = self.rec
+        if rec is None:
+            return settled(k) in settled(x)
+        t = type(x)
+        if t in (str, bytes, range):
+            return self.steered(k) in x
+        f = in_class(t, "__contains__")
+        if type(f) is types.FunctionType:
+            return self.truth(self.call(f, x, k))
+        if t is Sym or is_array(x):
+            return bool(rec.record(operator.contains, (x, k)))
+        if not isinstance(x, dict | set | frozenset):
+            return any(k is v or self.truth(self.op("eq", v, k)) for v in self.iter(x))
+        k = self.steered(k)
+        found = k in x
+        var = rec.var(x)
+        if var is not None and (id(x), key(k)) not in rec.written:
+            rec.guard(f"({rec.const(k)} in {var}) is not {found}")
+        return found
+
+
+def settled_key(k: Any) -> Any:
+    """A key with the values of what its recording left in it."""
+    if type(k) is tuple:
+        return tuple([settled_key(e) for e in k])
+    if type(k) is slice:
+        return slice(settled(k.start), settled(k.stop), settled(k.step))
+    return settled(k)

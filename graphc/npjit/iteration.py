@@ -1,0 +1,208 @@
+"""The runtime's part for iteration, unpacking, lengths and context managers."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from graphc.npjit.current import recording, runtime
+from graphc.npjit.lookup import in_class, is_array
+from graphc.npjit.rewrite import rewritten
+from graphc.npjit.surface import Surface
+from graphc.npjit.values import Num, Sym, settled
+
+LONG = 200
+"""Elements of an outside list that goes into an operation: more are not worth a path each."""
+
+
+class Manager:
+    """A context manager; its Python methods are rewritten; any other starts with nothing pending."""
+
+    def __init__(self, manager: Any) -> None:
+        self.manager = manager
+
+    def run(self, name: str, *args: Any) -> Any:
+        f = in_class(type(self.manager), name)
+        if type(f) is types.FunctionType and recording() is not None and rewritten(f) is not None:
+            return runtime().call(f, self.manager, *args)
+        if recording() is not None:
+            recording().flush()
+            recording().clean()
+        return getattr(self.manager, name)(*args)
+
+    def __enter__(self) -> Any:
+        return self.run("__enter__")
+
+    def __exit__(self, *args: Any) -> Any:
+        return self.run("__exit__", *args)
+
+
+class Iteration(Surface):
+    def iter(self, x: Any, depth: Any = None) -> Iterator[Any]:
+        """The elements of x; `depth` says how they are unpacked (see syntax.depth)."""
+        it = self.items_of(x)
+        return it if depth is None else (self.unpack(v, depth) for v in it)
+
+    def loop(self, x: Any, depth: Any = None) -> Iterator[Any]:
+        """`iter` of a `for` statement: marks the log at each iteration."""
+        rec = self.rec
+        if rec is None:
+            yield from self.iter(x, depth)
+            return
+        marks: list[int] = []
+        rec.marks.append(marks)
+        it = iter(self.iter(x, depth))
+        while True:
+            marks.append(len(rec.log))  # before the element is made: rows of an array are nodes too
+            try:
+                v = next(it)
+            except StopIteration:
+                return
+            yield v
+
+    def items_of(self, x: Any) -> Iterator[Any]:
+        t, rec = type(x), self.rec
+        if rec is None:
+            return iter(settled(x))
+        if is_array(x):
+            x, t = rec.array(x, None), Sym
+        if t is Sym:
+            if x.meta.kind == "object":
+                return iter(rec.force(x, "iteration over data"))
+            n = int(self.length(x))
+            return (self.getitem(x, i) for i in range(n))
+        if t is Num:
+            return iter(x.value)
+        f = in_class(t, "__iter__")
+        if type(f) is types.FunctionType:
+            return self.items_of(self.call(f, x))
+        g = in_class(t, "__next__")
+        if type(g) is types.FunctionType:
+            return self._pulled(g, x)
+        if f is None and type(in_class(t, "__getitem__")) is types.FunctionType:
+            return self._sequence(x)
+        if isinstance(x, list | tuple):
+            self.guard_structure(x)
+            return self._listed(x)
+        if rec.var(x) is not None:
+            if isinstance(x, dict | set | frozenset):
+                self.guard_structure(x)
+            elif t not in (range, str, bytes):
+                return self._foreign(x)
+        return iter(x)
+
+    def _foreign(self, x: Any) -> Iterator[Any]:
+        """An outside iterator: what it gives can't be given again."""
+        self.rec.leak("iteration over an outside iterator")
+        it = self.opaque(iter, x)
+        while True:
+            try:
+                v = self.opaque(next, it)
+            except StopIteration:
+                return
+            yield v
+
+    def _sequence(self, x: Any) -> Iterator[Any]:
+        i = 0
+        while True:
+            try:
+                v = self.getitem(x, i)
+            except IndexError:
+                return
+            yield v
+            i += 1
+
+    def _listed(self, x: Any) -> Iterator[Any]:
+        i = 0
+        while i < len(x):
+            yield self.getitem(x, i)
+            i += 1
+
+    def _pulled(self, g: Any, x: Any) -> Iterator[Any]:
+        while True:
+            try:
+                v = self.call(g, x)
+            except StopIteration:
+                return
+            yield v
+
+    def unpack(self, v: Any, depth: Any) -> Any:
+        if self.rec is None:
+            return settled(v)
+        if not isinstance(v, list | tuple | Sym | np.ndarray) and type(v) in (
+            str,
+            int,
+            float,
+            type(None),
+            Num,
+        ):
+            return v.value if type(v) is Num else v
+        parts = list(self.items_of(v))
+        if depth is True or len(parts) != len(depth):
+            return parts
+        return [self.unpack(p, d) if d else p for p, d in zip(parts, depth)]
+
+    def length(self, x: Any) -> Any:
+        rec = self.rec
+        if rec is None:
+            return len(settled(x))
+        if is_array(x):
+            x = rec.array(x, None)
+        if type(x) is Sym:
+            return self._sym_length(x)
+        if type(x) is Num:
+            return len(x.value)
+        f = in_class(type(x), "__len__")
+        if type(f) is types.FunctionType:
+            return self.call(f, x)
+        var = rec.var(x)
+        if var is None:
+            return len(x)
+        if not isinstance(x, list | dict):
+            self.guard_structure(x) if isinstance(x, tuple | set | frozenset) else rec.guard(
+                f"len({var}) != {len(x)}"
+            )
+            return len(x)
+        change = rec.changes.get(id(x))
+        before = len(x) if change is None else change.length
+        path = f"len({var})"
+        if path not in rec.memo:  # bound before any effect
+            rec.memo[path] = rec.number(before, path)
+        known = rec.memo[path]
+        return known if len(x) == before else Num(len(x), f"({known.expr} + {len(x) - before})")
+
+    def _sym_length(self, x: Sym) -> Any:
+        if x.meta.kind == "object":
+            return len(self.rec.force(x, "length of a Python object made from data"))
+        if x.meta.kind == "array":
+            shape = self.sym_attr(x, "shape")
+            if not shape:
+                raise TypeError("len() of unsized object")
+            return shape[0]
+        name = x.meta.dtype.__name__ if x.meta.kind == "python" else f"numpy.{x.meta.dtype.type.__name__}"
+        raise TypeError(f"object of type '{name}' has no len()")
+
+    def absorb(self, x: Any) -> Any:
+        """Outside lists that go into an operation: every element comes in by its own path."""
+        t = type(x)
+        if t is list or t is tuple:
+            outside = self.rec.var(x) is not None
+            if outside and len(x) > LONG:
+                self.rec.leak("a long outside list")
+                return t(x)
+            return t([self.absorb(v) for v in (self.items_of(x) if outside else x)])
+        if t is Sym and x.meta.kind == "object":
+            return self.rec.force(x, "a Python object made from data")
+        if t is slice:
+            return slice(*[self.absorb(v) for v in (x.start, x.stop, x.step)])
+        return x
+
+    def manager(self, manager: Any) -> Any:
+        return Manager(manager) if self.rec is not None else manager
+
+    def boundary(self) -> None:
+        if self.rec is not None:
+            self.rec.boundary()

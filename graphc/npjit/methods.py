@@ -1,0 +1,89 @@
+"""The runtime's part for methods: of arrays, containers, and the user's objects."""
+
+from __future__ import annotations
+
+import functools
+import random
+import types
+from typing import Any
+
+import numpy as np
+
+from graphc.npjit.calls import RANDOM
+from graphc.npjit.lookup import in_class, is_array
+from graphc.npjit.surface import Surface
+from graphc.npjit.values import Num, Sym, settled
+
+
+class Methods(Surface):
+    def method(self, x: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        t, rec = type(x), self.rec
+        if rec is None:
+            return getattr(settled(x), name)(
+                *map(settled, args), **{k: settled(v) for k, v in kwargs.items()}
+            )
+        if is_array(x):
+            x, t = rec.array(x, None), Sym
+        if t is Sym:
+            return self.array_method(x, name, args, kwargs)
+        if t is types.ModuleType:
+            return self.call(self.getattr(x, name), *args, **kwargs)
+        if isinstance(x, RANDOM):
+            return self.random(x, name, args, kwargs)
+        if isinstance(x, random.Random):
+            return self.opaque(getattr(x, name), *args, **kwargs)
+        if t is Num:
+            return self.call(getattr(x.steer(), name), *args, **kwargs)
+        if t is str or t is bytes:
+            return self._text_method(x, name, args, kwargs)
+        if t is np.ufunc:
+            return self.ufunc_method(x, name, args, kwargs)
+        return self._object_method(x, t, name, args, kwargs)
+
+    def _text_method(self, x: Any, name: str, args: Any, kwargs: Any) -> Any:
+        values = [self.rec.publish(list(self.iter(a)) if isinstance(a, list) else self.real(a)) for a in args]
+        return getattr(x, name)(*values, **{k: self.real(v) for k, v in kwargs.items()})
+
+    def _object_method(self, x: Any, t: type, name: str, args: Any, kwargs: Any) -> Any:
+        rec, d = self.rec, in_class(t, name)
+        if type(d) is types.FunctionType and name not in getattr(x, "__dict__", ()):
+            self.guard_method(x, name, d)
+            return self.call(d, x, *args, **kwargs)
+        if getattr(d, "__graphc_fn__", None) is not None and name not in getattr(x, "__dict__", ()):
+            if rec.var(x) is not None:
+                rec.guard(f"type({rec.var(x)}).{name} is not {rec.const(d)}")
+            return self.call(d, x, *args, **kwargs)
+        if isinstance(x, dict | list | tuple | set | frozenset) and type(d) is types.MethodDescriptorType:
+            return self.container_method(x, name, args, kwargs)
+        return self.call(self.getattr(x, name), *args, **kwargs)
+
+    def raw_method(self, x: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """A method of a built-in class, past what derived classes say: super().__setattr__(...)."""
+        raw = {
+            "__setattr__": lambda k, v: self.store_attr(v, x, k),
+            "__getattribute__": lambda k: self.rec.wrap(object.__getattribute__(x, k), None),
+            "__setitem__": lambda k, v: self.store_item(v, x, self.steered(k)),
+            "__init__": functools.partial(self._raw_init, x),
+        }.get(name)
+        if type(x) is Sym:
+            return self.array_method(x, name, args, kwargs)
+        if raw is not None and not isinstance(x, np.ndarray):
+            return raw(*args, **kwargs)
+        if isinstance(x, dict | list | tuple | set | frozenset) and not name.startswith("__"):
+            return self.container_method(x, name, args, kwargs)
+        if isinstance(x, str | bytes):
+            return self._text_method(x, name, args, kwargs)
+        if isinstance(x, dict | list) and name == "__getitem__":
+            k = self.steered(args[0])
+            return self.rec.wrap(
+                next(c for c in (dict, list) if isinstance(x, c)).__getitem__(x, k), self.item_path(x, k)
+            )
+        base = next((c for c in type(x).__mro__ if name in c.__dict__ and c.__module__ == "builtins"), object)
+        return self.opaque(getattr(base, name), x, *args, **kwargs)
+
+    def _raw_init(self, x: Any, *args: Any, **kwargs: Any) -> None:
+        if isinstance(x, dict | list | set) and (args or kwargs):
+            base = next(c for c in (dict, list, set) if isinstance(x, c))
+            base.__init__(x, *[self._own_list(a) for a in args], **kwargs)
+        elif args or kwargs:
+            self.opaque(super(type(x), x).__init__, *args, **kwargs)

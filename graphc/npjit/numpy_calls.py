@@ -1,0 +1,146 @@
+"""The runtime's part for NumPy: functions, ufunc methods, array methods, random numbers."""
+
+from __future__ import annotations
+
+import random
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from graphc.npjit.inputs import NUMBER
+from graphc.npjit.lookup import bound, is_array, method_fn, out_fn, spare
+from graphc.npjit.surface import Surface
+from graphc.npjit.values import Num, Sym
+
+ARRAY_MUTATORS = frozenset(["fill", "sort", "put", "partition", "itemset"])
+ARRAY_OPAQUE = frozenset(["setflags", "tofile", "dump", "dumps", "resize", "byteswap", "tobytes", "tolist"])
+OPAQUE = {
+    *("set_printoptions", "seterr", "load", "save", "savez", "savez_compressed", "loadtxt", "savetxt"),
+    *("genfromtxt", "vectorize", "fromfunction", "apply_along_axis", "apply_over_axes", "nditer"),
+    *("ndenumerate", "ndindex", "get_state", "set_state", "frompyfunc", "errstate", "piecewise"),
+    *("printoptions", "array2string", "array_str", "array_repr", "may_share_memory", "shares_memory"),
+    *("isscalar", "geterr", "get_printoptions", "fromiter", "frombuffer", "memmap", "poly1d"),
+    *("testing", "setbufsize"),
+}
+FIRST_IS_CHANGED = frozenset(["copyto", "put", "place", "putmask", "fill_diagonal", "put_along_axis"])
+RANDOM_OPAQUE = frozenset(["get_state", "set_state", "spawn"])
+CONVERTIBLE = (Sym, np.ndarray, Num, list, tuple, range, *NUMBER)
+
+
+class NumpyCalls(Surface):
+    def numpy(self, f: Any, args: Any, kwargs: Any) -> Any:
+        """A call of a NumPy function, class or ufunc."""
+        name = getattr(f, "__name__", "")
+        if self._is_opaque(f, name, args):
+            return self.opaque(f, *args, **kwargs)
+        first = args[0] if args else None
+        if name in ("shape", "ndim", "size") and len(args) == 1 and not kwargs and _is_data(first):
+            return self.sym_attr(first, name)
+        if not kwargs and args and self._of_scalars(f, args):
+            return self.scalar(f, *args)
+        args, kwargs = [self.absorb(a) for a in args], {k: self.absorb(v) for k, v in kwargs.items()}
+        if type(f) is np.ufunc and len(args) > f.nin:
+            kwargs["out"] = args.pop() if len(args) == f.nin + 1 else tuple(args[f.nin :])
+            del args[f.nin :]
+        if kwargs.get("out") is not None:
+            return self.with_out(f, args, kwargs)
+        kwargs.pop("out", None)
+        if name in FIRST_IS_CHANGED and (type(args[0]) is Sym or is_array(args[0])):
+            return self.changes(f, args, kwargs)
+        return self.rec.record(f, args, kwargs)
+
+    def _is_opaque(self, f: Any, name: str, args: Any) -> bool:
+        if name in OPAQUE or (isinstance(f, type) and not issubclass(f, np.generic)):
+            return True
+        if f is np.asarray and args and not isinstance(args[0], CONVERTIBLE):
+            return True
+        return any(isinstance(a, types.FunctionType | types.GeneratorType) for a in args)
+
+    def _of_scalars(self, f: Any, args: Any) -> bool:
+        known = all(type(a) is Num or isinstance(a, NUMBER) for a in args)
+        if type(f) is np.ufunc:
+            return known and f.nout == 1 and len(args) == f.nin
+        return known and isinstance(f, type) and len(args) == 1
+
+    def with_out(self, f: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A call with `out=`."""
+        out = kwargs.pop("out")
+        if type(out) is tuple and len(out) == 1:
+            out = out[0]
+        if is_array(out):
+            out = self.rec.array(out, None)
+        if type(out) is not Sym:
+            return self.opaque(f, *args, out=out, **kwargs)
+        self.rec.change(out, out_fn(f), (out, *args), kwargs)
+        return out
+
+    def changes(self, f: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+        """A function that writes into its first argument."""
+        first = args[0] if type(args[0]) is Sym else self.rec.array(args[0], None)
+        self.rec.change(first, f, (first, *args[1:]), kwargs)
+
+    # ---- random numbers
+
+    def random(self, s: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """A draw: a node that is never dropped nor moved."""
+        rec = self.rec
+        if name in RANDOM_OPAQUE or isinstance(s, random.Random):
+            return self.opaque(getattr(s, name), *args, **kwargs)
+        args, kwargs = [self.absorb(a) for a in args], {k: self.absorb(v) for k, v in kwargs.items()}
+        source = Num(s, rec.var(s) or rec.const(s))
+        if name == "shuffle":
+            if type(args[0]) is not Sym:
+                return self.opaque(getattr(s, name), *args, **kwargs)
+            return rec.change(
+                args[0], shuffle, (args[0], source, *args[1:]), kwargs, impure=True, check=False
+            )
+        if kwargs.get("out") is not None:
+            return self.opaque(getattr(s, name), *args, **kwargs)
+        draw = getattr(spare(type(s)), name)
+        try:
+            return rec.record(
+                method_fn(name),
+                (source, *args),
+                kwargs,
+                impure=True,
+                stand_in=lambda _, *a, **k: draw(*a, **k),
+            )
+        except Exception:  # stand-ins may be no distribution: only real values can tell
+            return self.opaque(getattr(s, name), *args, **kwargs)
+
+    # ---- methods
+
+    def ufunc_method(self, u: np.ufunc, name: str, args: Any, kwargs: Any) -> Any:
+        args, f = [self.absorb(a) for a in args], bound(u, name)
+        kwargs = {k: self.absorb(v) for k, v in kwargs.items()}
+        if name == "at":
+            return self.changes(f, args, kwargs)
+        if kwargs.get("out") is not None:
+            return self.with_out(f, args, kwargs)
+        return self.rec.record(f, args, kwargs)
+
+    def array_method(self, x: Sym, name: str, args: Any, kwargs: Any) -> Any:
+        rec = self.rec
+        if x.meta.kind == "object":
+            return self.call(
+                getattr(rec.force(x, f"method {name} of a Python object"), name), *args, **kwargs
+            )
+        args, kwargs = [self.absorb(a) for a in args], {k: self.absorb(v) for k, v in kwargs.items()}
+        if x.meta.kind == "array" and name in ARRAY_MUTATORS:
+            return rec.change(x, method_fn(name), (x, *args), kwargs)
+        if kwargs.get("out") is not None:
+            return self.with_out(method_fn(name), [x, *args], kwargs)
+        if name in ARRAY_OPAQUE and name != "tolist":
+            return self.opaque(getattr(rec.real(x), name), *args, **kwargs)
+        return rec.record(method_fn(name), (x, *args), kwargs)
+
+
+def _is_data(x: Any) -> bool:
+    return type(x) is Sym and x.meta.kind in ("array", "scalar")
+
+
+def shuffle(array: np.ndarray, source: Any, *args: Any, **kwargs: Any) -> None:
+    """Shuffle an array in place by a stream of random numbers."""
+    source.shuffle(array, *args, **kwargs)

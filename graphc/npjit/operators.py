@@ -1,0 +1,137 @@
+"""The runtime's part for operators and truth."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from graphc.npjit.attributes import PLAIN
+from graphc.npjit.inputs import NUMBER
+from graphc.npjit.lookup import dunder, in_class, is_array
+from graphc.npjit.surface import Surface
+from graphc.npjit.values import IN_PLACE, OPERATORS, SIGNS, UNARY, Num, Sym, settled
+
+
+class Operators(Surface):
+    def op(self, name: str, a: Any, b: Any) -> Any:
+        ta, tb, rec = type(a), type(b), self.rec
+        if rec is None or (ta in PLAIN and tb in PLAIN):
+            return OPERATORS[name](settled(a), settled(b))
+        if ta is Sym or tb is Sym or is_array(a) or is_array(b):
+            return self.array_op(name, a, b)
+        if ta is Num or tb is Num:
+            x, y = a.value if ta is Num else a, b.value if tb is Num else b
+            if isinstance(x, NUMBER) and isinstance(y, NUMBER):
+                return Num(OPERATORS[name](x, y), f"({self.expr(a)} {SIGNS[name]} {self.expr(b)})")
+        if ta is str and name == "mod":
+            return a % self.formatted(b)
+        if ta in (list, tuple) and name in ("add", "mul"):
+            a = ta(self.iter(a))
+            return a + tb(self.iter(b)) if tb in (list, tuple) else OPERATORS[name](a, self.steered(b))
+        if ta in (int, Num) and tb in (list, tuple) and name == "mul":
+            return self.steered(a) * tb(self.iter(b))
+        return self._object_op(name, a, b)
+
+    def _object_op(self, name: str, a: Any, b: Any) -> Any:
+        for f, x, y in ((dunder(type(a), name), a, b), (dunder(type(b), "r" + name.strip("_")), b, a)):
+            if type(f) is types.FunctionType:
+                r = self.call(f, x, y)
+                if r is not NotImplemented:
+                    return r
+        a, b = self.steered(a), self.steered(b)
+        if isinstance(a, list | tuple | dict) and isinstance(b, list | tuple | dict):
+            a, b = self.listed_in_full(a), self.listed_in_full(b)
+        return OPERATORS[name](a, b)
+
+    def listed_in_full(self, x: Any) -> Any:
+        """A container whose elements are compared: each comes in by its path."""
+        if isinstance(x, dict):
+            return {k: self.getitem(x, k) for k in self.iter(x)} if type(x) is dict else x
+        return type(x)(self.iter(x)) if type(x) in (list, tuple) else x
+
+    def formatted(self, b: Any) -> Any:
+        """What `%` puts into a text."""
+        if type(b) is tuple:
+            return tuple([self.rec.publish(self.real(v)) for v in b])
+        return self.rec.publish(self.real(b))
+
+    def array_op(self, name: str, a: Any, b: Any) -> Any:
+        if type(a) is str and name == "mod":
+            return a % self.formatted(b)
+        for x, y in ((a, b), (b, a)):
+            f = dunder(type(y), ("" if y is a else "r") + name.strip("_"))
+            if type(f) is types.FunctionType:
+                return self.call(f, y, x)
+        a, b = (
+            self.rec.force(x, "operator on a Python object made from data")
+            if type(x) is Sym and x.meta.kind == "object"
+            else self.absorb(x)
+            for x in (a, b)
+        )
+        if a is None or b is None or type(a) is str or type(b) is str:
+            return OPERATORS[name](self.real(a), self.real(b))
+        return self.rec.record(OPERATORS[name], (a, b))
+
+    def real(self, x: Any) -> Any:
+        """The value of x, needed now."""
+        if type(x) is Sym:
+            return self.rec.force(x, "its value is needed")
+        return x.steer() if type(x) is Num else x
+
+    def expr(self, x: Any) -> str:
+        """The text of a scalar in generated code."""
+        if type(x) is Num:
+            return x.expr
+        return repr(x) if type(x) is int and x >= 0 else self.rec.const(x)
+
+    def scalar(self, fn: Any, *args: Any) -> Any:
+        """fn of known scalars: known, and recomputed by later calls."""
+        r = fn(*[a.value if type(a) is Num else a for a in args])
+        if not isinstance(r, NUMBER):
+            return r
+        return Num(r, f"{self.rec.const(fn)}({', '.join(map(self.expr, args))})")
+
+    def uop(self, name: str, a: Any) -> Any:
+        if self.rec is None:
+            return UNARY[name](settled(a))
+        if type(a) is Sym and a.meta.kind == "object":
+            a = self.rec.force(a, "operator on a Python object made from data")
+        if type(a) is Sym or is_array(a):
+            return self.rec.record(UNARY[name], (a,))
+        if type(a) is Num:
+            return self.scalar(UNARY[name], a)
+        f = in_class(type(a), f"__{name}__")
+        return self.call(f, a) if type(f) is types.FunctionType else UNARY[name](a)
+
+    def iop(self, name: str, a: Any, b: Any) -> Any:
+        """The object that `a op= b` leaves in a's place."""
+        rec = self.rec
+        if rec is None:
+            return IN_PLACE[name](settled(a), settled(b))
+        if is_array(a):
+            a = rec.array(a, None)
+        if type(a) is Sym and a.meta.kind == "array":
+            rec.change(a, IN_PLACE[name], (a, self.absorb(b)))
+            return a
+        if type(a) is list and name == "add":
+            self.method(a, "extend", b)
+            return a
+        f = dunder(type(a), "i" + name)
+        if type(f) is types.FunctionType:
+            r = self.call(f, a, b)
+            if r is not NotImplemented:
+                return r
+        if hasattr(type(a), f"__i{name.strip('_')}__") and type(a) not in (Num, Sym):
+            return self.opaque(IN_PLACE[name], a, b) if rec.var(a) else IN_PLACE[name](a, self.steered(b))
+        return self.op(name, a, b)
+
+    def truth(self, x: Any) -> bool:
+        if type(x) is bool:
+            return x
+        rec = self.rec
+        if type(x) is Sym or type(x) is Num:
+            return bool(x)
+        if rec is not None and isinstance(x, dict | list | set) and rec.var(x):
+            self.guard_structure(x)
+        f = in_class(type(x), "__bool__") or in_class(type(x), "__len__")
+        return self.truth(self.call(f, x)) if type(f) is types.FunctionType else bool(x)

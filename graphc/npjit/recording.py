@@ -1,0 +1,346 @@
+"""One recording of one call: the log of nodes, the effects, and the runs of what is pending (at a break).
+
+Containers and objects are the user's own and are written through at once; an undo list takes back what came
+after a node that failed. Only slots that hold Syms or Nums are remembered as dirty: they get real values
+before anyone else can look.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from graphc.npjit import effects
+from graphc.npjit.current import runtime
+from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, infer, masks, meta_of
+from graphc.npjit.inputs import Inputs, where
+from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
+from graphc.npjit.promotion import is_elementwise
+from graphc.npjit.publish import Publisher
+from graphc.npjit.running import run_nodes
+from graphc.npjit.values import Num, Storage, Sym
+
+LIMIT = 20_000
+"""Nodes in one segment: then it is run, as at a break."""
+
+
+class Break(NamedTuple):
+    """A place where the recording had to stop and compute."""
+
+    line: str
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"graph break at {self.line}: {self.why}; {self.remedy}"
+
+
+REMEDIES = {
+    "a test on data": "use np.where, or test on sizes and settings",
+    "text of data": "return the numbers and print them outside",
+    "an index from data": "index with the array itself",
+    "a shape that depends on data": "use np.where, or a mask as a factor",
+    "hash of data": "use a Python number as the key",
+}
+
+
+class Recording(Inputs):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[Node] = []
+        self.done = 0
+        self.effects: list[effects.Effect] = []
+        self.breaks: list[Break] = []
+        self.dirty: list[Storage] = []
+        self.written: set[tuple[int, Any]] = set()
+        self.changes: dict[int, effects.Change] = {}
+        self.slots: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
+        self.lists: dict[int, list[Any]] = {}
+        self.marks: list[list[int]] = []
+
+    # ---- operations
+
+    def read(self, s: Sym) -> Node:
+        """The node of s as of now: views are read again when their memory was written."""
+        storage = s.storage
+        if storage is None:
+            assert s.node is not None
+            return s.node
+        if s.at is storage.node and s.node is not None:
+            return s.node
+        if s.chain:
+            s.node = self.add(Node(follow, (storage.node, Chain(s.chain)), meta=s.meta))
+        else:
+            s.node = storage.node
+        s.at = storage.node
+        return s.node
+
+    def lower(self, a: Any) -> Any:
+        """An argument with nodes in the place of Syms and arrays."""
+        t = type(a)
+        if t is Sym:
+            return self.read(a)
+        if t is np.ndarray:
+            return self.read(self.array(a, None))
+        if t is tuple or t is list:
+            return t([self.lower(x) for x in a])
+        if t is slice:
+            return slice(self.lower(a.start), self.lower(a.stop), self.lower(a.step))
+        if t is dict:
+            return {k: self.lower(v) for k, v in a.items()}
+        return a
+
+    def add(self, node: Node) -> Node:
+        """The node, appended to the log."""
+        node.line = where()
+        self.log.append(node)
+        if len(self.log) - self.done > LIMIT:
+            self.stop(f"more than {LIMIT} operations", "write the loop with arrays")
+            self.flush()
+        return node
+
+    def record(
+        self,
+        fn: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any] | None = None,
+        *,
+        getitem: bool = False,
+        impure: bool = False,
+        stand_in: Callable[..., Any] | None = None,
+    ) -> Any:
+        """The deferred result of fn(*args, **kwargs)."""
+        kwargs = kwargs or {}
+        if not is_elementwise(fn):
+            args, kwargs = self._sized(args, getitem), {k: self._frozen(v) for k, v in kwargs.items()}
+        try:
+            tree, alias = infer(fn, args, kwargs, getitem, stand_in)
+        except UnknownError:
+            tree, alias = self._late(fn, args, kwargs)
+        except ForeignError:
+            return runtime().opaque(fn, *args, **kwargs)
+        if alias is not None:
+            return self._aliased(fn, args, kwargs, tree, alias)
+        keywords = {k: self.lower(v) for k, v in kwargs.items()} if kwargs else None
+        node = self.add(Node(fn, [self.lower(a) for a in args], keywords, tree, impure))
+        return self.result(node, tree)
+
+    def _sized(self, args: Sequence[Any], getitem: bool) -> list[Any]:
+        """Numbers that may decide sizes are guarded by value; an index of one element need not be."""
+        if not getitem:
+            return [self._frozen(a) for a in args]
+        key = args[1]
+        if type(key) is tuple:
+            key = tuple([k if type(k) is Num else self._frozen(k) for k in key])
+        return [args[0], key if type(key) is Num else self._frozen(key)]
+
+    def _frozen(self, a: Any) -> Any:
+        t = type(a)
+        if t is Num:
+            return a.steer() if isinstance(a.value, int | np.integer) else a
+        if t is tuple or t is list:
+            return t([self._frozen(x) for x in a])
+        if t is slice:
+            return slice(self._frozen(a.start), self._frozen(a.stop), self._frozen(a.step))
+        return a
+
+    def _aliased(
+        self, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], tree: Tree, alias: Alias
+    ) -> Any:
+        """A view: no node, but a step more from its storage."""
+        i = alias.position
+        s = args[i] if type(args[i]) is Sym else self.array(args[i], None)
+        if alias.kind == "same":
+            return s
+        step = tuple(PLACE if j == i else self.lower(a) for j, a in enumerate(args))
+        chain = (*s.chain, (fn, step, kwargs or None))
+        if isinstance(tree, Meta):
+            return self._view(tree, s, chain, alias)
+        steps = [(*chain, (pick, (PLACE, j), None)) for j in range(len(tree.parts))]
+        return tree.cls([self._view(m, s, c, alias) for m, c in zip(tree.parts, steps)])
+
+    def _view(self, meta: Meta, s: Sym, chain: tuple[Any, ...], alias: Alias) -> Sym:
+        view = Sym(meta, None, s.storage, chain)
+        view.readonly = s.readonly or not alias.writeable
+        return view
+
+    def _late(
+        self, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], changes_first: bool = False
+    ) -> tuple[Tree, Alias | None]:
+        """Shapes that depend on data: run what there is, then ask again with real values."""
+        for a in [*args, *kwargs.values()]:
+            for s in a if type(a) in (tuple, list) else [a]:
+                unknown = type(s) is Sym and (
+                    s.meta.kind == "object" or (s.meta.kind == "array" and None in s.meta.shape)
+                )
+                if unknown:
+                    s.meta = meta_of(self.force(s, "a shape that depends on data"))
+        return infer(fn, args, kwargs, changes_first=changes_first)
+
+    def result(self, node: Node, tree: Tree) -> Any:
+        """What recorded code gets for a node."""
+        if isinstance(tree, Parts):
+            cls = tree.cls
+            if not (cls in (tuple, list) or hasattr(cls, "_fields")):
+                return Sym(OBJECT, node)
+            parts = [
+                self.result(self.add(Node(pick, (node, i), meta=part)), part)
+                for i, part in enumerate(tree.parts)
+            ]
+            return cls(*parts) if hasattr(cls, "_fields") else cls(parts)
+        if tree.kind == "none":
+            return None
+        return Sym(tree, node, Storage(node) if tree.kind == "array" else None)
+
+    def change(
+        self,
+        s: Sym,
+        fn: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any] | None = None,
+        *,
+        impure: bool = False,
+        check: bool = True,
+    ) -> None:
+        """fn(*args) changes s, which is among args, in place: a new version of its memory."""
+        kwargs = kwargs or {}
+        if s.readonly:
+            runtime().opaque(fn, *args, **kwargs)  # raises what NumPy raises
+            return
+        if fn is operator.setitem:
+            args = [args[0], self._sized(args, True)[1], args[2]]
+        elif not is_elementwise(fn):
+            args = [a if a is s else self._frozen(a) for a in args]
+        if check and not (fn is operator.setitem and masks((args[1],))):
+            try:
+                infer(fn, args, kwargs, changes_first=True)
+            except UnknownError:
+                self._late(fn, args, kwargs, True)
+            except ForeignError:
+                runtime().opaque(fn, *args, **kwargs)
+                return
+        storage = s.storage
+        assert storage is not None
+        lowered = [PLACE if a is s else self.lower(a) for a in args]
+        keywords = {k: self.lower(v) for k, v in kwargs.items()}
+        arguments = (storage.node, Chain(s.chain), fn, lowered, keywords)
+        node = self.add(Node(mutate, arguments, None, storage.node.meta, impure))
+        storage.history.append((len(self.log), storage.node))
+        storage.node, storage.mutated = node, True
+        self.dirty.append(storage)
+        if storage.overlaps:
+            self.flush()
+
+    # ---- running
+
+    def flush(self) -> None:
+        """Run what is pending, and write back into the caller's arrays."""
+        if self.done == len(self.log) and not self.dirty:
+            return
+        end, error = run_nodes(self.log, self.done)
+        if error is not None:
+            while self.effects and self.effects[-1].position > end:
+                self.effects.pop().undo()  # what the program did after the node that failed
+        for storage in self.dirty:
+            while error is not None and storage.history and storage.history[-1][0] > end:
+                storage.node = storage.history.pop()[1]
+            self._write_back(storage)
+            storage.history.clear()
+        self.dirty.clear()
+        self.done = len(self.log)
+        if error is not None:
+            raise error
+
+    def _write_back(self, storage: Storage) -> None:
+        real = storage.real
+        if real is None or real is storage.node.value:
+            return
+        np.copyto(real, storage.node.value)
+        storage.node = Node(None, meta=storage.node.meta)
+        storage.node.value, storage.node.var = real, storage.var
+
+    def stop(self, why: str, remedy: str = "") -> None:
+        """Note a break."""
+        self.breaks.append(
+            Break(where(), why, remedy or REMEDIES.get(why, "compute it outside of the function"))
+        )
+
+    def force(self, s: Sym, why: str) -> Any:
+        """A break: the value itself is needed now."""
+        computed = s.storage is None and s.node is not None and s.node.value is not None
+        if s.meta.kind != "none" and not computed:
+            self.stop(why)
+        elif s.storage is None and self.done == 0:
+            self.leak(why)
+        return self.real(s)
+
+    def real(self, s: Sym) -> Any:
+        """The real object behind s, always the same one."""
+        self.flush()
+        storage = s.storage
+        if storage is None:
+            assert s.node is not None
+            return s.node.value
+        if s.real is None:
+            if storage.real is None:
+                storage.real = storage.node.value
+            s.real = follow(storage.real, s.chain)
+            self.kept.append(s.real)
+            self.syms.setdefault(id(s.real), s)
+        return s.real
+
+    def boundary(self) -> None:
+        """Around `try` and `with`: what may fail must fail here."""
+        if "raise" in np.geterr().values() or any(map(may_fail, self.log[self.done :])):
+            self.stop("try/with around operations that may fail", "check the operands instead")
+            self.flush()
+
+    # ---- effects
+
+    def effect(self, kind: str, var: str, key: Any, value: Any, undo: Callable[[], Any]) -> None:
+        """Note what was just done to an outside object."""
+        self.effects.append(effects.Effect(len(self.log), kind, var, key, value, undo))
+
+    def publish(self, x: Any, publisher: Publisher | None = None) -> Any:
+        """x with every Sym and Num replaced by its real value."""
+        return (publisher or Publisher(self))(x)
+
+    def clean(self) -> None:
+        """Real values into the dirty slots of outside objects."""
+        publisher = Publisher(self)
+        for get, put in self.slots:
+            try:
+                v = get()
+            except (KeyError, AttributeError, IndexError):
+                continue
+            n = publisher(v)
+            if n is not v:
+                put(n)
+        for x in self.lists.values():
+            order = self.changes[id(x)].order or ()
+            for i, origin in enumerate(order):
+                if origin is None:
+                    n = publisher(x[i])
+                    if n is not x[i]:
+                        list.__setitem__(x, i, n)
+        self.slots.clear()
+
+
+def may_fail(node: Node) -> bool:
+    """Whether an operation of right types and shapes can raise on account of the data."""
+    fn, args = node.fn, node.args
+    if fn is mutate:
+        fn, args = node.args[2], node.args[3]
+    if getattr(fn, "__module__", None) == "numpy.linalg":
+        return True
+    name = getattr(fn, "__name__", "")
+    return name in ("take", "put", "at", "choose") or (name in ("getitem", "setitem") and _by_array(args[1]))
+
+
+def _by_array(index: Any) -> bool:
+    return type(index) is Node or (type(index) in (tuple, list) and any(map(_by_array, index)))

@@ -1,0 +1,20 @@
+"""What rewritten code calls: `__rt.getattr(x, "name")`, `__rt.op("add", a, b)`, `__rt.call(f, ...)`, ..."""
+
+from __future__ import annotations
+
+from graphc.npjit.attributes import Attributes
+from graphc.npjit.calls import Calls
+from graphc.npjit.containers import Containers
+from graphc.npjit.items import Items
+from graphc.npjit.iteration import Iteration
+from graphc.npjit.methods import Methods
+from graphc.npjit.names import Names
+from graphc.npjit.numpy_calls import NumpyCalls
+from graphc.npjit.operators import Operators
+
+
+class Runtime(Names, Attributes, Items, Operators, Iteration, Calls, NumpyCalls, Methods, Containers):
+    """It holds nothing: the recording is that of the thread it is called in."""
+
+
+RUNTIME = Runtime()
