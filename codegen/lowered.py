@@ -16,6 +16,7 @@ from graphc.codegen.native_text import native_text
 from graphc.codegen.numba_step import StepSource, step_source
 from graphc.codegen.stages import Stages
 from graphc.codegen.target import Target
+from graphc.codegen.team import members
 from graphc.ir.errors import CompileError
 from graphc.ir.graph import Graph
 from graphc.passes.memory import plan
@@ -33,6 +34,11 @@ class Lowered:
         self, pipeline: Stages, target: Target, fallible: bool = False, passed: bool = False
     ) -> None:
         self.pipeline, self.target, self.fallible, self.passed = pipeline, target, fallible, passed
+
+    @property
+    def members(self) -> int:
+        """How many members of the team work at a call."""
+        return members(self.pipeline.options.threads, self.target)
 
     @property
     def final(self) -> Graph:
@@ -64,14 +70,14 @@ class Lowered:
         kernels = [k.kernel for k in self.kernels]
         parts = [part for kernel in kernels for part in kernel.parts]
         products = {p.dtype.name for p in parts if isinstance(p, Product) and p.dtype.is_floating}
-        wanted = [scratch(kernel, self.target) for kernel in kernels]
+        wanted = [scratch(kernel, self.target, self.members) for kernel in kernels]
         return layout_of(self.final, self.plan, wanted, sorted(products), self.passed)
 
     @cached_property
     def llvm(self) -> str:
         """The module of the step as LLVM text."""
         self._require_kernels()
-        return native_text(self.steps, self.layout, self.target, release_gil=True)
+        return native_text(self.steps, self.layout, self.target, True, self.members)
 
     @cached_property
     def python(self) -> StepSource:

@@ -14,6 +14,7 @@ from graphc.codegen.emit_llvm import KernelText, emit_kernel, module_text
 from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.layout import Layout
 from graphc.codegen.target import Target
+from graphc.codegen.team_step import GLOBALS, phases_of, team_step
 from graphc.codegen.text import Function
 
 
@@ -24,12 +25,17 @@ def kernel_text(step: KernelStep, layout: Layout, target: Target) -> KernelText:
     return emit_kernel(replace(step.kernel, name=kernel_symbol(step)), target, slots, symbols)
 
 
-def native_text(steps: Sequence[Step], layout: Layout, target: Target, release_gil: bool) -> str:
-    """The module of a step."""
+def native_text(
+    steps: Sequence[Step], layout: Layout, target: Target, release_gil: bool, members: int = 1
+) -> str:
+    """The module of a step, at which so many members of the team work."""
     texts = [kernel_text(k, layout, target) for k in kernels_in(steps)]
     texts += [KernelText(text) for text in control_texts(steps, layout, target)]
     entry = call_entry_text(ENTRY, STEP, layout, release_gil)
-    texts.append(KernelText(step_text(steps, layout), tuple(call_globals().splitlines())))
+    *helpers, step = [step_text(steps, layout)]
+    if members > 1:
+        *helpers, step = team_step(STEP, phases_of(steps, layout, target), layout, target, members)
+    texts.append(KernelText(step, (*call_globals().splitlines(), *GLOBALS), tuple(helpers)))
     return module_text(texts, target, [entry])
 
 
