@@ -1,0 +1,103 @@
+"""Rules of running sums, products and differences along an axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphc.npjit.vjps.calls import cast, dtype_of, np
+from graphc.npjit.vjps.table import define
+
+
+def _backwards(ct: Any, axis: int) -> Any:
+    """The sum of all elements from each to the end."""
+    return np.flip(np.cumsum(np.flip(ct, axis), axis=axis), axis)
+
+
+def _cumsum(ct: Any, out: Any, a: Any, axis: Any = None, dtype: Any = None, o: Any = None) -> Any:
+    if axis is None:
+        return np.reshape(_backwards(ct, 0), np.shape(a))
+    return _backwards(ct, axis)
+
+
+def _cumprod(ct: Any, out: Any, a: Any, axis: Any = None, dtype: Any = None, o: Any = None) -> Any:
+    """Divides by each element; the first zero of a line gets the products that leave it out, later ones
+    get 0."""
+    if axis is None:
+        return np.reshape(_cumprod(ct, out, np.reshape(a, (-1,)), 0), np.shape(a))
+    ones = np.ones_like(a)
+    zeros = a == 0
+    first = zeros & (np.cumsum(zeros, axis=axis) == 1)
+    without = np.cumprod(np.where(first, ones, a), axis=axis)
+    plain = _backwards(ct * out, axis) / np.where(zeros, ones, a)
+    return np.where(zeros, np.where(first, _backwards(ct * without, axis), np.zeros_like(a)), plain)
+
+
+for _name in ("cumsum", "nancumsum"):
+    define(_name, _cumsum, keeps=True)
+define("cumprod", _cumprod)
+define(
+    "add.accumulate",
+    lambda ct, out, array, axis=0, dtype=None, o=None: _cumsum(ct, out, array, axis),
+    keeps=True,
+)
+define(
+    "multiply.accumulate", lambda ct, out, array, axis=0, dtype=None, o=None: _cumprod(ct, out, array, axis)
+)
+
+
+def _cumulative(rule: Any) -> Any:
+    """np.cumulative_sum and np.cumulative_prod, whose result may begin with the neutral element."""
+
+    def cumulative(
+        ct: Any, out: Any, x: Any, *, axis: Any = None, include_initial: bool = False, **options: Any
+    ) -> Any:
+        axis = 0 if axis is None else axis % np.ndim(x)
+        if include_initial:
+            rest = (slice(None),) * axis + (slice(1, None),)
+            ct, out = ct[rest], out[rest]
+        return rule(ct, out, x, axis)
+
+    return cumulative
+
+
+define("cumulative_sum", _cumulative(_cumsum), keeps=True)
+define("cumulative_prod", _cumulative(_cumprod))
+
+
+def _add_reduceat(
+    ct: Any, out: Any, array: Any, indices: Any, axis: int = 0, dtype: Any = None, o: Any = None
+) -> Any:
+    """Segment i goes from indices[i] to indices[i + 1], or is one element where that is not larger."""
+    n = np.shape(array)[axis]
+    starts = np.asarray(indices)
+    stops = np.append(starts[1:], n)
+    stops = np.where(stops > starts, stops, starts + 1)
+    steps = np.arange(n)
+    inside = (steps >= np.expand_dims(starts, 1)) & (steps < np.expand_dims(stops, 1))
+    moved = np.moveaxis(ct, axis, -1) @ cast(inside, dtype_of(ct))
+    return np.moveaxis(moved, -1, axis)
+
+
+define("add.reduceat", _add_reduceat)
+
+
+def _diff(
+    ct: Any, out: Any, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
+) -> Any:
+    axis = axis % np.ndim(a)
+    if np.shape(ct)[axis] == 0:
+        return np.zeros_like(a)
+    head, tail = (slice(None),) * axis + (slice(None, 1),), (slice(None),) * axis + (slice(-1, None),)
+    for _ in range(n):
+        inner = -np.diff(ct, axis=axis)
+        ct = np.concatenate([-ct[head], inner, ct[tail]], axis=axis)
+    start = 0 if prepend is None else np.shape(prepend)[axis] if np.ndim(prepend) else 1
+    return ct[(slice(None),) * axis + (slice(start, start + np.shape(a)[axis]),)]
+
+
+define("diff", _diff, keeps=True)
+define(
+    "ediff1d",
+    lambda ct, out, ary, to_end=None, to_begin=None: _diff(ct, out, np.reshape(ary, (-1,))),
+    keeps=True,
+)
