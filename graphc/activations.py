@@ -72,6 +72,12 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
     return ops.log_softmax(x, axis)
 
 
+def glu(x: Any, axis: Any = -1) -> Any:
+    """The first half along `axis` times the sigmoid of the second (Dauphin et al., 2017)."""
+    first, second = ops.split(x, 2, axis=axis)
+    return first * ops.sigmoid(second)
+
+
 def threshold(x: Any, threshold: float, default_value: float) -> Any:
     """x where x > threshold, else default_value."""
     return ops.threshold(x, threshold, default_value)
@@ -140,8 +146,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{
         f.__name__: f
         for f in (
-            linear, relu, relu6, leaky_relu, elu, celu, gelu, softmax, log_softmax, threshold, hard_shrink,
-            soft_shrink, squareplus, sparsemax,
+            linear, relu, relu6, leaky_relu, elu, celu, gelu, glu, softmax, log_softmax, threshold,
+            hard_shrink, soft_shrink, squareplus, sparsemax,
         )
     },
 }  # fmt: skip

@@ -233,6 +233,42 @@ def binary_focal_crossentropy(
     return ops.mean(focal, axis=axis)
 
 
+def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
+    """1 - 2 * sum(t * p) / (sum(t) + sum(p)), over all or over `axis` (Milletari et al. 2016)."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    both = 2.0 * ops.sum(y_true * y_pred, axis=axis)
+    return 1.0 - both / (ops.sum(y_true, axis=axis) + ops.sum(y_pred, axis=axis) + epsilon())
+
+
+def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None) -> Any:
+    """1 - hits / (hits + alpha * missed + beta * extra) (Salehi et al. 2017, with Keras's weights: alpha for
+    what is missed).
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    hits = ops.sum(y_true * y_pred, axis=axis)
+    missed = ops.sum((1.0 - y_pred) * y_true, axis=axis)
+    extra = ops.sum(y_pred * (1.0 - y_true), axis=axis)
+    return 1.0 - hits / (hits + missed * alpha + extra * beta + epsilon())
+
+
+def categorical_focal_crossentropy(
+    y_true: Any,
+    y_pred: Any,
+    alpha: Any = 0.25,
+    gamma: float = 2.0,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
+) -> Any:
+    """-sum(alpha * (1 - p)^gamma * t * log p), p renormalised and clipped (Lin et al. 2017, eq. 5)."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    if label_smoothing:
+        y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_pred.shape[axis]
+    p = ops.softmax(y_pred, axis=axis) if from_logits else y_pred
+    p = ops.clip(p / ops.sum(p, axis=axis, keepdims=True), epsilon(), 1.0 - epsilon())
+    return ops.sum(-y_true * ops.log(p) * ops.power(1.0 - p, gamma) * alpha, axis=axis)
+
+
 # -- objects ---------------------------------------------------------------------------------------
 class Loss(Configured):
     """Reduces the per-sample values of `call(y_true, y_pred)` to one number.
@@ -373,6 +409,17 @@ BinaryFocalCrossentropy = _loss_class(
     label_smoothing=0.0,
     axis=-1,
 )
+CategoricalFocalCrossentropy = _loss_class(
+    "CategoricalFocalCrossentropy",
+    categorical_focal_crossentropy,
+    alpha=0.25,
+    gamma=2.0,
+    from_logits=False,
+    label_smoothing=0.0,
+    axis=-1,
+)
+Dice = _loss_class("Dice", dice, axis=None)
+Tversky = _loss_class("Tversky", tversky, alpha=0.5, beta=0.5, axis=None)
 
 CLASSES: tuple[type[LossFunctionWrapper], ...] = (
     MeanSquaredError,
@@ -391,6 +438,9 @@ CLASSES: tuple[type[LossFunctionWrapper], ...] = (
     CategoricalCrossentropy,
     SparseCategoricalCrossentropy,
     BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    Dice,
+    Tversky,
 )
 ALIASES: dict[str, type[LossFunctionWrapper]] = {
     "mse": MeanSquaredError,

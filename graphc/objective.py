@@ -249,10 +249,10 @@ class Objective:
         trackers = {t.tracker.name: t.tracker for t in self.terms if t.tracker is not None}
         return {"loss": self.loss_tracker, **trackers, **(self._named if self.built else {})}
 
-    def results(self) -> dict[str, float]:
-        """The values so far."""
+    def results(self) -> dict[str, Any]:
+        """The values so far: numbers, and arrays of metrics that have several."""
         return {
-            name: m.read() if isinstance(m, metrics.Mean) else float(m.result())
+            name: m.read() if isinstance(m, metrics.Mean) else _plain(m.result())
             for name, m in self.named().items()
         }
 
@@ -272,6 +272,12 @@ class Objective:
         """Start all sums again."""
         for metric in self.named().values():
             metric.reset_state()
+
+
+def _plain(value: Any) -> Any:
+    """A Python number, or an array of several."""
+    found = np.asarray(value)
+    return float(found) if found.ndim == 0 else found
 
 
 def _mean(name: str) -> metrics.Mean:

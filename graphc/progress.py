@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any, Self
 
+import numpy as np
+
 from graphc.ir.errors import ArgumentError
 
-Metrics = Mapping[str, float]
+Metrics = Mapping[str, Any]
 
 INTERVAL = 0.1
 SHARE = 0.01
@@ -175,14 +177,15 @@ def show_progress(verbose: int | str = "auto", epochs: int | None = None) -> Dis
 
 
 def format_metrics(metrics: Metrics) -> list[str]:
-    """Each metric as Keras writes it.
+    """Each metric as Keras writes it; of one with several values their mean.
 
     >>> format_metrics({"loss": 0.123456, "tiny": 0.00012, "nan": float("nan")})
     ['loss: 0.1235', 'tiny: 1.2000e-04', 'nan: nan']
     """
+    means = {name: float(np.mean(value)) for name, value in metrics.items()}
     return [
         f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}"
-        for name, value in metrics.items()
+        for name, value in means.items()
     ]
 
 

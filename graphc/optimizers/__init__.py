@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from graphc.lookup import Lookup
 from graphc.optimizers import schedules
-from graphc.optimizers.algorithms import CLASSES, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, RMSprop
+from graphc.optimizers.algorithms import (
+    CLASSES,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Ftrl,
+    Lion,
+    Nadam,
+    RMSprop,
+)
 from graphc.optimizers.optimizer import Optimizer
 
 __all__ = [
@@ -18,6 +30,9 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "Ftrl",
+    "Lion",
+    "Nadam",
     "Optimizer",
     "RMSprop",
     "deserialize",

@@ -7,13 +7,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphc import ops
 from graphc.ir.errors import ArgumentError
 from graphc.optimizers.optimizer import Optimizer
 from graphc.variable import Variable
+
+if TYPE_CHECKING:
+    from graphc.trace import Trace
 
 
 class SGD(Optimizer):
@@ -152,4 +157,131 @@ class Adamax(Optimizer):
         return ("momentum", "norm")
 
 
-CLASSES: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax)
+class Nadam(Optimizer):
+    """Adam with Nesterov's momentum (Dozat 2015)."""
+
+    rule, hyperparameters = "nadam", ("beta_1", "beta_2", "epsilon")
+    beta_1: float
+    together = 2
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **shared: Any,
+    ) -> None:
+        super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **shared)
+        self.product: Variable | None = None
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("momentum", "velocity")
+
+    def build(self, variables: Sequence[Variable]) -> None:
+        super().build(variables)
+        if self.product is None:
+            self.product = Variable(np.float32(1), trainable=False, name="momentum_product")
+
+    @property
+    def variables(self) -> list[Variable]:
+        return super().variables + list(self.shared_slots())
+
+    def shared_slots(self) -> Sequence[Variable]:
+        """The product of the momenta so far."""
+        return () if self.product is None else (self.product,)
+
+    def _update_all(
+        self, trace: Trace, gradients: Sequence[Any], variables: Sequence[Variable], step: Any
+    ) -> None:
+        assert self.product is not None, "build() makes it"
+        product = trace.read(self.product)
+        decay = ops.power(np.float32(0.96), ops.cast(step + 1, product.dtype))
+        trace.assign(self.product, product * self.beta_1 * (1.0 - 0.5 * decay))
+        super()._update_all(trace, gradients, variables, step)
+
+    def scalars(self, trace: Trace, dtype: Any) -> tuple[Any, ...]:
+        assert self.product is not None, "build() makes it"
+        return (ops.cast(trace.read(self.product), dtype),)
+
+
+class Lion(Optimizer):
+    """m = beta_1 * m + (1 - beta_1) * g gives the sign of the step (Chen et al. 2023)."""
+
+    rule, hyperparameters = "lion", ("beta_1", "beta_2")
+
+    def __init__(
+        self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, **shared: Any
+    ) -> None:
+        if not 0.0 < beta_1 <= 1.0:
+            raise ArgumentError(f"beta_1 must lie in (0, 1], got {beta_1}")
+        super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, **shared)
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("momentum",)
+
+
+class Ftrl(Adagrad):
+    """Follow the regularized leader (McMahan et al. 2013, algorithm 1), with shrinkage as in Keras."""
+
+    rule, hyperparameters = "ftrl", ()
+    together = 2
+    RULE = {
+        "power": "learning_rate_power",
+        "l1": "l1_regularization_strength",
+        "l2": "l2_regularization_strength",
+        "shrinkage": "l2_shrinkage_regularization_strength",
+        "beta": "beta",
+    }
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        learning_rate_power: float = -0.5,
+        initial_accumulator_value: float = 0.1,
+        l1_regularization_strength: float = 0.0,
+        l2_regularization_strength: float = 0.0,
+        l2_shrinkage_regularization_strength: float = 0.0,
+        beta: float = 0.0,
+        **shared: Any,
+    ) -> None:
+        strengths = (
+            l1_regularization_strength,
+            l2_regularization_strength,
+            l2_shrinkage_regularization_strength,
+            initial_accumulator_value,
+        )
+        if min(strengths) < 0.0 or learning_rate_power > 0.0:
+            raise ArgumentError("Ftrl's strengths can't be negative, nor learning_rate_power positive")
+        self.learning_rate_power, self.beta = learning_rate_power, beta
+        self.l1_regularization_strength = l1_regularization_strength
+        self.l2_regularization_strength = l2_regularization_strength
+        self.l2_shrinkage_regularization_strength = l2_shrinkage_regularization_strength
+        self.initial_accumulator_value = initial_accumulator_value
+        Optimizer.__init__(self, learning_rate, **shared)
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("accumulator", "linear")
+
+    def initial_slot(self, name: str, weight: Variable) -> np.ndarray:
+        return super().initial_slot(name, weight) if name == "accumulator" else np.zeros_like(weight.array)
+
+    def attributes(self) -> dict[str, Any]:
+        return {short: float(getattr(self, name)) for short, name in self.RULE.items()}
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {name: getattr(self, name) for name in self.RULE.values()}
+
+
+CLASSES: tuple[type[Optimizer], ...] = (
+    SGD,
+    Adam,
+    AdamW,
+    RMSprop,
+    Adagrad,
+    Adadelta,
+    Adamax,
+    Nadam,
+    Lion,
+    Ftrl,
+)

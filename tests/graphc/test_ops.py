@@ -286,6 +286,15 @@ def test_import_is_light():
     assert done.stdout.strip() == "[]"
 
 
+def test_glu_is_a_gate_of_one_half_for_the_other():
+    from graphc import activations
+
+    x = np.random.default_rng(0).standard_normal((3, 8)).astype("f4")
+    expected = x[:, :4] / (1 + np.exp(-x[:, 4:]))
+    np.testing.assert_allclose(activations.get("glu")(x), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(activations.glu(x.T, axis=0), expected.T, rtol=1e-5, atol=1e-6)
+
+
 def test_the_other_names_of_activations_are_functions_too():
     from graphc import activations
 

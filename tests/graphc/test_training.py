@@ -299,8 +299,10 @@ def test_models_and_steps_are_called_inside_njit():
 
 
 def test_arguments_that_an_optimizer_does_not_have_are_refused() -> None:
-    with pytest.raises(ArgumentError, match="Adam: use_ema=True is not possible; only False is"):
-        optimizers.Adam(use_ema=True)
+    with pytest.raises(ArgumentError, match=r"Adam: loss_scale_factor=2\.0 is not possible; only None is"):
+        optimizers.Adam(loss_scale_factor=2.0)
+    with pytest.raises(ArgumentError, match="gradient_accumulation_steps must be at least 2, got 1"):
+        optimizers.Adam(gradient_accumulation_steps=1)
     with pytest.raises(TypeError, match="SGD has no argument 'momentun'"):
         optimizers.SGD(momentun=0.9)
     assert optimizers.Adam(use_ema=False, ema_momentum=0.99).get_config()["beta_1"] == 0.9

@@ -1,7 +1,7 @@
 """Whole training runs against Keras 3 (JAX backend): loss and metrics of each epoch, and the final weights.
 
-The reference data (tests/oracle/training.*) hold the program of each case, its start weights and what Keras
-computed.
+The reference data (tests/oracle/training.*, algorithms.*) hold the program of each case, its start
+weights and what Keras computed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ import graphc
 from graphc import backend, constraints, layers, losses, metrics, optimizers, regularizers
 
 FOLDER = Path(__file__).parents[1] / "oracle"
-CASES = {c["name"]: c for c in json.loads((FOLDER / "training.json").read_text())}
+TRAINING = json.loads((FOLDER / "training.json").read_text())
+ALGORITHMS = json.loads((FOLDER / "algorithms.json").read_text())["training"]
+CASES = {c["name"]: c for c in (*TRAINING, *ALGORITHMS)}
 
 
 @pytest.fixture(scope="module")
 def arrays() -> dict[str, np.ndarray]:
-    with np.load(FOLDER / "training.npz") as found:
-        return {name: found[name] for name in found.files}
+    both: dict[str, np.ndarray] = {}
+    for file in ("training.npz", "algorithms.npz"):
+        with np.load(FOLDER / file) as found:
+            both |= {name: found[name] for name in found.files}
+    return both
 
 
 def environment(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
