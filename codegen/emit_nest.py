@@ -235,7 +235,17 @@ class _Writer:
             count = self._fixed(str(i)) if rest else i
             return self._turns(stage, rest, body.inside(counts={axis.name: count}), found, values)
 
-        return self._blocked(0, self.frame.size(axis.extent), 1, found, carried, body, turn, inner=not rest)
+        stop = self._length(axis, body)
+        return self._blocked(0, stop, 1, found, carried, body, turn, inner=not rest)
+
+    def _length(self, axis: Axis, body: Body) -> Operand:
+        """How far a stage's axis counts."""
+        whole = self.frame.size(axis.extent)
+        if axis.piece is None:
+            return whole
+        number, total = axis.piece
+        done = self.f.mul(body.counts[number], whole)
+        return self.f.minimum(self.f.sub(self.frame.size(total), done), whole)
 
     def _blocked(
         self,
@@ -311,8 +321,8 @@ class _Writer:
         width = len(vector.neutral()) if self.lanes > 1 else 0
         both = Joined(vector if self.lanes > 1 else None, single)
 
-        known = axis.extent if isinstance(axis.extent, int) else None
-        length = self.frame.size(axis.extent)
+        known = axis.extent if isinstance(axis.extent, int) and axis.piece is None else None
+        length = self._length(axis, body)
 
         def row(inner: Body, carried: Carried) -> Carried:
             inner.prepare(stage.body)
@@ -354,7 +364,7 @@ class _Writer:
             return both.resumed(self.f, carried, after)
         axis, *rest = axes
         types = both.types()
-        with self.f.loop(0, self.frame.size(axis.extent), 1, list(zip(types, carried))) as loop:
+        with self.f.loop(0, self._length(axis, body), 1, list(zip(types, carried))) as loop:
             after = self._row_loops(
                 rest, body.inside(counts={axis.name: loop.i}), both, both.restarted(loop.values), row
             )

@@ -190,8 +190,14 @@ class Writer:
     def loops(self, axes: Sequence[Axis]) -> None:
         for axis in axes:
             name = self.scalars[axis.name] = self.axis(axis.name)
-            self.put(f"for {name} in range({axis.extent}):")
+            self.put(f"for {name} in range({self._length(axis)}):")
             self.depth += 1
+
+    def _length(self, axis: Axis) -> str:
+        if axis.piece is None:
+            return str(axis.extent)
+        number, total = axis.piece
+        return f"min({axis.extent}, {total} - {_grouped(axis.extent)}*{self.scalars[number]})"
 
     def stage(self, stage: Stage) -> None:
         """Start values of the folds, the loops, and what follows them."""

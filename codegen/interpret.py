@@ -78,9 +78,16 @@ class _Machine:
     def size(self, d: Dim) -> int:
         return evaluate(d, self.sizes)
 
-    def turns(self, axes: Sequence[Axis]) -> Iterator[Scalars]:
-        for counts in itertools.product(*(range(self.size(a.extent)) for a in axes)):
+    def turns(self, axes: Sequence[Axis], around: Scalars | None = None) -> Iterator[Scalars]:
+        for counts in itertools.product(*(range(self.length(a, around or {})) for a in axes)):
             yield dict(zip((a.name for a in axes), counts))
+
+    def length(self, axis: Axis, around: Scalars) -> int:
+        whole = self.size(axis.extent)
+        if axis.piece is None:
+            return whole
+        number, total = axis.piece
+        return min(whole, self.size(total) - whole * int(around[number]))
 
     def element(self, buffer: str, offset: Offset, scalars: Scalars) -> int:
         at = self.size(offset.constant) + sum(int(scalars[v]) * self.size(d) for v, d in offset.terms)
@@ -101,7 +108,7 @@ class _Machine:
         self, axes: Sequence[Axis], body: Sequence[Instruction], finish: Sequence[Instruction], local: Scalars
     ) -> None:
         folded: dict[str, list[Any]] = {i.result: [] for i in body if isinstance(i, (Fold, Running))}
-        for turn in self.turns(axes):
+        for turn in self.turns(axes, local):
             inner = local | turn
             for instruction in body:
                 self.step(instruction, inner, folded)

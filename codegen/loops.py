@@ -25,13 +25,20 @@ from graphc.ir.dims import Dim, Size, symbols
 
 @dataclass(frozen=True)
 class Axis:
-    """A loop that counts from 0 to `extent`, which is not counted."""
+    """A loop that counts from 0 to `extent`, which is not counted.
+
+    `piece`: it goes through one piece of a longer loop: the name of the axis that counts the pieces, and the
+    length of all of them. Each has `extent` counts but the last one, which has what is left.
+    """
 
     name: str
     extent: Dim
+    piece: tuple[str, Dim] | None = None
 
     def __str__(self) -> str:
-        return f"{self.name} < {self.extent}"
+        if self.piece is None:
+            return f"{self.name} < {self.extent}"
+        return f"{self.name} < min({self.extent}, {self.piece[1]} - {_grouped(self.extent)}*{self.piece[0]})"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from graphc.codegen import index_maps
 from graphc.codegen import window_rule as _window_rule  # noqa: F401, its import registers the rule
+from graphc.codegen.chunks import chunked
 from graphc.codegen.collapse import collapse
 from graphc.codegen.loops import Buffer, Kernel, Nest, Stage, Store, Temporary
 from graphc.codegen.loops import Part as Loops
@@ -58,10 +59,15 @@ class _Lowering:
             self._part(part, later)
         for target, source, value in self.copies:
             self.loops.append(self._copy(target, source, value))
+        parts: list[Loops] = []
+        for loops in map(collapse, self.loops):
+            nests, memory = chunked(loops, self.scalars.fresh) if isinstance(loops, Nest) else ([loops], [])
+            parts += nests
+            self.shared += memory
         return Kernel(
             name,
             _buffers(self.node),
-            tuple(collapse(p) for p in self.loops),
+            tuple(parts),
             tuple(self.values.failures),
             tuple(self.values.tables.values()),
             tuple(self.shared),

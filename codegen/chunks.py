@@ -1,0 +1,217 @@
+"""Long folds in chunks, so that threads can share them: each chunk of a fold's loops leaves a partial result,
+and these are folded in order.
+
+    sum over j < n        ->    for c < ceil(n / L), shared out: partial[c] = sum over j < L from c * L on
+                                sum over c of partial[c]
+
+The chunks follow from the sizes alone, so the result has the same bits for any number of threads. It is done
+where the outer axes have too few turns to be shared out; other nests are left as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from graphc.codegen.index_maps import row_major
+from graphc.codegen.loops import (
+    Axis,
+    Check,
+    Compute,
+    Constant,
+    Fold,
+    Index,
+    Instruction,
+    Load,
+    Nest,
+    Offset,
+    Running,
+    Stage,
+    Store,
+    Temporary,
+)
+from graphc.ir import DType
+from graphc.ir.dims import Dim, ceildiv, product
+from graphc.ir.types import I64
+
+CHUNK = 16384
+"""Elements of a chunk: some microseconds of work."""
+FEW = 128
+"""Turns of the outer axes that are too few to be shared out."""
+POSITIONAL = ("argmax", "argmin")
+Fresh = Callable[[str], str]
+
+
+def chunked(nest: Nest, fresh: Fresh) -> tuple[list[Nest], list[Temporary]]:
+    """The nests that do what a nest does, and the memory in which they leave partial results; the nest alone
+    where it is left as it is. `fresh` gives names that the kernel does not have.
+    """
+    axis = _long_axis(nest)
+    if axis is None:
+        return [nest], []
+    writer = _Writer(nest, axis, fresh)
+    writer.write()
+    return writer.nests, writer.shared
+
+
+def _long_axis(nest: Nest) -> Axis | None:
+    """The axis of the folds that is cut, if any is."""
+    outer = product(a.extent for a in nest.outer)
+    if nest.ordered or not isinstance(outer, int) or outer >= FEW or (nest.temporaries and nest.outer):
+        return None
+    loops = {stage.axes for stage in nest.stages if stage.axes}
+    folds = [i for s in nest.stages for i in s.body if isinstance(i, (Fold, Running))]
+    if len(loops) != 1 or not any(isinstance(i, Fold) for i in folds):
+        return None
+    if any(isinstance(i, Running) or i.kind in POSITIONAL for i in folds):
+        return None
+    (axes,) = loops
+    longest = max(axes, key=lambda a: a.extent if isinstance(a.extent, int) else 1 << 62)
+    if isinstance(longest.extent, int) and longest.extent <= chunk_length(nest, axes, longest):
+        return None
+    return longest
+
+
+def chunk_length(nest: Nest, axes: Sequence[Axis], cut: Axis) -> int:
+    """Counts of the axis in one chunk; other sizes that are symbols count as 1."""
+    others = [a.extent for a in (*nest.outer, *axes) if a is not cut]
+    rest = 1
+    for extent in others:
+        rest *= extent if isinstance(extent, int) else 1
+    length = max(1, CHUNK // max(1, rest))
+    return -(-length // 64) * 64 if cut.name == nest.lane else length
+
+
+@dataclass
+class _Writer:
+    nest: Nest
+    axis: Axis
+    fresh: Fresh
+    nests: list[Nest] = field(default_factory=list)
+    shared: list[Temporary] = field(default_factory=list)
+    before: list[Instruction] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        nest = self.nest
+        axes = next(s.axes for s in nest.stages if s.axes)
+        self.length = chunk_length(nest, axes, self.axis)
+        self.chunk = Axis(self.fresh("chunk"), ceildiv(self.axis.extent, self.length))
+        inner = Axis(self.axis.name, self.length, (self.chunk.name, self.axis.extent))
+        self.axes = tuple(inner if a == self.axis else a for a in axes)
+        self.columns = bool(nest.outer) and nest.outer[-1].name == nest.lane
+        self.shared += nest.temporaries
+
+    def write(self) -> None:
+        """Each stage with loops as chunks, and what comes after them once."""
+        for i, stage in enumerate(self.nest.stages):
+            later = _used(self.nest.stages[i + 1 :])
+            if not stage.axes:
+                self._once((), (*stage.body, *stage.finish), later)
+                continue
+            folds = [f for f in stage.body if isinstance(f, Fold)]
+            partials = [Temporary(self.fresh(f"{f.result}.parts"), f.dtype, self._parts()) for f in folds]
+            self.shared += partials
+            self._chunks(stage, folds, partials)
+            self._once(tuple(zip(folds, partials)), stage.finish, later)
+
+    def _parts(self) -> Dim:
+        return self.chunk.extent * product(a.extent for a in self.nest.outer)
+
+    # -- the chunks ------------------------------------------------------------------------------------------
+    def _chunks(self, stage: Stage, folds: Sequence[Fold], partials: Sequence[Temporary]) -> None:
+        code = tuple(x for i in stage.body for x in self._moved(i))
+        finish = tuple(Store(t.name, self._part(), f.result) for f, t in zip(folds, partials))
+        stages = [Stage((), tuple(self.before))] if self.before else []
+        stages.append(Stage(self.axes, code, finish))
+        outer = (self.chunk, *self.nest.outer)
+        self.nests.append(replace(self.nest, outer=outer, stages=tuple(stages), temporaries=()))
+
+    def _moved(self, i: Instruction) -> Iterator[Instruction]:
+        """An instruction whose counts of the axis begin with the chunk."""
+        if isinstance(i, Index) and i.axis == self.axis.name:
+            inside, number, length, start = (self.fresh(n) for n in ("inside", "number", "length", "start"))
+            yield Index(inside, i.axis)
+            yield Index(number, self.chunk.name)
+            yield Constant(length, I64, self.length)
+            yield Compute(start, I64, "multiply", (number, length))
+            yield Compute(i.result, I64, "add", (start, inside))
+        elif isinstance(i, (Load, Store)):
+            stride = i.offset.stride(self.axis.name)
+            more = ((self.chunk.name, stride * self.length),) if stride != 0 else ()
+            yield replace(i, offset=Offset((*i.offset.terms, *more), i.offset.constant))
+        else:
+            yield i
+
+    def _part(self) -> Offset:
+        """The place of a partial result: of the columns side by side, of one row one behind the other."""
+        axes = (self.chunk, *self.nest.outer) if self.columns else (*self.nest.outer, self.chunk)
+        return _place(axes)
+
+    # -- once for each turn of the outer axes ----------------------------------------------------------------
+    def _once(
+        self, folds: Sequence[tuple[Fold, Temporary]], code: Sequence[Instruction], later: set[str]
+    ) -> None:
+        """Fold the partial results, run `code`, and keep what later stages use."""
+        if not folds and all(isinstance(i, (Constant, Index)) for i in code):
+            self.before += code
+            return
+        made = {f.result: f.dtype for f, _ in folds} | _results(code)
+        kept = [(name, dtype) for name, dtype in made.items() if name in later]
+        constants = [i for i in code if isinstance(i, (Constant, Index)) and i.result in later]
+        kept = [(name, dtype) for name, dtype in kept if name not in {i.result for i in constants}]
+        homes = [(name, Temporary(self.fresh(f"{name}.kept"), dtype, self._turns())) for name, dtype in kept]
+        stores = tuple(Store(t.name, _place(self.nest.outer), name) for name, t in homes)
+        if folds or code:
+            self._combine(folds, (*code, *stores))
+        self.shared += [t for _, t in homes]
+        self.before += constants
+        self.before += [Load(name, t.dtype, t.name, _place(self.nest.outer)) for name, t in homes]
+
+    def _turns(self) -> Dim:
+        return product(a.extent for a in self.nest.outer)
+
+    def _combine(self, folds: Sequence[tuple[Fold, Temporary]], finish: Sequence[Instruction]) -> None:
+        body: list[Instruction] = []
+        for fold, partial in folds:
+            part = self.fresh(f"{fold.result}.part")
+            body += [Load(part, fold.dtype, partial.name, self._part()), replace(fold, value=part)]
+        stages = [Stage((), tuple(self.before))] if self.before else []
+        stages.append(Stage((self.chunk,), tuple(body), tuple(finish)) if folds else Stage((), tuple(finish)))
+        lane = self.nest.lane if self.columns or self.nest.lane is None else self.chunk.name
+        if not folds and not self.columns:
+            lane = None
+        self.nests.append(replace(self.nest, stages=tuple(stages), lane=lane, temporaries=()))
+
+
+def _place(axes: Sequence[Axis]) -> Offset:
+    strides = row_major(tuple(a.extent for a in axes))
+    return Offset(tuple((a.name, s) for a, s in zip(axes, strides)))
+
+
+def _results(code: Iterable[Instruction]) -> dict[str, DType]:
+    found: dict[str, DType] = {}
+    for i in code:
+        if isinstance(i, Index):
+            found[i.result] = I64
+        elif not isinstance(i, (Store, Check)):
+            found[i.result] = i.dtype
+    return found
+
+
+def _used(stages: Iterable[Stage]) -> set[str]:
+    """The scalars that instructions use."""
+    found: set[str | None] = set()
+    for stage in stages:
+        for i in (*stage.body, *stage.finish):
+            match i:
+                case Compute():
+                    found.update(i.args)
+                case Load():
+                    found.update((i.when, i.fill, *(name for name, _ in i.offset.terms)))
+                case Store():
+                    found.update((i.value, i.when, *(name for name, _ in i.offset.terms)))
+                case Check():
+                    found.add(i.condition)
+                case Fold() | Running():
+                    found.add(i.value)
+    return {name for name in found if name is not None}

@@ -1,0 +1,96 @@
+"""Long folds in chunks: what is cut, into which pieces, and that the values stay."""
+
+import numpy as np
+import pytest
+
+from graphc.codegen.chunks import CHUNK, FEW
+from graphc.codegen.phases import phases
+from graphc.ir import tensor
+
+SIZES = (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 77)
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("members", [1, 2, 3, 7])
+def test_sums_of_any_length(lab, n, members):
+    x = np.random.default_rng(n).normal(size=n).astype(np.float32)
+
+    def make(b, x):
+        return b.sum(x, axes=(0,)), b.sum(b.multiply(x, x), axes=(0,))
+
+    got, want = lab.run(make, [tensor("f32", "N")], [x], {"N": n}, members)
+    for a, b in zip(got, want, strict=True):
+        lab.check(a, b, ulps=60, near_zero=60 * np.sqrt(n + 1))
+
+
+@pytest.mark.parametrize("kind", ["sum", "prod", "max", "min", "any", "all"])
+def test_every_kind_of_fold(lab, kind):
+    rng = np.random.default_rng(0)
+    x = (
+        rng.normal(size=(CHUNK + 5, 3))
+        if kind in ("sum", "max", "min")
+        else rng.random((CHUNK + 5, 3)) > 0.001
+    )
+    x = x * 1.0 if kind == "prod" else x
+    dtype = "bool" if x.dtype == bool else "f64"
+
+    def make(b, x):
+        return getattr(b, kind)(x, axes=(0,))
+
+    got, want = lab.run(make, [tensor(dtype, "N", 3)], [x], {"N": len(x)}, members=3)
+    lab.check(got[0], want[0], ulps=1e5, near_zero=1e5)
+
+
+def test_a_norm_of_everything_keeps_what_later_chunks_need(lab):
+    x = np.random.default_rng(0).normal(size=2 * CHUNK + 9).astype(np.float32)
+
+    def norm(b, x):
+        e = b.exp(x - b.max(x, axes=(0,), keepdims=True))
+        return b.divide(e, b.sum(e, axes=(0,), keepdims=True))
+
+    got, want = lab.run(norm, [tensor("f32", "N")], [x], {"N": x.size}, members=2)
+    lab.check(got[0], want[0], ulps=60)
+
+
+def test_positions_inside_a_chunk_count_from_the_beginning(lab):
+    n = CHUNK + 100
+
+    def make(b, x):
+        return b.sum(b.cast(b.iota(shape=x.shape, axis=0, dtype="i64"), dtype="f64") * x, axes=(0,))
+
+    x = np.zeros(n)
+    x[[1, CHUNK + 3]] = 1
+    got, _ = lab.run(make, [tensor("f64", "N")], [x], {"N": n}, members=2)
+    assert got[0] == CHUNK + 4
+
+
+def cut(lab, make, *types):
+    kernel, _ = lab.kernel(make, types)
+    return any(axis.piece for part in kernel.parts for s in part.stages for axis in s.axes)
+
+
+def test_what_is_cut(lab):
+    def column(b, x):
+        return b.sum(x, axes=(0,))
+
+    assert cut(lab, column, tensor("f32", "N", FEW - 1))
+    assert not cut(lab, column, tensor("f32", "N", FEW))
+    assert cut(lab, column, tensor("f32", 2 * CHUNK))
+    assert not cut(lab, column, tensor("f32", CHUNK))
+    assert not cut(lab, lambda b, x: b.sum(x, axes=(1,)), tensor("f32", "N", CHUNK * 4))
+    assert not cut(lab, lambda b, x: b.argmax(x, axis=0), tensor("f32", "N"))
+
+
+def test_chunks_are_a_phase_of_their_own(lab):
+    kernel, _ = lab.kernel(lambda b, x: b.sum(x, axes=(0,)), [tensor("f32", "N")])
+    chunks, together = kernel.parts
+    assert phases(kernel, {}) == [(chunks,), (together,)]
+    assert "stage j0 < min(16384, N - 16384*chunk)" in str(kernel)
+
+
+def test_the_interpreter_agrees(lab):
+    x = np.random.default_rng(0).normal(size=(CHUNK // 2 + 3, 3))
+    kernel, region = lab.kernel(lambda b, x: b.sum(x, axes=(0,)), [tensor("f64", "N", 3)])
+    running = lab.running(kernel, region, [x], {"N": len(x)})
+    assert running.interpreted() == 0
+    lab.check(running.outputs[0], running.want[0], ulps=100, near_zero=100)
