@@ -21,7 +21,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
@@ -69,6 +69,17 @@ class Expr:
 
     def __abs__(self) -> Expr:
         return self.builder.abs(self)
+
+    if TYPE_CHECKING:  # OPERATORS and COMPARISONS below make them
+
+        def __add__(self, other: Operand) -> Expr: ...
+        def __radd__(self, other: Operand) -> Expr: ...
+        def __sub__(self, other: Operand) -> Expr: ...
+        def __rsub__(self, other: Operand) -> Expr: ...
+        def __mul__(self, other: Operand) -> Expr: ...
+        def __rmul__(self, other: Operand) -> Expr: ...
+        def __truediv__(self, other: Operand) -> Expr: ...
+        def __rtruediv__(self, other: Operand) -> Expr: ...
 
 
 def _binary(name: str, swapped: bool = False) -> Callable[[Expr, Operand], Expr]:

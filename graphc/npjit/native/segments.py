@@ -1,0 +1,265 @@
+"""`compile(nodes, wanted, written) -> Program`: a segment of a log as native runs and NumPy calls."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from graphc.codegen import options as option
+from graphc.codegen.options import Options
+from graphc.ir.errors import GraphcError
+from graphc.ir.graph import Graph
+from graphc.npjit.log import Meta, Node, Parts, Valued, follow, pick
+from graphc.npjit.native.call import NativeCall
+from graphc.npjit.native.operands import Operand, Unexpressed
+from graphc.npjit.native.program import Line, Program, Writer
+from graphc.npjit.native.schedule import Schedule, Step, schedule
+from graphc.npjit.native.structure import Structure, uses
+from graphc.npjit.native.translate import Translator, meta_type, name_of
+
+PROGRAMS = 256
+"""How many structures a process remembers."""
+
+_programs: dict[Any, tuple[Program, tuple[Any, ...]]] = {}
+_lock = threading.Lock()
+
+
+def compile(
+    nodes: Sequence[Node],
+    wanted: Sequence[Node],
+    written: Mapping[Node, Node] | None = None,
+    options: Options | None = None,
+    name: str = "segment",
+) -> Program:
+    """A program for a log.
+
+    `wanted`: the nodes whose values a call gives. `written`: input -> the node whose value its memory takes;
+    such nodes should be wanted too. Logs of one structure share what was compiled.
+    """
+    chosen = options if options is not None else option.resolve()
+    pairs = dict(written or {})
+    structure = Structure.of(nodes, wanted, pairs)
+    key = (structure.key, chosen)
+    with _lock:
+        found = _programs.get(key)
+    if found is not None:
+        return replace(found[0], leaves=structure.leaves)
+    program = Assembly(nodes, wanted, pairs, structure, chosen, name).program()
+    with _lock:
+        while len(_programs) >= PROGRAMS:
+            _programs.pop(next(iter(_programs)))
+        _programs[key] = program, structure.kept
+    return program
+
+
+class Assembly:
+    """The making of one program."""
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        wanted: Sequence[Node],
+        written: dict[Node, Node],
+        structure: Structure,
+        options: Options,
+        name: str,
+    ) -> None:
+        self.nodes, self.wanted, self.written = nodes, wanted, written
+        self.structure, self.options, self.name = structure, options, name
+        self.parameters = [f"a{i}" for i in range(len(structure.leaves))]
+        self.calls: list[NativeCall] = []
+        self.in_place: set[int] = set()
+        self.explanation: list[Line] = []
+
+    def program(self) -> Program:
+        """The program; where a graph can't be compiled, NumPy's calls stay."""
+        plan = self._scheduled()
+        writer = self._writer()
+        reference = self.reference()
+        impure = any(n.impure for n in self.nodes)
+        writer.objects["reference"] = reference
+        for number, step in enumerate(plan.steps):
+            if step.native:
+                last = number == len(plan.steps) - 1
+                try:
+                    self._native(writer, step, plan, last)
+                    continue
+                except (GraphcError, Unexpressed) as e:
+                    plan.reasons.update(dict.fromkeys(step.nodes, f"not compiled: {e}"))
+            self._by_numpy(writer, step, plan)
+        self._returned(writer)
+        if self.calls and not impure:
+            call = f"reference({', '.join(self.parameters)})"
+            writer.lines = [
+                "try:",
+                *(f"    {x}" for x in writer.lines),
+                "except Retry:",
+                f"    return {call}",
+            ]
+        run = writer.function("run", self.parameters)
+        return Program(
+            run,
+            self.structure.leaves,
+            frozenset(self.in_place),
+            tuple(self.calls),
+            tuple(self.explanation),
+            writer.objects["SOURCE"],
+        )
+
+    def _scheduled(self) -> Schedule:
+        if self.options.backend == "reference":
+            everything = dict.fromkeys(self.nodes, "the backend is NumPy")
+            return Schedule([Step(False, list(self.nodes))], everything)
+        return schedule(self.nodes, self.wanted, self.name)
+
+    def _writer(self) -> Writer:
+        writer = Writer()
+        for leaf, parameter in zip(self.structure.leaves, self.parameters, strict=True):
+            writer.names[leaf if type(leaf) is Node else leaf.expr] = parameter
+        return writer
+
+    def reference(self) -> Any:
+        """The whole segment by NumPy."""
+        writer = self._writer()
+        for i, node in enumerate(self.nodes):
+            writer.names[node] = f"r{i}"
+            writer.numpy_call(node, f"r{i}")
+        self._returned(writer)
+        return writer.function("reference", self.parameters)
+
+    def _returned(self, writer: Writer) -> None:
+        writer.lines.append(f"return ({''.join(f'{writer.leaf(n)}, ' for n in self.wanted)})")
+
+    def _by_numpy(self, writer: Writer, step: Step, plan: Schedule) -> None:
+        for node in step.nodes:
+            variable = writer.names[node] = f"r{len(writer.names)}"
+            writer.numpy_call(node, variable)
+            if node.fn not in (follow, pick):
+                self.explanation.append(Line(False, name_of(node.fn), node.line, plan.reasons.get(node, "")))
+
+    # -- native runs ----------------------------------------------------------------------------------
+    def _native(self, writer: Writer, step: Step, plan: Schedule, last: bool) -> None:
+        outputs = self._needed(step, plan)
+        stores = self._stores(step, plan) if last else {}
+        translator = Translator(self.name, {leaf: final for final, leaf in stores.items()})
+        for node in step.nodes:
+            translator.translate(node)
+        graph = finished(translator, [n for n in outputs if n not in stores], stores)
+        call = NativeCall(graph, self.options)
+        self.calls.append(call)
+        self._call_lines(writer, call, translator, outputs, stores)
+        self.explanation.append(Line(True, f"{len(step.nodes)} operations", step.nodes[0].line))
+
+    def _needed(self, step: Step, plan: Schedule) -> list[Node]:
+        """The nodes of a step whose values somebody else needs."""
+        own = set(step.nodes)
+        elsewhere = [n for s in plan.steps if s is not step for n in s.nodes]
+        used = {u for n in elsewhere for u in uses(n)} | set(self.wanted)
+        return [n for n in step.nodes if n in used and n in own]
+
+    def _stores(self, step: Step, plan: Schedule) -> dict[Node, Node]:
+        """New version -> input, where the last native run may write over the input itself."""
+        own = set(step.nodes)
+        found: dict[Node, Node] = {}
+        views = {n for s in plan.steps if not s.native for n in s.nodes if n in set(self.wanted)}
+        for leaf, final in self.written.items():
+            if final not in own or final in found or leaf not in self.structure.leaves:
+                continue
+            if contiguous(leaf.meta) and not _may_view(leaf, views):
+                found[final] = leaf
+        return found
+
+    def _call_lines(
+        self,
+        writer: Writer,
+        call: NativeCall,
+        translator: Translator,
+        outputs: list[Node],
+        stores: dict[Node, Node],
+    ) -> None:
+        number = len(self.calls) - 1
+        writer.objects[f"fast{number}"], writer.objects[f"slow{number}"] = call.fast, call.slow
+        arguments = ", ".join(_argument(writer, leaf) for leaf in (*translator.inputs, *translator.targets))
+        writer.lines.append(f"r = fast{number}({arguments})")
+        writer.lines.append(f"if r is NotImplemented: r = slow{number}({arguments})")
+        fresh = [n for n in outputs if n not in stores]
+        for node in fresh:
+            writer.names[node] = f"r{len(writer.names)}"
+        if fresh:
+            targets = ", ".join(writer.names[n] for n in fresh)
+            writer.lines.append(f"{targets} = r")
+        for node in fresh:
+            writer.lines += _as_kind(node.meta, writer.names[node])
+        for final, leaf in stores.items():
+            writer.names[final] = writer.names[leaf]
+            self.in_place.add(self.structure.leaves.index(leaf))
+
+
+def finished(translator: Translator, outputs: Iterable[Node], stores: Mapping[Node, Node]) -> Graph:
+    """The graph of a translation: outputs, and updates of the inputs that are written."""
+    b = translator.b
+    for final, leaf in stores.items():
+        b.update(translator.target(leaf), translator.output(final))
+    for node in outputs:
+        b.output(translator.output(node))
+    return b.build()
+
+
+def contiguous(meta: Any) -> bool:
+    """Whether an input's memory is in row-major order, so that native code may write it."""
+    if not isinstance(meta, Meta) or meta.kind != "array" or meta.strides is None:
+        return False
+    step = meta.dtype.itemsize
+    for d, stride in zip(reversed(meta.shape), reversed(meta.strides), strict=True):
+        if d > 1 and stride != step:
+            return False
+        step *= d
+    return True
+
+
+def _may_view(leaf: Node, views: set[Node]) -> bool:
+    """Whether a wanted value may be a view of an input's memory, which must keep its old elements."""
+    return any(n.fn in (follow, pick) and leaf in set(uses(n)) for n in views)
+
+
+def _argument(writer: Writer, leaf: Any) -> str:
+    """A leaf as an argument of a native call: Python ints and bools as NumPy scalars."""
+    name = writer.leaf(leaf)
+    kind = type(leaf.value) if isinstance(leaf, Valued) else leaf.meta.dtype
+    if isinstance(leaf, Valued) and kind not in (int, bool):
+        return name
+    if kind in (int, bool) and (isinstance(leaf, Valued) or leaf.meta.kind == "python"):
+        return f"{writer.name(_NUMBER_CLASSES[kind])}({name})"
+    return name
+
+
+def _int64(value: int) -> Any:
+    import numpy as np
+
+    from graphc.npjit.native.call import Retry
+
+    try:
+        return np.int64(value)
+    except OverflowError as e:
+        raise Retry(str(e)) from e
+
+
+def _bool(value: bool) -> Any:
+    import numpy as np
+
+    return np.bool_(value)
+
+
+_NUMBER_CLASSES = {int: _int64, bool: _bool}
+
+
+def _as_kind(meta: Any, name: str) -> list[str]:
+    """A result of the right class: arrays without dimensions, Python numbers."""
+    if meta.kind == "array" and meta.shape == ():
+        return [f"{name} = asarray({name})"]
+    return [f"{name} = {name}.item()"] if meta.kind == "python" else []
+
+
+__all__ = ["Operand", "Parts", "compile", "meta_type"]
