@@ -45,7 +45,7 @@ class Calls(Surface):
         if t is types.FunctionType:
             return self.python(f, args, kwargs)
         if t is types.BuiltinFunctionType:
-            return self._builtin(f, args, kwargs)
+            return self.builtin(f, args, kwargs)
         if t is types.MethodWrapperType:
             return self.raw_method(f.__self__, f.__name__, args, kwargs)
         if t in (types.WrapperDescriptorType, types.MethodDescriptorType) and args:
@@ -81,7 +81,7 @@ class Calls(Surface):
             g.__kwdefaults__ = {k: rec.wrap(d, f"{path}[{k!r}]") for k, d in f.__kwdefaults__.items()}
         return g(*args, **kwargs)
 
-    def _builtin(self, f: Any, args: Any, kwargs: Any) -> Any:
+    def builtin(self, f: Any, args: Any, kwargs: Any) -> Any:
         s = f.__self__
         if s is not None and not isinstance(s, types.ModuleType):
             return self.method(s, f.__name__, *args, **kwargs)

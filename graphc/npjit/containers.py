@@ -46,18 +46,27 @@ class Containers(Surface):
         list.append(x, v)
         change.order.append(None)
         rec.lists[id(x)] = x
-        rec.effect("append", rec.var(x), None, v, functools.partial(list.pop, x))
+        rec.effect("append", rec.var(x), None, v, lambda: (x.pop(), change.order.pop()))
+
+    def put_back(self, x: list[Any]) -> Callable[[], None]:
+        """What takes a list back to how it is now."""
+        order, saved, saved_order = self.changed(x).order, list(x), list(self.changed(x).order)
+
+        def undo() -> None:
+            x[:], order[:] = saved, saved_order
+
+        return undo
 
     def reordered(self, x: list[Any], kind: str, k: Any, v: Any, do: Callable[[list[Any]], Any]) -> Any:
         """Any other method of a list: `do` is done to it and to the list of first positions alike."""
         rec = self.rec
-        saved, change = list(x), self.changed(x)
+        change, undo = self.changed(x), self.put_back(x)
         self.guard_structure(x)
         change.appended_only = False
         r = do(x)
         do(change.order)
         rec.lists[id(x)] = x
-        rec.effect(kind, rec.var(x), k, v, functools.partial(list.__setitem__, x, slice(None), saved))
+        rec.effect(kind, rec.var(x), k, v, undo)
         return r
 
     def taken(self, x: list[Any], i: Any, kind: str) -> Any:
@@ -72,14 +81,12 @@ class Containers(Surface):
 
     def list_insert(self, x: list[Any], i: Any, v: Any) -> None:
         i = self.steered(i)
-        saved, change = list(x), self.changed(x)
+        change, undo = self.changed(x), self.put_back(x)
         self.guard_structure(x)
         list.insert(x, i, v)
         change.order.insert(i, None)
         self.rec.lists[id(x)] = x
-        self.rec.effect(
-            "insert", self.rec.var(x), i, v, functools.partial(list.__setitem__, x, slice(None), saved)
-        )
+        self.rec.effect("insert", self.rec.var(x), i, v, undo)
 
     def list_sort(self, x: list[Any], *, key: Any = None, reverse: Any = False) -> None:
         keys = [self.steered(self.call(key, v) if key is not None else v) for v in self.iter(x)]
@@ -171,14 +178,12 @@ def _restore(x: Any, saved: Any) -> None:
 
 
 def _set_slice(rt: Any, x: list[Any], k: slice, values: list[Any]) -> None:
-    saved, change = list(x), rt.changed(x)
+    change, undo = rt.changed(x), rt.put_back(x)
     rt.guard_structure(x)
     list.__setitem__(x, k, values)
     change.order[k] = [None] * len(values)
     rt.rec.lists[id(x)] = x
-    rt.rec.effect(
-        "setslice", rt.rec.var(x), k, values, functools.partial(list.__setitem__, x, slice(None), saved)
-    )
+    rt.rec.effect("setslice", rt.rec.var(x), k, values, undo)
 
 
 def _del_item(rt: Any, x: Any, k: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,13 +28,24 @@ class CannotError(Exception):
     """This recording can't be replayed; the text says why."""
 
 
-class Emitter:
-    """Writes the function of one recording."""
+class Fast(NamedTuple):
+    """Three ways of doing a call again. Each: (args, kwargs) -> result or MISS."""
 
-    def __init__(self, rec: Recording) -> None:
-        self.rec = rec
+    flat: Callable[..., Any]
+    guards: Callable[..., Any]
+    native: Callable[[], Callable[..., Any] | None]
+    """Compiles when it is asked for; None where nothing of the recording can be compiled."""
+
+
+class Emitter:
+    """Writes the functions of one recording."""
+
+    def __init__(self, rec: Recording, options: dict[str, Any] | None = None) -> None:
+        self.rec, self.options = rec, options or {}
         self.lines: list[str] = []
         self.made: dict[int, str] = {}
+        self.wanted: dict[Node, None] = {}
+        self.positions = {n: i for i, n in enumerate(rec.log)}
 
     # ---- operations
 
@@ -42,6 +53,9 @@ class Emitter:
         """An argument of an operation."""
         t = type(a)
         if t is Node:
+            if a in self.positions:
+                self.wanted[a] = None
+                return f"r{self.positions[a]}"
             if a.var is None:
                 raise CannotError("a value without a path")
             return a.var
@@ -67,19 +81,18 @@ class Emitter:
             base = self.apply(fn, args, kwargs, base)
         return base
 
-    def node(self, i: int, n: Node) -> None:
-        """The line of one operation."""
-        n.var = f"r{i}"
+    def node(self, n: Node) -> list[str]:
+        """The lines of one operation, by NumPy."""
+        var = f"r{self.positions[n]}"
         if n.fn is follow:
-            self.lines.append(f"{n.var} = {self.chain(self.expr(n.args[0]), n.args[1])}")
-        elif n.fn is mutate:
+            return [f"{var} = {self.chain(self.expr(n.args[0]), n.args[1])}"]
+        if n.fn is mutate:
             base, chain, fn, args, kwargs = n.args
-            self.lines.append(f"{n.var} = {self.expr(base)}.copy(order='K')")
-            self.lines.append(self.apply(fn, args, kwargs, self.chain(n.var, chain)))
-        elif n.fn is pick:
-            self.lines.append(f"{n.var} = {self.expr(n.args[0])}[{n.args[1]}]")
-        else:
-            self.lines.append(f"{n.var} = {self.apply(n.fn, n.args, n.kwargs)}")
+            copied = f"{var} = {self.expr(base)}.copy(order='K')"
+            return [copied, self.apply(fn, args, kwargs, self.chain(var, chain))]
+        if n.fn is pick:
+            return [f"{var} = {self.expr(n.args[0])}[{n.args[1]}]"]
+        return [f"{var} = {self.apply(n.fn, n.args, n.kwargs)}"]
 
     # ---- results
 
@@ -177,46 +190,80 @@ class Emitter:
             lines.append(f"if len({{{', '.join(f'id({v})' for v in boxes)}}}) != {len(boxes)}: return MISS")
         return lines
 
-    def function(self, result: Any) -> Callable[..., Any]:
-        """The fast function: (args, kwargs) -> result or MISS."""
-        rec = self.rec
-        for i, n in enumerate(rec.log):
-            self.node(i, n)
-        graph, self.lines = self.lines, []
-        back = [f"copyto({s.var}, {self.expr(s.node)})" for s in self.storages() if s.mutated]
-        statements: list[str] = []
-        for e in rec.effects:
+    def fast(self, result: Any) -> Fast:
+        """The ways of doing the recorded call again.
+
+        Raises
+        ------
+        CannotError
+            No later call can be done from this recording.
+        """
+        written = [s for s in self.storages() if s.mutated]
+        back = {s.node: (s.var, f"copyto({s.var}, {self.expr(s.node)})") for s in written}
+        end: list[str] = []
+        for e in self.rec.effects:
             text = self.effect(e)
-            statements += [*self.lines, text]
+            end += [*self.lines, text]
             self.lines = []
         returned = self.template(result)
-        body = ["try:", *_indented(rec.pre + self.distinct()), f"except {MISSES}: return MISS"]
-        body += self.guarded(graph)
-        body += [*back, *statements, *self.lines, f"return {returned}"]
-        return self.compiled(body)
+        end += [*self.lines, f"return {returned}"]
+        wanted = list(self.wanted)
+        graph = [line for n in self.rec.log for line in self.node(n)]
+        start = ["try:", *_indented(self.rec.pre + self.distinct()), f"except {MISSES}: return MISS"]
+        stores = [line for _, line in back.values()]
+        flat = self.compiled([*start, *self.guarded(graph), *stores, *end])
+        guards = self.compiled([*start, "return None"])
+
+        def native() -> Callable[..., Any] | None:
+            return self.native(wanted, written, back, start, end)
+
+        return Fast(flat, guards, native)
+
+    def native(
+        self,
+        wanted: list[Node],
+        written: list[Storage],
+        back: dict[Node, Any],
+        start: list[str],
+        end: list[str],
+    ) -> Callable[..., Any] | None:
+        """The function whose operations are one compiled program."""
+        from graphc.codegen.options import resolve
+        from graphc.npjit.native import segments
+
+        inputs = {s.var: n for s in written for n in [self.inputs[s.var or ""]]}
+        pairs = {inputs[s.var]: s.node for s in written}
+        program = segments.compile(self.rec.log, wanted, pairs, resolve(**self.options))
+        if not program.calls:
+            return None
+        leaves = [x.expr if type(x) is Num else self.expr(x) for x in program.leaves]
+        results = "".join(f"{self.expr(n)}, " for n in wanted)
+        call = f"{results}= program({', '.join(leaves)})" if wanted else f"program({', '.join(leaves)})"
+        in_place = {leaves[i] for i in program.in_place}
+        stores = [line for var, line in back.values() if var not in in_place]
+        return self.compiled([*start, *self.guarded([call]), *stores, *end], {"program": program.run})
+
+    @property
+    def inputs(self) -> dict[str, Node]:
+        """The input nodes of the arrays that are written, by variable."""
+        found: dict[str, Node] = {}
+        for n in self.rec.log:
+            if n.fn is mutate and n.args[0] not in self.positions and n.args[0].var is not None:
+                found.setdefault(n.args[0].var, n.args[0])
+        return found
 
     def guarded(self, graph: list[str]) -> list[str]:
         """The operations; where one raises, random streams go back to where they were."""
-        sources = sorted(
-            {self.expr(n.args[0]) for n in self.rec.log if n.impure and type(n.args[0]) is Num}
-            | {self.expr(n.args[3][1]) for n in self.rec.log if n.impure and n.fn is mutate}
-        )
-        saves = [f"state{i} = random_state({s})" for i, s in enumerate(sources)]
-        restores = [f"    restore({s}, state{i})" for i, s in enumerate(sources)]
+        draws = [n for n in self.rec.log if n.impure]
+        sources = {self.expr(n.args[3][1] if n.fn is mutate else n.args[0]) for n in draws}
+        saves = [f"state{i} = random_state({s})" for i, s in enumerate(sorted(sources))]
+        restores = [f"    restore({s}, state{i})" for i, s in enumerate(sorted(sources))]
         return [*saves, "try:", *_indented(graph), "except Exception:", *restores, "    return MISS"]
 
-    def compiled(self, body: list[str]) -> Callable[..., Any]:
+    def compiled(self, body: list[str], more: dict[str, Any] | None = None) -> Callable[..., Any]:
+        """The lines as a function."""
         text = "def fast(args, kw):\n    " + "\n    ".join(body) + "\n"
-        scope: dict[str, Any] = {
-            **self.rec.consts,
-            "MISS": MISS,
-            "ndarray": np.ndarray,
-            "copyto": np.copyto,
-            "random_state": random_state,
-            "restore": restore,
-            "set_raw": object.__setattr__,
-            "store_raw": store_raw,
-        }
+        scope: dict[str, Any] = {**self.rec.consts, **GLOBALS, **(more or {})}
         exec(compile(text, "<graphc fast path>", "exec"), scope)
         scope["fast"].text = text
         return scope["fast"]
@@ -244,3 +291,15 @@ def restore(source: Any, state: Any) -> None:
         source.bit_generator.state = state
     else:
         source.set_state(state)
+
+
+GLOBALS: dict[str, Any] = {
+    "MISS": MISS,
+    "ndarray": np.ndarray,
+    "copyto": np.copyto,
+    "random_state": random_state,
+    "restore": restore,
+    "set_raw": object.__setattr__,
+    "store_raw": store_raw,
+}
+"""What the generated lines call."""

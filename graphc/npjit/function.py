@@ -1,16 +1,19 @@
-"""`jit`: a function with its recordings. See `Jit`."""
+"""`jit`: a NumPy function with its recordings."""
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
 
 from graphc.codegen.stats import STATS
+from graphc.npjit.choice import Choice, Way
 from graphc.npjit.current import LOCK, RECORDING
-from graphc.npjit.emit import MISS, CannotError, Emitter
+from graphc.npjit.emit import MISS, CannotError, Emitter, Fast
 from graphc.npjit.lookup import CLASS_ATTRIBUTES
 from graphc.npjit.recording import Recording
 from graphc.npjit.rewrite import rewritten, why_not
@@ -18,18 +21,22 @@ from graphc.npjit.runtime import RUNTIME
 from graphc.passes.log import log
 
 MANY = 8
-"""Fast functions of one call signature."""
+"""Fast functions of one call signature: a ninth is not kept, and the reason logged."""
 NOT_TRACED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 class Jit:
-    """A function whose calls are recorded once and then done by fast functions whose guards hold."""
+    """A function whose calls are recorded once and then done by fast functions whose guards hold.
+
+    Works for functions, methods (as a decorator in the class), bound methods and callable objects.
+    """
 
     def __init__(self, fn: Callable[..., Any], options: dict[str, Any] | None = None) -> None:
-        functools.update_wrapper(self, fn)
+        functools.update_wrapper(self, fn, updated=())
         self.__graphc_fn__ = self.fn = fn
         self.options = options or {}
-        self.fast: dict[Any, list[Callable[..., Any]]] = {}
+        self.name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
+        self.fast: dict[Any, list[Way]] = {}
         self.notes: list[str] = []
         self.recordings = self.hits = 0
         self.last: Recording | None = None
@@ -46,70 +53,182 @@ class Jit:
                 return r
         if RECORDING.get() is not None:  # from Python code that is not rewritten, inside a recording
             return self.fn(*args, **kwargs)
-        why = self.unwritten()
+        why = self.untraced()
         if why:
-            self.note(f"graph break: {self.__qualname__} runs as Python: {why}")
+            self.note(f"graph break: it runs as Python: {why}")
             return self.fn(*args, **kwargs)
         with LOCK:
             return self.record(key, args, kwargs)
 
-    def unwritten(self) -> str:
-        """Why the function is not rewritten; empty if it is."""
+    def untraced(self) -> str:
+        """Why calls are not recorded; empty if they are."""
         fn = self.fn
         while isinstance(fn, types.MethodType | functools.partial):
             fn = fn.__func__ if isinstance(fn, types.MethodType) else fn.func
         if not isinstance(fn, types.FunctionType):
+            fn = getattr(type(fn), "__call__", None)  # type: ignore[assignment]
+        if not isinstance(fn, types.FunctionType):
             return "it is not a Python function"
         if fn.__code__.co_flags & NOT_TRACED:
             return "it is a generator or asynchronous"
-        return why_not(fn) if rewritten(fn) is None else ""
+        if rewritten(fn) is None:
+            return why_not(fn)
+        from graphc.codegen.options import resolve
+
+        return "the backend is reference" if resolve(**self.options).backend == "reference" else ""
+
+    # ---- recording
 
     def record(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run the call, recording it; keep a fast function if it can be replayed."""
+        """Run the call, recording it; keep a fast function if it can be done again."""
         rec = self.last = Recording()
         token = RECORDING.set(rec)
         self.recordings += 1
         CLASS_ATTRIBUTES.clear()
         try:
-            try:
-                positional = [rec.wrap(a, f"args[{i}]") for i, a in enumerate(args)]
-                keywords = {k: rec.wrap(v, f"kw[{k!r}]") for k, v in kwargs.items()}
-                result = RUNTIME.call(self.fn, *positional, **keywords)
-                self.keep(key, rec, result)
-                result = rec.publish(result)
-            finally:
-                try:
-                    rec.flush()
-                finally:
-                    rec.clean()
-            return result
+            return self._recorded(key, rec, args, kwargs)
+        except Exception as error:
+            if not rec.rolled_back:
+                raise
+            failed = error
         finally:
             RECORDING.reset(token)
             for b in rec.breaks:
                 STATS.count("graph_breaks")
                 self.note(str(b))
+        return self._as_python(failed, args, kwargs)
 
-    def keep(self, key: Any, rec: Recording, result: Any) -> None:
-        why = rec.leaks[:1]
-        if not rec.breaks and not why and len(self.fast.get(key, ())) < MANY:
-            try:
-                self.fast.setdefault(key, []).insert(0, Emitter(rec).function(result))
-            except CannotError as e:
-                why = [str(e)]
-        for w in why:
-            self.note(f"recorded at each call: {w}")
+    def _recorded(self, key: Any, rec: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of a call that is being recorded, with its effects done."""
+        try:
+            positional = [rec.wrap(a, f"args[{i}]") for i, a in enumerate(args)]
+            keywords = {k: rec.wrap(v, f"kw[{k!r}]") for k, v in kwargs.items()}
+            result = RUNTIME.call(self._target(rec), *positional, **keywords)
+        except BaseException as e:
+            if not (isinstance(e, Exception) and rec.roll_back()):
+                rec.finish()
+            raise
+        fast = self._emitted(key, rec, result)
+        try:
+            result = rec.publish(result)
+        finally:
+            rec.finish()
+        if fast is not None:
+            self.fast.setdefault(key, []).insert(
+                0, Choice(fast, self.fn, functools.partial(self._settle, key))
+            )
+        return result
+
+    def _target(self, rec: Recording) -> Any:
+        """The function; the object that it is bound to is an input as any other."""
+        fn: Any = self.fn
+        if isinstance(fn, types.MethodType):
+            rec.wrap(fn.__self__, rec.const(fn.__self__))
+        elif isinstance(fn, functools.partial):
+            path = rec.const(fn)
+            args = [rec.wrap(a, f"{path}.args[{i}]") for i, a in enumerate(fn.args)]
+            keywords = {k: rec.wrap(v, f"{path}.keywords[{k!r}]") for k, v in fn.keywords.items()}
+            return functools.partial(fn.func, *args, **keywords)
+        elif not isinstance(fn, types.FunctionType):
+            rec.wrap(fn, rec.const(fn))
+        return fn
+
+    def _as_python(self, failed: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that failed before it changed anything, as it stands: it fails by itself, as a rule."""
+        result = self.fn(*args, **kwargs)
+        self.note(f"graph break: it can't be recorded and runs as Python ({type(failed).__name__}: {failed})")
+        return result
+
+    def _emitted(self, key: Any, rec: Recording, result: Any) -> Fast | None:
+        """The fast ways of a recording that can be done again."""
+        if rec.breaks:
+            return None
+        if rec.leaks:
+            self.note(f"recorded at each call: {rec.leaks[0]}")
+            return None
+        if len(self.fast.get(key, ())) >= MANY:
+            values = f", the last for {rec.steered[0]}" if rec.steered else ""
+            self.note(f"recorded at each call: there are {MANY} fast functions already{values}")
+            return None
+        try:
+            return Emitter(rec, self.options).fast(result)
+        except CannotError as e:
+            self.note(f"recorded at each call: {e}")
+            return None
+
+    def _settle(self, key: Any, choice: Choice, name: str, way: Way) -> None:
+        """A choice has been made."""
+        log(
+            "trace",
+            f"{self.name}: {name} is the fastest ({choice.summary()}){choice.reason and '; '}{choice.reason}",
+        )
+        self.fast[key] = [way if f is choice else f for f in self.fast[key]]
+
+    # ---- reports and copies
 
     def note(self, text: str) -> None:
+        """Keep a line for `explain`, and log it."""
         if text not in self.notes:
             self.notes.append(text)
-            log("trace", f"{self.__qualname__}: {text}")
+            log("trace", f"{self.name}: {text}")
 
     def explain(self) -> str:
         """What happened to the calls so far: recordings, fast calls, graph breaks with line and remedy."""
-        head = f"{self.__qualname__}: {self.recordings} recordings, {self.hits} fast calls"
-        return "\n".join([head, *self.notes])
+        return "\n".join([f"{self.name}: {self.recordings} recordings, {self.hits} fast calls", *self.notes])
+
+    def __repr__(self) -> str:
+        return f"<graphc.jit of {self.name}>"
+
+    def __reduce__(self) -> Any:
+        found: Any = sys.modules.get(getattr(self.fn, "__module__", ""))
+        for part in self.name.split("."):
+            found = getattr(found, part, None)
+        return self.name if found is self else (Jit, (self.fn, self.options))
+
+    def __copy__(self) -> Jit:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Jit:
+        if isinstance(self.fn, types.MethodType):
+            return Jit(
+                types.MethodType(self.fn.__func__, copy.deepcopy(self.fn.__self__, memo)), self.options
+            )
+        return self
 
 
 def jit(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """A NumPy function, compiled at its calls."""
+    """A NumPy function, compiled: the same values, effects and exceptions, faster.
+
+    Use it as a decorator of functions and methods, or on a bound method. Arrays that are reached through
+    arguments, attributes, dicts, closures and globals are read anew at each call. What can't be compiled runs as
+    Python: `fn.explain()` names each such graph break, its line and a remedy, as does `GRAPHC_LOG=trace`.
+
+    Parameters
+    ----------
+    fn
+        A Python function, method, or callable object written with `import numpy as np`.
+    options
+        Those of `graphc.compile`: backend, check, threads, passes, cache, fast_math.
+
+    Raises
+    ------
+    ArgumentError
+        An option that there is not.
+
+    >>> import graphc
+    >>> import numpy as np
+    >>> @graphc.jit
+    ... def step(w, g, lr):
+    ...     w -= lr * g
+    ...     return w.sum()
+    >>> w = np.ones(3)
+    >>> step(w, np.ones(3), 0.5)
+    np.float64(1.5)
+    >>> w
+    array([0.5, 0.5, 0.5])
+    """
+    if options:
+        from graphc.codegen.options import check_names
+
+        check_names(options)
     return Jit(fn, options) if fn is not None else functools.partial(jit, **options)

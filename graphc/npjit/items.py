@@ -138,14 +138,14 @@ class Items(Surface):
     def _put_in_list(self, x: list[Any], k: Any, v: Any, var: str) -> None:
         if k < 0:
             self.guard_structure(x)
-        old = x[k]
+        list.__getitem__(x, k)  # raises where there is none
         k = range(len(x))[k]
-        change = self.changed(x)
+        change, undo = self.changed(x), self.put_back(x)
         list.__setitem__(x, k, v)
         assert change.order is not None
         change.order[k] = None
         self.rec.lists[id(x)] = x
-        self.rec.effect("item", var, k, v, functools.partial(list.__setitem__, x, k, old))
+        self.rec.effect("item", var, k, v, undo)
 
     def items(self, x: Any) -> Slots:
         """For items as parts of targets: `items(x)[k] = v`."""

@@ -185,6 +185,10 @@ class Iteration(Surface):
         name = x.meta.dtype.__name__ if x.meta.kind == "python" else f"numpy.{x.meta.dtype.type.__name__}"
         raise TypeError(f"object of type '{name}' has no len()")
 
+    def mapping(self, x: Any) -> Any:
+        """What stands behind ** in a call or a dict."""
+        return self.snapshot(x) if self.rec is not None and isinstance(x, dict) else settled(x)
+
     def absorb(self, x: Any) -> Any:
         """Outside lists that go into an operation: every element comes in by its own path."""
         t = type(x)

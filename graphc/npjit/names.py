@@ -15,7 +15,7 @@ class Names(Surface):
     def load_global(self, g: dict[str, Any], name: str) -> Any:
         rec = self.rec
         if name not in g:
-            return self._builtin(g, name)
+            return self.builtin_name(g, name)
         v = g[name]
         if rec is None:
             return v
@@ -23,7 +23,7 @@ class Names(Surface):
             return rec.wrap(v, None) if not is_array(v) or id(v) in rec.syms else rec.array(v, None)
         return rec.wrap(v, f"{rec.const(g)}[{name!r}]")
 
-    def _builtin(self, g: dict[str, Any], name: str) -> Any:
+    def builtin_name(self, g: dict[str, Any], name: str) -> Any:
         b = g["__builtins__"]
         try:
             v = (b if type(b) is dict else vars(b))[name]

@@ -62,6 +62,7 @@ class Recording(Inputs):
         self.slots: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
         self.lists: dict[int, list[Any]] = {}
         self.marks: list[list[int]] = []
+        self.rolled_back = False
 
     # ---- operations
 
@@ -305,6 +306,22 @@ class Recording(Inputs):
     def effect(self, kind: str, var: str, key: Any, value: Any, undo: Callable[[], Any]) -> None:
         """Note what was just done to an outside object."""
         self.effects.append(effects.Effect(len(self.log), kind, var, key, value, undo))
+
+    def roll_back(self) -> bool:
+        """Take back everything, if nothing has been run or printed: as if the call had not begun."""
+        if self.done or self.breaks or any(e.kind == "call" for e in self.effects):
+            return False
+        while self.effects:
+            self.effects.pop().undo()
+        self.rolled_back = True
+        return True
+
+    def finish(self) -> None:
+        """Run what is pending, and leave only real values behind."""
+        try:
+            self.flush()
+        finally:
+            self.clean()
 
     def publish(self, x: Any, publisher: Publisher | None = None) -> Any:
         """x with every Sym and Num replaced by its real value."""

@@ -1,0 +1,70 @@
+"""Which way is the fastest: each is tried on the first real calls, and the best is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+from graphc.npjit.emit import MISS, Fast
+
+ROUNDS = 3
+"""Measured calls of each way."""
+Way = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+
+
+class Choice:
+    """A fast function that times the ways of doing a call; `settle` gets the name and function of the best.
+
+    A way's first call is not counted: it may compile, and it warms caches.
+    """
+
+    def __init__(
+        self, fast: Fast, plain: Callable[..., Any], settle: Callable[[Choice, str, Way], None]
+    ) -> None:
+        self.fast, self.settle = fast, settle
+        self.ways: dict[str, Way] = {
+            "native": self._compiling,
+            "flat": fast.flat,
+            "plain": _guarded(fast, plain),
+        }
+        self.times: dict[str, list[int]] = {}
+        self.reason = ""
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = min(self.ways, key=lambda w: len(self.times.get(w, ())))
+        begin = perf_counter_ns()
+        result = self.ways[name](args, kwargs)
+        if result is MISS:
+            return MISS
+        self.times.setdefault(name, []).append(perf_counter_ns() - begin)
+        if all(len(self.times.get(w, ())) > ROUNDS for w in self.ways):
+            best = min(self.ways, key=lambda w: min(self.times[w][1:]))
+            self.settle(self, best, self.ways[best])
+        return result
+
+    def _compiling(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The first call of the compiled way."""
+        try:
+            native = self.fast.native()
+        except Exception as e:  # whatever keeps it from being compiled: NumPy does it
+            native, self.reason = None, f"{type(e).__name__}: {e}"
+        if native is None:
+            del self.ways["native"]
+            return self(args, kwargs)
+        self.ways["native"] = native
+        result = native(args, kwargs)
+        return result
+
+    def summary(self) -> str:
+        """The best times, in microseconds."""
+        return ", ".join(f"{w} {min(t[1:] or t) / 1e3:.1f} us" for w, t in self.times.items())
+
+
+def _guarded(fast: Fast, plain: Callable[..., Any]) -> Way:
+    """Plain Python for those calls that the recording is for."""
+
+    def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return MISS if fast.guards(args, kwargs) is MISS else plain(*args, **kwargs)
+
+    return run
