@@ -18,7 +18,7 @@ import numpy as np
 from graphc import ops
 from graphc.data import Batch
 from graphc.forward import Bound, Shown, batch_type, bind
-from graphc.ir.errors import ArgumentError, GraphcError
+from graphc.ir.errors import ArgumentError, GraphcError, StateError
 from graphc.ir.locations import caller
 from graphc.ir.types import TensorType
 from graphc.layers.blame import blame
@@ -34,6 +34,17 @@ if TYPE_CHECKING:
 Signature = tuple[Any, ...]
 
 
+def _require_autodiff(pipeline: str | None) -> None:
+    """ArgumentError if a pipeline leaves out what makes gradients of a training step."""
+    from graphc.passes.pipelines import pass_names
+
+    if "autodiff" not in pass_names(pipeline):
+        raise ArgumentError(
+            f"passes={pipeline!r} has no 'autodiff', without which a training step has no gradients.\n"
+            "  fix     add it, or compile another step: step='predict'."
+        )
+
+
 class Step(Shown):
     """One mode of a compiled model. `step(x, y, sample_weight)` gives the batch's loss and metrics as floats;
     in "predict" mode the outputs.
@@ -46,6 +57,8 @@ class Step(Shown):
         if mode not in MODES:
             raise ArgumentError(f"there is no step {mode!r}; there are {', '.join(map(repr, MODES))}")
         self.model, self.mode, self.options = model, mode, dict(options or {})
+        if mode == "train":
+            _require_autodiff(self.options.get("passes"))
         self._bound: dict[Signature, Bound] = {}
         self._last: Bound | None = None
         self._version = model.structure_version()
@@ -155,6 +168,17 @@ class Step(Shown):
             with part(model.optimizer.name):
                 trained = [v for v in model.trainable_weights if v.dtype.kind == "f"]
                 model.optimizer.apply(trace, gradients(trace, total, trained), trained)
+
+    @property
+    def _numba_type_(self) -> Any:
+        if self.mode == "train" and self.model.optimizer.schedule is not None:
+            raise StateError(
+                f"the training step of '{self.model.name}' can't be called from Numba: its learning rate "
+                "follows a schedule, which is Python code that runs between steps.\n"
+                "  fix     call the step from Python, or give the optimizer a number and set "
+                "optimizer.learning_rate between calls."
+            )
+        return super()._numba_type_
 
     # -- looking inside -------------------------------------------------------------------------------
     @property

@@ -70,7 +70,8 @@ def test_the_number_of_inputs():
 
 def test_the_rank():
     assert error_of(ShapeError, lambda: two_inputs()([[1.0]], [1])) == (
-        "input 'x' of two must have 1 dimension (f32[B]), but got the shape (1, 1)."
+        "input 'x' of two must have 1 dimension (f32[B]), but got the shape (1, 1).\n"
+        "  fix     give an array of shape (B,)."
     )
 
 
@@ -83,7 +84,8 @@ def test_sizes_that_contradict_each_other():
 
 def test_a_fixed_size():
     assert error_of(ShapeError, lambda: dense()(np.ones((2, 4), "f4"))) == (
-        "input 'x' of dense must be f32[B, 3], but got the shape (2, 4): axis 1 is 4 and not 3."
+        "input 'x' of dense must be f32[B, 3], but got the shape (2, 4): axis 1 is 4 and not 3.\n"
+        "  fix     give an array of shape (B, 3)."
     )
 
 

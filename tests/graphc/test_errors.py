@@ -62,7 +62,7 @@ MADE = "\n  net  created at FILE\n  called  at FILE: SOURCE"
     [
         (
             lambda: net().compile("adma", "mse"),
-            "unknown optimizer 'adma': did you mean 'adamax' or 'adam' or 'adamw'?",
+            "unknown optimizer 'adma': did you mean 'adamax' or 'adam' or 'nadam'?",
         ),
         (lambda: net().compile("adam", "mes"), "unknown loss 'mes': did you mean 'mse' or 'mae'?"),
         (
@@ -215,9 +215,10 @@ def test_an_operator_for_another_element_type():
 def test_data_of_another_shape(x, message):
     model = net()
     before = model.get_weights()
-    assert text_of(ValueError, lambda: model.fit(x, LABELS, verbose=0)) == message.format("train") + MADE
-    assert text_of(ValueError, lambda: model.train_on_batch(x, LABELS)) == message.format("train") + MADE
-    assert text_of(ValueError, lambda: model.predict(x, verbose=0)) == message.format("predict") + MADE
+    told = message + MADE + "\n  fix     give an array of shape (B, 3)."
+    assert text_of(ValueError, lambda: model.fit(x, LABELS, verbose=0)) == told.format("train")
+    assert text_of(ValueError, lambda: model.train_on_batch(x, LABELS)) == told.format("train")
+    assert text_of(ValueError, lambda: model.predict(x, verbose=0)) == told.format("predict")
     for a, b in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
     assert int(model.optimizer.iterations) == 0

@@ -298,6 +298,31 @@ def test_models_and_steps_are_called_inside_njit():
     assert np.abs(model.predict(x, verbose=0)).sum() < np.abs(want).sum()
 
 
+def test_a_schedule_is_refused_inside_njit():
+    import numba
+
+    model = Sequential([Input((3,)), layers.Dense(2)], name="net")
+    model.compile(optimizers.SGD(optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)), "mse")
+    step = graphc.compile(model, step="train")
+
+    @numba.njit
+    def use(x, y):
+        step(x, y)
+
+    with pytest.raises(
+        StateError, match=r"its learning rate follows a schedule, .*\n  fix     call the step from"
+    ):
+        use(np.ones((4, 3), "f4"), np.zeros((4, 2), "f4"))
+
+
+def test_a_pipeline_without_gradients_is_refused_for_training():
+    model = Sequential([Input((3,)), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ArgumentError, match="passes='default,-autodiff' has no 'autodiff'"):
+        graphc.compile(model, step="train", passes="default,-autodiff")
+    graphc.compile(model, step="predict", passes="default,-autodiff")(np.ones((4, 3), "f4"))
+
+
 def test_arguments_that_an_optimizer_does_not_have_are_refused() -> None:
     with pytest.raises(ArgumentError, match=r"Adam: loss_scale_factor=2\.0 is not possible; only None is"):
         optimizers.Adam(loss_scale_factor=2.0)
