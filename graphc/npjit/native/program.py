@@ -19,8 +19,8 @@ class Writer:
         self.lines: list[str] = []
         self.objects: dict[str, Any] = {
             "Retry": Retry,
-            "NotImplemented": NotImplemented,
             "asarray": np.asarray,
+            "copyto": np.copyto,
         }
         self.names: dict[Any, str] = {}
         self._known: dict[int, str] = {}

@@ -77,9 +77,7 @@ class Assembly:
         """The program; where a graph can't be compiled, NumPy's calls stay."""
         plan = self._scheduled()
         writer = self._writer()
-        reference = self.reference()
         impure = any(n.impure for n in self.nodes)
-        writer.objects["reference"] = reference
         for number, step in enumerate(plan.steps):
             if step.native:
                 last = number == len(plan.steps) - 1
@@ -91,6 +89,7 @@ class Assembly:
             self._by_numpy(writer, step, plan)
         self._returned(writer)
         if self.calls and not impure:
+            writer.objects["reference"] = self.reference()
             call = f"reference({', '.join(self.parameters)})"
             writer.lines = [
                 "try:",
@@ -121,11 +120,15 @@ class Assembly:
         return writer
 
     def reference(self) -> Any:
-        """The whole segment by NumPy."""
+        """The whole segment by NumPy, which at its end writes the same inputs in place."""
         writer = self._writer()
         for i, node in enumerate(self.nodes):
             writer.names[node] = f"r{i}"
             writer.numpy_call(node, f"r{i}")
+        for leaf, final in self.written.items():
+            if leaf in self.structure.leaves and self.structure.leaves.index(leaf) in self.in_place:
+                writer.lines.append(f"copyto({writer.leaf(leaf)}, {writer.leaf(final)})")
+                writer.names[final] = writer.leaf(leaf)
         self._returned(writer)
         return writer.function("reference", self.parameters)
 
