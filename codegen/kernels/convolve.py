@@ -26,6 +26,7 @@ from graphc.codegen.element import Element, const
 from graphc.codegen.kernels.cuts import Cut, balanced, piece
 from graphc.codegen.kernels.geometry import Geometry, read_geometry
 from graphc.codegen.kernels.packers import call_pack_b
+from graphc.codegen.kernels.pixels import are_joined
 from graphc.codegen.kernels.product import Block, see_tile
 from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.kernels.tiles import (
@@ -52,9 +53,10 @@ def convolve_arguments(t: Element) -> str:
 
 @dataclass(frozen=True)
 class Scratch:
-    """The parts of scratch memory: packed B, the table of taps, windows side by side."""
+    """The parts of scratch memory: packed B, places of taps, the table, windows side by side."""
 
     b: str
+    places: str
     table: str
     windows: str
 
@@ -72,11 +74,12 @@ class Taps:
 
 @dataclass(frozen=True)
 class Cuts:
-    """How K is cut: blocks of taps (whole lines of a window where `few` says that channels are few), and
-    blocks of channels.
+    """How K is cut: blocks of taps (whole lines of a window where `few` says that channels are few; `joined`:
+    these lie in one run), and blocks of channels.
     """
 
     few: str
+    joined: str
     unit: str
     taps: Cut
     channels: Cut
@@ -98,6 +101,8 @@ def convolve(s: Strategy) -> str:
         with f.loop(0, cuts.taps.count, 1) as tb, f.loop(0, cuts.channels.count, 1) as cb:
             taps = _block(f, s, cuts, tb.i, cb.i)
             set_parameters(f, t, parameters, _walked(f, cuts, taps))
+            which = f"ptr %geometry, i64 {taps.tap}, i64 {taps.taps}, ptr {scratch.places}"
+            f.do(f"call void @find_taps_{t.dtype}({which})")
             _pack(f, s, taps, (jb.i, columns), panels, scratch)
             with f.loop(0, row_blocks.count, 1) as ic:
                 rows = piece(f, ic.i, row_blocks)
@@ -108,8 +113,9 @@ def convolve(s: Strategy) -> str:
 
 def _scratch(f: Function, s: Strategy) -> Scratch:
     """The largest part is last; the table's pointers need 8 bytes each."""
-    table = f.at("i8", "%scratch", s.b_elements * s.t.size)
-    return Scratch("%scratch", table, f.at("i8", table, s.table_bytes))
+    places = f.at("i8", "%scratch", s.b_elements * s.t.size)
+    table = f.at("i64", places, 3 * s.places)
+    return Scratch("%scratch", places, table, f.at("i8", table, s.table_bytes))
 
 
 def _cuts(f: Function, s: Strategy, g: Geometry) -> Cuts:
@@ -121,7 +127,9 @@ def _cuts(f: Function, s: Strategy, g: Geometry) -> Cuts:
     most = f.minimum(most, s.most_taps)
     channels = balanced(f, g["channels"], s.kc)
     channels = Cut(f.maximum(channels.count, 1), channels.size, channels.larger)
-    return Cuts(few, f.select("i64", few, g["taps_wide"], 1), balanced(f, units, most), channels)
+    unit = f.select("i64", few, g["taps_wide"], 1)
+    joined = are_joined(f, g, "0", unit, g["channels"])
+    return Cuts(few, joined, unit, balanced(f, units, most), channels)
 
 
 def _block(f: Function, s: Strategy, cuts: Cuts, tb: str, cb: str) -> Taps:
@@ -172,11 +180,12 @@ def _pack(
 def _find(f: Function, s: Strategy, cuts: Cuts, taps: Taps, rows: tuple[str, str], scratch: Scratch) -> None:
     """The table of a block of windows."""
     t = s.t
-    which = f"ptr %geometry, ptr %x, i64 {rows[0]}, i64 {rows[1]}, i64 {taps.tap}, i64 {taps.taps}"
+    which = f"ptr %geometry, ptr %x, i64 {rows[0]}, i64 {rows[1]}, ptr {scratch.places}, i64 {taps.taps}"
     with f.when(f.negate(cuts.few)):
         f.do(f"call void @point_at_{t.dtype}({which}, i64 {taps.channel}, ptr {scratch.table})")
     with f.when(cuts.few):
-        f.do(f"call void @gather_{t.dtype}({which}, i64 0, i64 {taps.channels}, ptr {scratch.windows})")
+        rest = f"i64 0, i64 {taps.channels}, i1 {cuts.joined}, ptr {scratch.windows}"
+        f.do(f"call void @gather_{t.dtype}({which}, {rest})")
         tiles = balanced(f, rows[1], s.rows)
         with f.loop(0, tiles.count, 1) as tile:
             start, count = piece(f, tile.i, tiles)

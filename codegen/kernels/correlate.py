@@ -16,6 +16,7 @@ from graphc.codegen.kernels.cuts import balanced, piece
 from graphc.codegen.kernels.geometry import read_geometry
 from graphc.codegen.kernels.large import tile_parameters, write_loops
 from graphc.codegen.kernels.packers import tile_slot
+from graphc.codegen.kernels.pixels import are_joined
 from graphc.codegen.kernels.product import Block
 from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.text import Function
@@ -27,7 +28,7 @@ _ARGUMENTS = (
 )
 _PACK = (
     "ptr noalias %geometry, ptr noalias %x, i64 %first, i64 %count, i64 %tap, i64 %taps, i64 %channel, "
-    "i64 %length, ptr noalias %side, ptr noalias %out"
+    "i64 %length, ptr noalias %places, ptr noalias %side, ptr noalias %out"
 )
 
 
@@ -37,17 +38,20 @@ def correlate_arguments(t: Element) -> str:
 
 
 def pack_windows(s: Strategy) -> str:
-    """Windows first .. first + count, transposed, as tiles: of some taps `length` channels each. %side has
-    room for `together` windows.
+    """Windows first .. first + count, transposed, as tiles: of some taps `length` channels each. %places has
+    room for the places of taps, %side for `together` windows.
     """
     t = s.t
     f = Function(f"pack_windows_{t.dtype}", _PACK, linkage="internal")
     width = f.mul("%taps", "%length")
     tiles = balanced(f, width, s.rows)
+    f.do(f"call void @find_taps_{t.dtype}(ptr %geometry, i64 %tap, i64 %taps, ptr %places)")
+    joined = are_joined(f, read_geometry(f), "%tap", "%taps", "%length")
     with f.loop(0, "%count", s.together) as part:
         count = f.minimum(f.sub("%count", part.i), s.together)
-        which = f"ptr %geometry, ptr %x, i64 {f.add('%first', part.i)}, i64 {count}, i64 %tap, i64 %taps"
-        f.do(f"call void @gather_{t.dtype}({which}, i64 %channel, i64 %length, ptr %side)")
+        which = f"ptr %geometry, ptr %x, i64 {f.add('%first', part.i)}, i64 {count}, ptr %places, i64 %taps"
+        rest = f"i64 %channel, i64 %length, i1 {joined}, ptr %side"
+        f.do(f"call void @gather_{t.dtype}({which}, {rest})")
         with f.loop(0, tiles.count, 1) as tile:
             start, rows = piece(f, tile.i, tiles)
             out = f.at(t.name, "%out", f.add(tile_slot(f, s, tile.i, "%count"), f.mul(part.i, rows)))
@@ -63,7 +67,8 @@ def correlate(s: Strategy) -> str:
     f = Function(f"correlate_{t.dtype}", correlate_arguments(t))
     parameters = tile_parameters(f, t)
     g = read_geometry(f)
-    side = f.at("i8", "%scratch", s.scratch_bytes)
+    places = f.at("i8", "%scratch", s.scratch_bytes)
+    side = f.at("i64", places, 3 * s.places)
     most = f.maximum(f.udiv(s.mc, f.maximum(g["channels"], 1)), 1)
     taps = balanced(f, f.mul(g["taps_high"], g["taps_wide"]), most)
     channels = balanced(f, g["channels"], s.mc)
@@ -73,7 +78,7 @@ def correlate(s: Strategy) -> str:
         channel, length = piece(f, f.urem(i, channels.count), channels)
         pixels = f"ptr %geometry, ptr %x, i64 {block.start}, i64 {block.length}"
         which = f"i64 {tap}, i64 {count}, i64 {channel}, i64 {length}"
-        f.do(f"call void @pack_windows_{t.dtype}({pixels}, {which}, ptr {side}, ptr %scratch)")
+        f.do(f"call void @pack_windows_{t.dtype}({pixels}, {which}, ptr {places}, ptr {side}, ptr %scratch)")
         return f.add(f.mul(tap, g["channels"]), channel), f.mul(count, length)
 
     write_loops(f, s, f.mul(taps.count, channels.count), pack, parameters)

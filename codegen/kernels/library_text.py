@@ -6,7 +6,7 @@ from graphc.codegen.kernels.convolve import convolve
 from graphc.codegen.kernels.correlate import correlate, pack_windows
 from graphc.codegen.kernels.large import large_driver
 from graphc.codegen.kernels.packers import packers
-from graphc.codegen.kernels.pixels import gather, point_at, zero_pixel
+from graphc.codegen.kernels.pixels import find_taps, gather, point_at, zero_pixel
 from graphc.codegen.kernels.product import narrow_driver, narrow_rows, product
 from graphc.codegen.kernels.row import ROWS, add_rows, row_driver
 from graphc.codegen.kernels.strategy import Strategy
@@ -31,6 +31,7 @@ def library_text(s: Strategy, target: Target) -> str:
         narrow_driver(s),
         large_driver(s),
         product(s),
+        find_taps(s),
         point_at(s),
         gather(s),
         convolve(s),

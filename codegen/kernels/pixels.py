@@ -1,5 +1,6 @@
 """Reading windows: a table of the places of their taps, or a copy of the taps side by side.
 
+    find_taps   where taps are from the first one of their window
     point_at    for tiles of windows: [tile][tap][row of the tile] -> where the tap's channels are
     gather      windows as the rows of a matrix [windows, taps * channels]
 
@@ -7,6 +8,8 @@ Taps outside of the image are zeros, which stand at @zero_pixel.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from graphc.codegen.element import Element
 from graphc.codegen.kernels.cuts import balanced, piece
@@ -21,11 +24,9 @@ from graphc.codegen.kernels.geometry import (
     window_at,
 )
 from graphc.codegen.kernels.strategy import Strategy
-from graphc.codegen.text import Function
+from graphc.codegen.text import Function, Operand
 
-_WINDOWS = (
-    "ptr noalias %geometry, ptr noalias %x, i64 %first, i64 %count, i64 %tap, i64 %taps, i64 %channel, "
-)
+_WINDOWS = "ptr noalias %geometry, ptr noalias %x, i64 %first, i64 %count, ptr noalias %places, i64 %taps, "
 
 
 def zero_pixel(s: Strategy) -> str:
@@ -34,15 +35,45 @@ def zero_pixel(s: Strategy) -> str:
     return f"@zero_pixel_{s.t.dtype} = internal constant [{size} x {s.t.name}] zeroinitializer, align 64"
 
 
-def point_at(s: Strategy) -> str:
-    """The table for the windows first .. first + count: of the taps tap .. tap + taps, from a channel on."""
-    t = s.t
-    f = Function(f"point_at_{t.dtype}", f"{_WINDOWS}ptr noalias %table", linkage="internal")
-    places = f(f"alloca [{3 * s.most_taps} x i64], align 64")
+def find_taps(s: Strategy) -> str:
+    """The table of places of the taps tap .. tap + taps: rows and columns from a window's first tap, and
+    elements; as many entries each as a block can have taps.
+    """
+    f = Function(
+        f"find_taps_{s.t.dtype}",
+        "ptr noalias %geometry, i64 %tap, i64 %taps, ptr noalias %places",
+        linkage="internal",
+    )
     g = read_geometry(f)
     with f.loop(0, "%taps", 1) as l:
         for i, value in enumerate(tap_of(f, g, f.add("%tap", l.i))):
-            f.store("i64", value, f.at("i64", places, f.add(l.i, i * s.most_taps)))
+            f.store("i64", value, f.at("i64", "%places", f.add(l.i, i * s.places)))
+    return f.text()
+
+
+def _place_of(f: Function, s: Strategy, tap: str) -> tuple[str, str, str]:
+    y, x, ahead = (f.load("i64", f.at("i64", "%places", f.add(tap, i * s.places))) for i in range(3))
+    return y, x, ahead
+
+
+def _tap(f: Function, s: Strategy, g: Geometry, start: Corner, first: str, tap: str) -> str:
+    """Where a tap's channels are, or zeros."""
+    t = s.t
+    y, x, ahead = _place_of(f, s, tap)
+    there = inside(f, g, start, y, x)
+    place = f.at(t.name, "%x", f.select("i64", there, f.add(first, ahead), 0))
+    return f.select("ptr", there, place, f"@zero_pixel_{t.dtype}")
+
+
+def _inner_tap(f: Function, s: Strategy, base: str, tap: str) -> str:
+    """Where a tap's channels are, of a window that lies inside and has its first tap at `base`."""
+    return f.at(s.t.name, base, _place_of(f, s, tap)[2])
+
+
+def point_at(s: Strategy) -> str:
+    """The table for the windows first .. first + count: of taps that `find_taps` found, from a channel on."""
+    f = Function(f"point_at_{s.t.dtype}", f"{_WINDOWS}i64 %channel, ptr noalias %table", linkage="internal")
+    g = read_geometry(f)
     tiles = balanced(f, "%count", s.rows)
     pitch = f.mul("%taps", s.rows)
     with f.loop(0, tiles.count, 1, window_at(f, g, "%first").carried) as tile:
@@ -50,83 +81,69 @@ def point_at(s: Strategy) -> str:
         table = f.at("ptr", "%table", f.mul(tile.i, pitch))
         with f.loop(0, rows, 1, list(zip(["i64"] * 3, tile.values))) as row:
             window = Window(*row.values)
-            _point_row(f, s, g, corner(f, g, window), places, f.at("ptr", table, row.i))
+            _point_row(f, s, g, corner(f, g, window), f.at("ptr", table, row.i))
             row.next = [name for _, name in window.next(f, g).carried]
         tile.next = row.results
     return f.text()
 
 
-def _point_row(f: Function, s: Strategy, g: Geometry, start: Corner, places: str, out: str) -> None:
+def _point_row(f: Function, s: Strategy, g: Geometry, start: Corner, out: str) -> None:
     """The entries of one window."""
-    t, first = s.t, f.add(start.element, "%channel")
-    distance = f.at("i64", places, 2 * s.most_taps)
+    first = f.add(start.element, "%channel")
     with f.when(start.inside):
-        base = f.at(t.name, "%x", first)
+        base = f.at(s.t.name, "%x", first)
         with f.loop(0, "%taps", 1) as l:
-            place = f.at(t.name, base, f.load("i64", f.at("i64", distance, l.i)))
-            f.store("ptr", place, f.at("ptr", out, f.mul(l.i, s.rows)))
+            f.store("ptr", _inner_tap(f, s, base, l.i), f.at("ptr", out, f.mul(l.i, s.rows)))
     with f.when(f.negate(start.inside)), f.loop(0, "%taps", 1) as l:
-        y, x, ahead = (f.load("i64", f.at("i64", places, f.add(l.i, i * s.most_taps))) for i in range(3))
-        there = inside(f, g, start, y, x)
-        place = f.at(t.name, "%x", f.select("i64", there, f.add(first, ahead), 0))
-        place = f.select("ptr", there, place, f"@zero_pixel_{t.dtype}")
-        f.store("ptr", place, f.at("ptr", out, f.mul(l.i, s.rows)))
+        f.store("ptr", _tap(f, s, g, start, first, l.i), f.at("ptr", out, f.mul(l.i, s.rows)))
 
 
 def gather(s: Strategy) -> str:
-    """The windows first .. first + count as rows: of the taps tap .. tap + taps, `length` channels each.
+    """The windows first .. first + count as rows: of taps that `find_taps` found, `length` channels each.
+    `joined`: these are whole lines of a window, and a line lies in memory in one run.
 
     Rows follow one another without gaps; up to a vector more is written after the last.
     """
     t = s.t
-    f = Function(f"gather_{t.dtype}", f"{_WINDOWS}i64 %length, ptr noalias %out", linkage="internal")
+    arguments = f"{_WINDOWS}i64 %channel, i64 %length, i1 %joined, ptr noalias %out"
+    f = Function(f"gather_{t.dtype}", arguments, linkage="internal")
     g = read_geometry(f)
     width = f.mul("%taps", "%length")
-    joined = _joined(f, g)
+    step = f.select("i64", "%joined", g["taps_wide"], 1)
+    run = f.mul(step, "%length")
     with f.loop(0, "%count", 1, window_at(f, g, "%first").carried) as row:
         window = Window(*row.values)
         start = corner(f, g, window)
+        first = f.add(start.element, "%channel")
         out = f.at(t.name, "%out", f.mul(row.i, width))
-        long = f.both(joined, start.inside)
-        with f.when(long):
-            _copy_lines(f, t, g, start, out)
-        with f.when(f.negate(long)):
-            _copy_taps(f, t, g, start, out)
+        with f.when(start.inside):
+            base = f.at(t.name, "%x", first)
+            _copy_taps(f, t, (step, run), out, lambda tap: _inner_tap(f, s, base, tap))
+        with f.when(f.negate(start.inside)):
+            _copy_taps(f, t, (1, "%length"), out, lambda tap: _tap(f, s, g, start, first, tap))
         row.next = [name for _, name in window.next(f, g).carried]
     return f.text()
 
 
-def _joined(f: Function, g: Geometry) -> str:
-    """Whether whole lines of a window are asked for, and lie in memory in one run."""
-    lines = f.both(f.equal(f.urem("%tap", g["taps_wide"]), 0), f.equal(f.urem("%taps", g["taps_wide"]), 0))
-    run = f.both(f.equal(g["dilation_x"], 1), f.equal("%length", g["pixel"]))
-    return f.both(lines, run)
+def are_joined(f: Function, g: Geometry, tap: str, taps: str, length: str) -> str:
+    """Whether taps are whole lines of a window, each of which lies in memory in one run."""
+    lines = f.both(f.equal(f.urem(tap, g["taps_wide"]), 0), f.equal(f.urem(taps, g["taps_wide"]), 0))
+    return f.both(lines, f.both(f.equal(g["dilation_x"], 1), f.equal(length, g["pixel"])))
 
 
-def _copy_lines(f: Function, t: Element, g: Geometry, start: Corner, out: str) -> None:
-    length = f.mul(g["taps_wide"], "%length")
-    step = f.mul(f.mul(g["dilation_y"], g["width"]), g["pixel"])
-    first = f.udiv("%tap", g["taps_wide"])
-    with f.loop(0, f.udiv("%taps", g["taps_wide"]), 1) as line:
-        source = f.add(start.element, f.mul(f.add(first, line.i), step))
-        _copy(f, t, f.at(t.name, "%x", source), f.at(t.name, out, f.mul(line.i, length)), length)
-
-
-def _copy_taps(f: Function, t: Element, g: Geometry, start: Corner, out: str) -> None:
-    with f.loop(0, "%taps", 1) as l:
-        y, x, ahead = tap_of(f, g, f.add("%tap", l.i))
-        there = inside(f, g, start, y, x)
-        source = f.add(f.add(start.element, ahead), "%channel")
-        place = f.at(t.name, "%x", f.select("i64", there, source, 0))
-        place = f.select("ptr", there, place, f"@zero_pixel_{t.dtype}")
-        _copy(f, t, place, f.at(t.name, out, f.mul(l.i, "%length")), "%length")
-
-
-def _copy(f: Function, t: Element, source: str, out: str, length: str) -> None:
-    """Whole vectors are written: what is too much, the next copy writes again."""
-
-    def body(i: str, lanes: int, mask: str | None, values: list[str]) -> list[str]:
-        f.vstore(t, f.vload(t, f.at(t.name, source, i), mask), f.at(t.name, out, i))
-        return []
-
-    f.vector_loop(length, t.lanes, body, masked=True)
+def _copy_taps(
+    f: Function, t: Element, cut: tuple[Operand, str], out: str, find: Callable[[str], str]
+) -> None:
+    """Runs of so many taps and elements. Whole vectors are written: what is too much, the next run writes
+    again.
+    """
+    step, run = cut
+    main = f(f"and i64 {run}, {-t.lanes}")
+    mask = f.lanes_below(t, f.sub(run, main))
+    rest = f.less(main, run)
+    with f.loop(0, "%taps", step) as l:
+        source, target = find(l.i), f.at(t.name, out, f.mul(l.i, "%length"))
+        with f.loop(0, main, t.lanes) as vector:
+            f.vstore(t, f.vload(t, f.at(t.name, source, vector.i)), f.at(t.name, target, vector.i))
+        with f.when(rest):
+            f.vstore(t, f.vload(t, f.at(t.name, source, main), mask), f.at(t.name, target, main))

@@ -69,6 +69,11 @@ class Strategy:
         return -(-(self.a_elements + self.b_elements) * self.t.size // 64) * 64
 
     @property
+    def places(self) -> int:
+        """The most taps that a block has: one channel each."""
+        return max(self.kc, self.mc)
+
+    @property
     def table_bytes(self) -> int:
         """Room for the places of all taps of a block of windows."""
         tiles = -(-self.mc // self.rows) + 1
@@ -81,7 +86,7 @@ class Strategy:
         """
         walked = (self.b_elements + self.mc * self.kc + self.t.lanes) * self.t.size + self.table_bytes
         turned = self.scratch_bytes + (self.together * self.mc + self.t.lanes) * self.t.size
-        return -(-max(walked, turned) // 64) * 64
+        return -(-(max(walked, turned) + 3 * 8 * self.places) // 64) * 64
 
 
 def strategy(dtype: str, target: Target) -> Strategy:
