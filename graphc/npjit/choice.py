@@ -20,14 +20,15 @@ class Choice:
     """
 
     def __init__(
-        self, fast: Fast, plain: Callable[..., Any], settle: Callable[[Choice, str, Way], None]
+        self, fast: Fast, plain: Callable[..., Any] | None, settle: Callable[[Choice, str, Way], None]
     ) -> None:
         self.fast, self.settle = fast, settle
         self.ways: dict[str, Way] = {
             "native": self._compiling,
             "flat": fast.flat,
-            "plain": _guarded(fast, plain),
         }
+        if plain is not None:
+            self.ways["plain"] = _guarded(fast, plain)
         self.times: dict[str, list[int]] = {}
         self.reason = ""
 
@@ -53,8 +54,7 @@ class Choice:
             del self.ways["native"]
             return self(args, kwargs)
         self.ways["native"] = native
-        result = native(args, kwargs)
-        return result
+        return native(args, kwargs)
 
     def summary(self) -> str:
         """The best times, in microseconds."""

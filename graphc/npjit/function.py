@@ -14,7 +14,7 @@ from graphc.codegen.stats import STATS
 from graphc.npjit.choice import Choice, Way
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.emit import MISS, CannotError, Emitter, Fast
-from graphc.npjit.lookup import CLASS_ATTRIBUTES
+from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
 from graphc.npjit.recording import Recording
 from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.runtime import RUNTIME
@@ -66,7 +66,7 @@ class Jit:
         while isinstance(fn, types.MethodType | functools.partial):
             fn = fn.__func__ if isinstance(fn, types.MethodType) else fn.func
         if not isinstance(fn, types.FunctionType):
-            fn = getattr(type(fn), "__call__", None)  # type: ignore[assignment]
+            fn = in_class(type(fn), "__call__")
         if not isinstance(fn, types.FunctionType):
             return "it is not a Python function"
         if fn.__code__.co_flags & NOT_TRACED:
@@ -76,6 +76,10 @@ class Jit:
         from graphc.codegen.options import resolve
 
         return "the backend is reference" if resolve(**self.options).backend == "reference" else ""
+
+    def plain(self) -> Callable[..., Any] | None:
+        """The function as Python runs it; None if that can't be done."""
+        return self.fn
 
     # ---- recording
 
@@ -115,7 +119,7 @@ class Jit:
             rec.finish()
         if fast is not None:
             self.fast.setdefault(key, []).insert(
-                0, Choice(fast, self.fn, functools.partial(self._settle, key))
+                0, Choice(fast, self.plain(), functools.partial(self._settle, key))
             )
         return result
 
@@ -200,8 +204,8 @@ def jit(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     """A NumPy function, compiled: the same values, effects and exceptions, faster.
 
     Use it as a decorator of functions and methods, or on a bound method. Arrays that are reached through
-    arguments, attributes, dicts, closures and globals are read anew at each call. What can't be compiled runs as
-    Python: `fn.explain()` names each such graph break, its line and a remedy, as does `GRAPHC_LOG=trace`.
+    arguments, attributes, dicts, closures and globals are read anew at each call. What can't be compiled runs
+    as Python: `fn.explain()` names each such graph break, its line and a remedy, as does `GRAPHC_LOG=trace`.
 
     Parameters
     ----------
