@@ -14,10 +14,12 @@ from typing import Any
 
 from graphc.npjit.log import Node, Parts, follow, mutate, pick
 from graphc.npjit.native.operands import Operand, Unexpressed
+from graphc.npjit.native.rounding import shown
 from graphc.npjit.native.structure import uses
 from graphc.npjit.native.translate import Translator
 
 TOO_LITTLE = "too little work for a native call"
+ROUNDING = "float64 results show how NumPy rounds float32"
 
 
 @dataclass
@@ -49,7 +51,8 @@ def schedule(nodes: Sequence[Node], wanted: Sequence[Node], name: str) -> Schedu
 
 def classify(nodes: Sequence[Node], wanted: Sequence[Node], name: str) -> dict[Node, str]:
     """The nodes that the IR can't say, each with the reason."""
-    reasons: dict[Node, str] = {}
+    reasons: dict[Node, str] = dict.fromkeys(shown(nodes, wanted), ROUNDING)
+    first = len(reasons)
     while True:
         before = len(reasons)
         translator = Translator(name)
@@ -64,7 +67,7 @@ def classify(nodes: Sequence[Node], wanted: Sequence[Node], name: str) -> dict[N
             except Unexpressed as e:
                 reasons[node] = str(e)
         _needed_whole(nodes, wanted, translator, reasons)
-        if len(reasons) == before or (before == 0 and not _has_parts(translator)):
+        if len(reasons) == before or (before == first and not _has_parts(translator)):
             return reasons
 
 

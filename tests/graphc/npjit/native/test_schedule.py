@@ -1,0 +1,91 @@
+"""What is native, what stays NumPy's, and in which order."""
+
+import operator
+
+import numpy as np
+import pytest
+
+from graphc.npjit.lookup import method_fn
+from graphc.npjit.native import segments
+from graphc.npjit.native.schedule import ROUNDING, schedule
+
+
+def values_of(program):
+    return [leaf.value for leaf in program.leaves]
+
+
+def test_native_runs_and_numpy_calls_take_turns(log, same):
+    x = log.input(np.random.default_rng(0).normal(size=(4, 4)))
+    y = log.op(np.tanh, log.op(operator.mul, x, 2))
+    inverse = log.op(np.linalg.inv, y)
+    z = log.op(np.sum, log.op(operator.mul, inverse, y), axis=0)
+    program = segments.compile(log.nodes, [z, y])
+    assert [(line.native, line.reason) for line in program.explain()] == [
+        (True, ""),
+        (False, "inv has no translation"),
+        (True, ""),
+    ]
+    for got, node in zip(program(*values_of(program)), (z, y), strict=True):
+        same(got, node.value)
+
+
+def test_what_needs_nothing_native_comes_first(log):
+    x = log.input(np.random.default_rng(0).normal(size=(4, 4)))
+    source = np.random.RandomState(3)
+    draws = [log.op(method_fn("normal"), source, size=(4, 4), impure=True) for _ in range(2)]
+    first = log.op(operator.add, log.op(operator.mul, x, 2), draws[0])
+    last = log.op(operator.sub, first, draws[1])
+    steps = schedule(log.nodes, [last], "draws").steps
+    assert [s.native for s in steps if len(s.nodes) > 1] == [False, True]
+    assert [n for s in steps for n in s.nodes if n.impure] == draws
+
+
+def test_programs_are_shared_by_logs_of_one_structure(new_log):
+    programs = []
+    for shape in ((3, 4), (3, 4), (5, 4)):
+        log = new_log()
+        x = log.input(np.ones(shape))
+        programs.append(segments.compile(log.nodes, [log.op(operator.add, log.op(np.exp, x), 1.5)]))
+        assert programs[-1](np.zeros(shape))[0][0, 0] == 2.5
+    assert programs[0].run is programs[1].run
+    assert programs[0].run is not programs[2].run
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rounding_of_float32_that_float64_shows_is_numpys(dtype, log):
+    x = log.input(np.random.default_rng(0).normal(size=(8, 3)).astype(dtype))
+    total = log.op(method_fn("sum"), log.op(operator.mul, x, x))
+    shown = log.op(operator.mul, total, np.float64(2.5))
+    reasons = schedule(log.nodes, [shown], "shown").reasons
+    assert (reasons.get(total) == ROUNDING) == (dtype == "float32")
+    assert ROUNDING not in schedule(log.nodes, [total], "shown").reasons.values()
+    program = segments.compile(log.nodes, [shown])
+    assert program(*values_of(program))[0] == pytest.approx(shown.value, rel=1e-15)
+
+
+def test_little_work_stays_numpys(log):
+    x = log.input(np.ones(3))
+    program = segments.compile(log.nodes, [log.op(operator.add, x, 1)])
+    assert not program.calls
+    assert [line.reason for line in program.explain()] == ["too little work for a native call"]
+    assert program(np.zeros(3))[0].tolist() == [1, 1, 1]
+
+
+def test_the_backend_reference_compiles_nothing(log, same):
+    from graphc.codegen.options import resolve
+
+    x = log.input(np.ones((3, 4)))
+    y = log.op(np.exp, log.op(operator.add, x, 1))
+    program = segments.compile(log.nodes, [y], options=resolve("reference"))
+    assert not program.calls
+    same(program(x.value)[0], y.value)
+
+
+def test_results_are_of_numpys_classes(log, same):
+    x = log.input(np.arange(6.0))
+    total = log.op(np.sum, log.op(operator.mul, x, 3))
+    number = log.op(float, total)
+    nothing = log.op(np.asarray, total)
+    program = segments.compile(log.nodes, [total, number, nothing])
+    for got, node in zip(program(x.value), (total, number, nothing), strict=True):
+        same(got, node.value)
