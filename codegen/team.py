@@ -19,9 +19,9 @@ from graphc.codegen import cache
 from graphc.codegen.loader import Code, compile_object
 from graphc.codegen.target import Target, host
 from graphc.codegen.team_text import (
-    BARRIER,
     BARRIERS,
     BYTES,
+    FUNCTIONS,
     GRAIN_AT,
     MOST,
     RUN,
@@ -48,7 +48,7 @@ class Team:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))  # never freed
         self.address = -(-ctypes.addressof(memory) // 64) * 64
         code = Code([team_object(target)], target, {STATE: self.address})
-        found = {name: code.address(name) for name in (RUN, BARRIER, BARRIERS)}
+        found = {name: code.address(name) for name in FUNCTIONS}
         code.keep_forever()
         self._run = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(found[RUN])
         self._barriers = found.pop(BARRIERS)
@@ -72,22 +72,22 @@ class Team:
     def grain(self, picoseconds: int) -> None:
         ctypes.c_int64.from_address(self.address + GRAIN_AT).value = picoseconds
 
-    def run(self, members: int, task: int, argument: int) -> None:
-        """Run `task(i64 member, i64 count, ptr argument)` on so many members, or on fewer."""
-        self._run(members, task, argument)
+    def run(self, pieces: int, task: int, argument: int) -> None:
+        """Let the caller and workers run `task(i64 member, i64 pieces, ptr argument)`; those who come late
+        may find that it is over.
+        """
+        self._run(pieces, task, argument)
 
     def measure(self) -> float:
         """Seconds that a barrier of two members takes, at its quickest: at most 20 ms are spent on it."""
-        turns = (ctypes.c_int64 * 1)(_TURNS)
-        none, start = (ctypes.c_int64 * 1)(0), time.perf_counter()
-        self.run(2, self._barriers, ctypes.addressof(none))  # starts or wakes the worker
-        best = [1.0, 1.0]
+        best, start = [1.0, 1.0], time.perf_counter()
         for _ in range(_ROUNDS):
-            for i, how_many in enumerate((none, turns)):
+            for i, turns in enumerate((1, 1 + _TURNS)):
+                argument = (ctypes.c_int64 * 2)(turns, 0)
                 before = time.perf_counter()
-                self.run(2, self._barriers, ctypes.addressof(how_many))
+                self.run(2, self._barriers, ctypes.addressof(argument))
                 best[i] = min(best[i], time.perf_counter() - before)
-            if time.perf_counter() - start > _SECONDS:
+            if not self.workers or time.perf_counter() - start > _SECONDS:
                 break
         return min(max((best[1] - best[0]) / _TURNS, _LEAST), _BUSY)
 

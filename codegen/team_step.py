@@ -1,10 +1,11 @@
 """The step of a graph for several members: `i64 @step(ptr table)` calls the team, of which each member goes
 through all phases of all kernels.
 
-A phase that is worth it is divided among all members; any other, and a control op, is member 0's. Members
-meet before a phase if it, or what ran since they last met, was divided and the two touch the same memory;
-behind a phase that may fail they meet in any case, and all leave if it did. As a failed step has changed
-nothing, it is run again by one member: which of several errors is told does not depend on their number.
+A phase that is worth it is divided in a piece for each member; any other, and a control op, is member 0's.
+Before a phase members wait for those before it that touch the same memory, if one of these or the phase
+itself is divided: what member 0 does in order it need not wait for. All wait for a phase that may fail, and
+leave if it did. As a failed step has changed nothing, it is run again by one member: which of several errors
+is told does not depend on the number of members.
 """
 
 from __future__ import annotations
@@ -14,28 +15,28 @@ from dataclasses import dataclass, replace
 
 from graphc.codegen.control_steps import Step, kernels_in
 from graphc.codegen.control_text import control_symbol, kernel_symbol
-from graphc.codegen.emit_frame import Frame
+from graphc.codegen.emit_frame import ARGUMENTS, Frame
 from graphc.codegen.emit_llvm import phase_names, scratch
 from graphc.codegen.kernel_list import KernelStep
-from graphc.codegen.kernel_time import picoseconds
+from graphc.codegen.kernel_time import BYTE, picoseconds
 from graphc.codegen.layout import Layout
 from graphc.codegen.loops import Kernel, Nest, Part
 from graphc.codegen.phases import Place, Touched, phases, place_in, touched
 from graphc.codegen.target import Target
-from graphc.codegen.team_text import BARRIER, GRAIN_AT, RUN, STATE
+from graphc.codegen.team_text import AWAIT, FINISH, GRAIN_AT, RECORD, RUN, SHARE, STATE, STATUS_AT
 from graphc.codegen.text import Function
 from graphc.ir.dims import Dim
 
-TASK = "step.member"
-CONTEXT = 2
-"""Fields before the statuses in what members are handed: the table, the grain."""
+TASK, COPIES = "step.member", "step.copies"
+CONTEXT = 16
+"""Bytes before the records of phases in what members are handed: the table, the grain."""
 GLOBALS = (f"@{STATE} = external global i8",)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A function that members call: that of a control op, or of kernel `number`; what it touches, and how long
-    it takes alone.
+    """A function that members call: that of a control op, or of kernel `number`; what it touches, and how
+    long it takes alone. `waits`: for everything before it.
     """
 
     symbol: str
@@ -44,6 +45,7 @@ class Phase:
     touched: Touched
     time: Dim
     control: bool = False
+    waits: bool = False
     born: bool = False
     dies: bool = False
 
@@ -103,7 +105,43 @@ def _with_lifetimes(found: list[Phase], layout: Layout) -> list[Phase]:
 
 def team_step(name: str, found: Sequence[Phase], layout: Layout, target: Target, threads: int) -> list[str]:
     """The functions of the step."""
-    return [_Task(found, layout, target).text(), _step_text(name, found, layout, target, threads)]
+    texts = [_control_text(p) for p in found if p.control]
+    if layout.plan.copies:
+        texts.append(_copies_text(layout))
+        found = [*found, _copies(found, layout)]
+    return [*texts, _Task(found, layout, target).text(), _step_text(name, found, layout, target, threads)]
+
+
+def _control_text(phase: Phase) -> str:
+    """A control op with the arguments of a phase; member 0 does all of it."""
+    f = Function(f"{phase.symbol}.phase", ARGUMENTS, "i64", linkage="internal")
+    arguments = "ptr %buffers, ptr %buffers, ptr %sizes, i64 0, i64 1"
+    return f.text(f"i64 {f(f'call i64 @{phase.symbol}({arguments})')}")
+
+
+def _copies(found: Sequence[Phase], layout: Layout) -> Phase:
+    """The final copies, which come after everything."""
+    time: Dim = 0
+    for copy in layout.plan.copies:
+        time = time + layout.plan.slots[copy.source].size * (2 * BYTE)
+    every = frozenset(place for p in found for place in p.touched.reads | p.touched.writes)
+    return Phase(COPIES, 0, False, Touched(every, every), time, waits=True)
+
+
+def _copies_text(layout: Layout) -> str:
+    """The final copies, in order: each member copies a range of each, in whole cache lines."""
+    f = Function(COPIES, ARGUMENTS, "i64", linkage="internal")
+    for i, copy in enumerate(layout.plan.copies):
+        size = f.load("i64", f.at("i64", "%buffers", layout.copies_at + i))
+        share = f.mul(f.ceildiv(f.ceildiv(size, "%count"), 64), 64)
+        start = f.minimum(f.mul("%member", share), size)
+        length = f.sub(f.minimum(f.add(start, share), size), start)
+        here, there = (
+            f.at("i8", f.load("ptr", f.at("ptr", "%buffers", layout.places[slot])), start)
+            for slot in (copy.source, copy.target)
+        )
+        f.do(f"call void @llvm.memmove.p0.p0.i64(ptr {there}, ptr {here}, i64 {length}, i1 false)")
+    return f.text("i64 0")
 
 
 # -- the caller ----------------------------------------------------------------------------------------------
@@ -112,21 +150,41 @@ def team_step(name: str, found: Sequence[Phase], layout: Layout, target: Target,
 def _step_text(name: str, found: Sequence[Phase], layout: Layout, target: Target, threads: int) -> str:
     f = Function(name, "ptr %table", "i64")
     frame = _frame(f, layout, target)
-    failing = [p for p in found if p.fallible]
-    context = f(f"alloca [{CONTEXT + len(failing)} x i64], align 64")
-    f.store("ptr", "%table", context)
+    size = CONTEXT + RECORD * len(found)
+    context = f(f"alloca [{size} x i8], align 64")
     grain = f.load("i64", f.at("i8", f"@{STATE}", GRAIN_AT))
-    f.store("i64", grain, f.at("i64", context, 1))
-    _forget(f, context, failing)
+    _begin(f, context, grain, size)
     some = "false"
     for time in dict.fromkeys(p.time for p in found if p.time != 0):
         some = f.either(some, f(f"icmp sge i64 {frame.size(time)}, {grain}"))
     wanted = f.select("i64", some, threads, 1)
     f.do(f"call void @{RUN}(i64 {wanted}, ptr @{TASK}, ptr {context})")
-    with f.when(f.both(some, f(f"icmp ne i64 {_status(f, context, failing)}, 0"))):
-        _forget(f, context, failing)
+    with f.when(f.both(some, f(f"icmp ne i64 {_status(f, context, found)}, 0"))):
+        _begin(f, context, grain, size)
         f.do(f"call void @{TASK}(i64 0, i64 1, ptr {context})")
-    return frame.text(f"i64 {_status(f, context, failing)}")
+    return frame.text(f"i64 {_status(f, context, found)}")
+
+
+def _begin(f: Function, context: str, grain: str, size: int) -> None:
+    """The context before a run: nothing is done."""
+    f.do(f"call void @llvm.memset.p0.i64(ptr align 64 {context}, i8 0, i64 {size}, i1 false)")
+    f.store("ptr", "%table", context)
+    f.store("i64", grain, f.at("i64", context, 1))
+
+
+def _record(f: Function, context: str, number: int) -> str:
+    return f.at("i8", context, CONTEXT + RECORD * number)
+
+
+def _status(f: Function, context: str, found: Sequence[Phase]) -> str:
+    """The first status that is not 0, with the number of its kernel."""
+    status = "0"
+    for i, phase in reversed(list(enumerate(found))):
+        if phase.fallible:
+            mine = f.load("i64", f.at("i8", _record(f, context, i), STATUS_AT))
+            full = f(f"or i64 {mine}, {phase.number << 32}") if phase.number else mine
+            status = f.select("i64", f.equal(mine, 0), status, full)
+    return status
 
 
 def _frame(f: Function, layout: Layout, target: Target) -> Frame:
@@ -138,52 +196,41 @@ def _frame(f: Function, layout: Layout, target: Target) -> Frame:
     return frame
 
 
-def _forget(f: Function, context: str, failing: Sequence[Phase]) -> None:
-    for i in range(len(failing)):
-        f.store("i64", "0", f.at("i64", context, CONTEXT + i))
-
-
-def _status(f: Function, context: str, failing: Sequence[Phase]) -> str:
-    """The first status that is not 0."""
-    status = "0"
-    for i in reversed(range(len(failing))):
-        mine = f.load("i64", f.at("i64", context, CONTEXT + i))
-        status = f.select("i64", f.equal(mine, 0), status, mine)
-    return status
-
-
 # -- what each member does -----------------------------------------------------------------------------------
 
 
 class _Task:
-    """`void @step.member(i64 %member, i64 %count, ptr %context)`.
+    """`void @step.member(i64 %member, i64 %pieces, ptr %context)`.
 
-    `pending`: something was divided since the members met. `stale`: member 0 did something before the phases
-    in `group`, and nobody waited for it.
+    `pending`: a phase of `group` is divided. `stale`: member 0 did phases before those in `group`, of which
+    `behind` is the last, and nobody waited for them.
     """
 
     def __init__(self, found: Sequence[Phase], layout: Layout, target: Target) -> None:
-        self.found, self.layout = found, layout
-        self.f = f = Function(TASK, "i64 %member, i64 %count, ptr %context", linkage="internal")
+        self.found = found
+        self.f = f = Function(TASK, "i64 %member, i64 %pieces, ptr %context", linkage="internal")
         self.frame = _frame(f, layout, target)
         self.frame.head.insert(0, "  %table = load ptr, ptr %context")
-        self.several = f("icmp sgt i64 %count, 1")
+        self.several = f("icmp sgt i64 %pieces, 1")
+        self.first = f.equal("%member", 0)
         self.grain = f.load("i64", f.at("i64", "%context", 1))
         self.pending, self.stale = "false", "false"
-        self.group: list[Phase] = []
+        self.group: list[int] = []
+        self.behind = 0
         self.divided: dict[Dim, str] = {}
-        self.failing = 0
+        self.marks: list[str] = []
 
     def text(self) -> str:
-        for phase in self.found:
+        for number, phase in enumerate(self.found):
             divided = self._divided(phase.time)
-            if phase.must_wait(self.group):
-                self._meet_if_needed(divided)
+            self.marks.append(divided)
+            if phase.waits or phase.must_wait([self.found[i] for i in self.group]):
+                self._wait(divided)
             else:
                 self._go_on(divided)
-            self.group.append(phase)
-            self._call(phase, divided)
-        self._copies()
+            self.group.append(number)
+            self._run(number, divided)
+        self._await(self.pending, self.group)
         return self.frame.text("void")
 
     def _divided(self, time: Dim) -> str:
@@ -191,61 +238,52 @@ class _Task:
         if time == 0:
             return "false"
         if time not in self.divided:
-            with self.frame.start():
-                size = self.frame.size(time)
-            long = self.f(f"icmp sge i64 {size}, {self.grain}")
+            long = self.f(f"icmp sge i64 {self.frame.size(time)}, {self.grain}")
             self.divided[time] = self.f.both(long, self.several)
         return self.divided[time]
 
-    def _meet(self, condition: str) -> None:
-        with self.f.when(condition):
-            self.f.do(f"call void @{BARRIER}(i64 %count)")
+    def _record(self, number: int) -> str:
+        return _record(self.f, "%context", number)
 
-    def _meet_if_needed(self, divided: str) -> None:
+    # -- waiting ---------------------------------------------------------------------------------------------
+    def _await(self, condition: str, group: Sequence[int]) -> None:
+        if condition == "false" or not group:
+            return
+        with self.f.when(condition):
+            for i in group:
+                pieces = self.f.select("i64", self.marks[i], "%pieces", 1)
+                self.f.do(f"call void @{AWAIT}(ptr {self._record(i)}, i64 {pieces})")
+
+    def _wait(self, divided: str) -> None:
+        """For the group, unless all of it was member 0's, and this is, too."""
         meets = self.f.either(self.pending, divided)
-        self._meet(meets)
-        self.pending, self.stale = divided, self.f.negate(meets)
+        self._await(meets, self.group)
+        self.pending = divided
+        if self.group:
+            self.stale, self.behind = self.f.negate(meets), self.group[-1]
         self.group = []
 
     def _go_on(self, divided: str) -> None:
         """Nothing in the group has to be waited for; but what member 0 did before the group must be."""
-        meets = self.f.both(self.stale, divided)
-        self._meet(meets)
-        self.stale = self.f.both(self.stale, self.f.negate(divided))
+        if self.stale != "false":
+            self._await(self.f.both(self.stale, divided), [self.behind])
+            self.stale = self.f.both(self.stale, self.f.negate(divided))
         self.pending = self.f.either(self.pending, divided)
 
-    def _call(self, phase: Phase, divided: str) -> None:
-        f = self.f
-        count = f.select("i64", divided, "%count", 1)
-        status = CONTEXT + self.failing
-        with f.when(f.less("%member", count)):
-            outer = "ptr %table, " if phase.control else ""
-            arguments = f"ptr %table, {outer}ptr %sizes, i64 %member, i64 {count}"
-            result = f(f"call i64 @{phase.symbol}({arguments})")
-            if phase.fallible:
-                with f.when(f(f"icmp ne i64 {result}, 0")):
-                    full = f(f"or i64 {result}, {phase.number << 32}") if phase.number else result
-                    f.store("i64", full, f.at("i64", "%context", status))
+    # -- running ---------------------------------------------------------------------------------------------
+    def _run(self, number: int, divided: str) -> None:
+        """All pieces by all members, or all of it by member 0."""
+        f, phase, record = self.f, self.found[number], self._record(number)
+        symbol = f"{phase.symbol}.phase" if phase.control else phase.symbol
+        if divided != "false":
+            with f.when(divided):
+                arguments = f"ptr @{symbol}, ptr %table, ptr %sizes, i64 %member, i64 %pieces, ptr {record}"
+                f.do(f"call void @{SHARE}({arguments})")
+        with f.when(f.both(f.negate(divided), self.first)):
+            status = f(f"call i64 @{symbol}(ptr %table, ptr %sizes, i64 0, i64 1)")
+            f.do(f"call void @{FINISH}(ptr {record}, i64 {status})")
         if phase.fallible:
-            self.failing += 1
-            self._meet(self.several)
-            found = f.load("i64", f.at("i64", "%context", status))
-            f.give_up(f(f"icmp ne i64 {found}, 0"), "void")
+            self._await(self.several, self.group)
+            status = f.load("i64", f.at("i8", record, STATUS_AT))
+            f.give_up(f(f"icmp ne i64 {status}, 0"), "void")
             self.pending, self.stale, self.group = "false", "false", []
-
-    def _copies(self) -> None:
-        """The final copies: each member copies a range of each, in whole cache lines."""
-        f, layout = self.f, self.layout
-        if not layout.plan.copies:
-            return
-        self._meet(self.several)
-        for i, copy in enumerate(layout.plan.copies):
-            size = f.load("i64", f.at("i64", "%table", layout.copies_at + i))
-            share = f.mul(f.ceildiv(f.ceildiv(size, "%count"), 64), 64)
-            start = f.minimum(f.mul("%member", share), size)
-            length = f.sub(f.minimum(f.add(start, share), size), start)
-            here, there = (
-                f.at("i8", f.load("ptr", f.at("ptr", "%table", layout.places[slot])), start)
-                for slot in (copy.source, copy.target)
-            )
-            f.do(f"call void @llvm.memmove.p0.p0.i64(ptr {there}, ptr {here}, i64 {length}, i1 false)")
