@@ -8,7 +8,8 @@ Row r of c belongs to window first + r. Element (k, j) of b's block for
 tap t is b[t * b_tap + k * b_row + j * b_col]. The rest is as in `product.py`.
 
     jb  N in blocks of nc
-     pc  K: taps, and channels of a tap, in balanced blocks of at most kc      B packed here: kc x nc
+     pc  K: taps, and channels of a tap, in balanced blocks of at most kc; B is packed here, kc x nc, or by the
+         first tile of each panel
       ic  windows in blocks of mc                 a table of where their taps are (`pixels.py`)
        jc  panels of `vectors` vectors            B panel, kc x width, stays in L1
         ir  tiles of windows
@@ -30,7 +31,9 @@ from graphc.codegen.kernels.pixels import are_joined
 from graphc.codegen.kernels.product import Block, see_tile
 from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.kernels.tiles import (
+    AHEAD,
     WALK,
+    WALK_COPY,
     Tile,
     call_tile,
     find_kernel,
@@ -89,10 +92,10 @@ def convolve(s: Strategy) -> str:
     """The loops jb, pc, ic; see the module."""
     t = s.t
     f = Function(f"convolve_{t.dtype}", convolve_arguments(t))
-    table: dict[str, Operand] = {"c_row": "%c_row", "alpha": "%alpha", "start_row": 0}
-    parameters = new_parameters(f, t, table)
+    parameters = _parameters(f, t)
     g = read_geometry(f)
     cuts = _cuts(f, s, g)
+    dense = f.equal("%b_tap", f.mul(g["channels"], "%b_row"))
     scratch = _scratch(f, s)
     row_blocks = balanced(f, "%rows", s.mc)
     with f.loop(0, "%n", s.nc) as jb:
@@ -100,15 +103,38 @@ def convolve(s: Strategy) -> str:
         panels = balanced(f, f.ceildiv(columns, t.lanes), s.vectors)
         with f.loop(0, cuts.taps.count, 1) as tb, f.loop(0, cuts.channels.count, 1) as cb:
             taps = _block(f, s, cuts, tb.i, cb.i)
-            set_parameters(f, t, parameters, _walked(f, cuts, taps))
+            for table in parameters:
+                set_parameters(f, t, table, _walked(f, cuts, taps))
             which = f"ptr %geometry, i64 {taps.tap}, i64 {taps.taps}, ptr {scratch.places}"
             f.do(f"call void @find_taps_{t.dtype}({which})")
-            _pack(f, s, taps, (jb.i, columns), panels, scratch)
+            first = _first_tile(f, s, row_blocks)
+            by_tile = f.both(f.equal("%b_col", 1), f.either(f.equal(taps.taps, 1), dense))
+            with f.loop(0, panels.count, 1) as jc:
+                panel = _panel(f, s, taps, (jb.i, columns), piece(f, jc.i, panels), (by_tile, first), scratch)
+                with f.when(f.negate(panel.by_tile)):
+                    _pack(f, s, taps, panel)
             with f.loop(0, row_blocks.count, 1) as ic:
                 rows = piece(f, ic.i, row_blocks)
                 _find(f, s, cuts, taps, (f.add("%first", rows[0]), rows[1]), scratch)
-                _tiles(f, s, cuts, taps, rows, (jb.i, columns), panels, scratch, parameters)
+                fresh = f.both(by_tile, f.equal(ic.i, 0))
+                with f.loop(0, panels.count, 1) as jc:
+                    vectors = piece(f, jc.i, panels)
+                    panel = _panel(f, s, taps, (jb.i, columns), vectors, (fresh, first), scratch)
+                    _tiles(f, s, cuts, taps, rows, panel, scratch.table, parameters)
     return f.text()
+
+
+def _parameters(f: Function, t: Element) -> tuple[str, str]:
+    """Those of tiles whose B is packed, and those of the tiles that pack it."""
+    both: dict[str, Operand] = {"c_row": "%c_row", "alpha": "%alpha", "start_row": 0}
+    copying: dict[str, Operand] = {"b_row": "%b_row", "ahead": f.mul("%b_row", AHEAD)}
+    return new_parameters(f, t, both), new_parameters(f, t, both | copying)
+
+
+def _first_tile(f: Function, s: Strategy, row_blocks: Cut) -> str:
+    """The rows of the first tile."""
+    _, rows = piece(f, "0", row_blocks)
+    return piece(f, "0", balanced(f, rows, s.rows))[1]
 
 
 def _scratch(f: Function, s: Strategy) -> Scratch:
@@ -159,22 +185,50 @@ def _walked(f: Function, cuts: Cuts, taps: Taps) -> dict[str, Operand]:
     }
 
 
-def _pack(
-    f: Function, s: Strategy, taps: Taps, columns: tuple[str, str], panels: Cut, scratch: Scratch
-) -> None:
-    """All panels of B for a block of K, tap by tap."""
-    t = s.t
-    with f.loop(0, panels.count, 1) as jc:
-        vectors, nrv = piece(f, jc.i, panels)
-        inner, width = f.mul(vectors, t.lanes), f.mul(nrv, t.lanes)
-        n = f.minimum(width, f.sub(columns[1], inner))
-        slot = f.at(t.name, scratch.b, f.mul(inner, taps.block.length))
-        start = f.add(f.mul(taps.channel, "%b_row"), f.mul(f.add(columns[0], inner), "%b_col"))
-        source = f.at(t.name, "%b", start)
-        with f.loop(0, taps.taps, 1) as l:
-            here = f.at(t.name, source, f.mul(f.add(taps.tap, l.i), "%b_tap"))
-            out = f.at(t.name, slot, f.mul(l.i, f.mul(taps.channels, width)))
-            call_pack_b(f, s, here, out, width, n, taps.channels)
+@dataclass(frozen=True)
+class Panel:
+    """A panel of B: its first column, vectors and columns, where its block of K is and where the packed form
+    of that, and whether the first tile packs it (with which microkernel).
+    """
+
+    column: str
+    nrv: str
+    n: str
+    source: str
+    slot: str
+    whole: str
+    by_tile: str
+    copy: str
+
+
+def _panel(
+    f: Function,
+    s: Strategy,
+    taps: Taps,
+    columns: tuple[str, str],
+    vectors: tuple[str, str],
+    first: tuple[str, str],
+    scratch: Scratch,
+) -> Panel:
+    """`first`: whether the first tile may pack panels, and its rows."""
+    t, nrv = s.t, vectors[1]
+    inner, width = f.mul(vectors[0], t.lanes), f.mul(nrv, t.lanes)
+    column, n = f.add(columns[0], inner), f.minimum(width, f.sub(columns[1], inner))
+    slot = f.at(t.name, scratch.b, f.mul(inner, taps.block.length))
+    start = f.add(f.mul(taps.channel, "%b_row"), f.mul(column, "%b_col"))
+    source = f.at(t.name, "%b", f.add(start, f.mul(taps.tap, "%b_tap")))
+    copy, whole = find_kernel(f, s, WALK_COPY, nrv, first[1]), f.equal(n, width)
+    by_tile = f.both(f.both(first[0], whole), f(f"icmp ne ptr {copy}, null"))
+    return Panel(column, nrv, n, source, slot, whole, by_tile, copy)
+
+
+def _pack(f: Function, s: Strategy, taps: Taps, panel: Panel) -> None:
+    """A panel of B for a block of K, tap by tap."""
+    t, width = s.t, f.mul(panel.nrv, s.t.lanes)
+    with f.loop(0, taps.taps, 1) as l:
+        here = f.at(t.name, panel.source, f.mul(l.i, "%b_tap"))
+        out = f.at(t.name, panel.slot, f.mul(l.i, f.mul(taps.channels, width)))
+        call_pack_b(f, s, here, out, width, panel.n, taps.channels)
 
 
 def _find(f: Function, s: Strategy, cuts: Cuts, taps: Taps, rows: tuple[str, str], scratch: Scratch) -> None:
@@ -201,27 +255,27 @@ def _tiles(
     cuts: Cuts,
     taps: Taps,
     rows: tuple[str, str],
-    columns: tuple[str, str],
-    panels: Cut,
-    scratch: Scratch,
-    parameters: str,
+    panel: Panel,
+    table: str,
+    parameters: tuple[str, str],
 ) -> None:
-    """The loops jc and ir."""
+    """The loop ir."""
     t, block = s.t, taps.block
     tiles = balanced(f, rows[1], s.rows)
     pitch = f.mul(f.select("i64", cuts.few, 1, taps.taps), s.rows)
-    with f.loop(0, panels.count, 1) as jc:
-        vectors, nrv = piece(f, jc.i, panels)
-        inner, width = f.mul(vectors, t.lanes), f.mul(nrv, t.lanes)
-        column, n = f.add(columns[0], inner), f.minimum(width, f.sub(columns[1], inner))
-        b = f.at(t.name, scratch.b, f.mul(inner, block.length))
-        whole = f.equal(n, width)
-        with f.loop(0, tiles.count, 1) as ir:
-            start, mr = piece(f, ir.i, tiles)
-            row = f.add(rows[0], start)
-            table = f.at("ptr", scratch.table, f.mul(ir.i, pitch))
-            c = f.at(t.name, "%c", f.add(column, f.mul(row, "%c_row")))
-            init = f.at(t.name, block.init, f.add(column, f.mul(row, block.init_row)))
-            tile = Tile(table, b, c, init, f"@zeros_{t.dtype}", n)
-            call_tile(f, s, find_kernel(f, s, WALK, nrv, mr), (mr, whole), tile, parameters)
-            see_tile(f, block, c, row, column, mr, n)
+    with f.loop(0, tiles.count, 1) as ir:
+        start, mr = piece(f, ir.i, tiles)
+        row = f.add(rows[0], start)
+        copying = f.both(panel.by_tile, f.equal(ir.i, 0))
+        tile = Tile(
+            f.at("ptr", table, f.mul(ir.i, pitch)),
+            f.select("ptr", copying, panel.source, panel.slot),
+            c := f.at(t.name, "%c", f.add(panel.column, f.mul(row, "%c_row"))),
+            f.at(t.name, block.init, f.add(panel.column, f.mul(row, block.init_row))),
+            f.select("ptr", copying, panel.slot, f"@zeros_{t.dtype}"),
+            panel.n,
+        )
+        kernel = f.select("ptr", copying, panel.copy, find_kernel(f, s, WALK, panel.nrv, mr))
+        given = f.select("ptr", copying, parameters[1], parameters[0])
+        call_tile(f, s, kernel, (mr, panel.whole), tile, given)
+        see_tile(f, block, c, row, panel.column, mr, panel.n)

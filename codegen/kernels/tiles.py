@@ -9,7 +9,7 @@ through a whole one on the stack (`edge`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphc.codegen.element import Element
 from graphc.codegen.kernels.strategy import Strategy
@@ -39,7 +39,9 @@ PLAIN = Kind("plain", False, False, 1)  # the sums begin with what is at %extra
 WALK = Kind(
     "walk", False, True, 4
 )  # %a is a table: for each tap, where each row of A goes on (`rows` of them)
-KINDS = (FULL, COPY, PLAIN, WALK)
+WALK_COPY = Kind("walk_copy", False, False, 2)  # WALK, and COPY
+KINDS = (FULL, COPY, PLAIN, WALK, WALK_COPY)
+WALKS = (WALK, WALK_COPY)
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ def microkernel(s: Strategy, kind: Kind, nrv: int, mr: int) -> str:
     p = {name: get_parameter(f, t, name) for name in PARAMETERS}
     _prefetch_c(f, t, nrv, mr, p["c_row"])
     zeros = ["zeroinitializer"] * (mr * nrv)
-    if kind is WALK:
-        acc = _sum_over_taps(f, s, nrv, mr, p, zeros)
+    if kind in WALKS:
+        acc = _sum_over_taps(f, s, kind, nrv, mr, p, zeros)
     else:
         sums = zeros if kind.a_packed else _begin(f, t, nrv, mr, p["start_row"])
         acc = _sum_over_k(f, t, kind, nrv, mr, p, sums)
@@ -158,33 +160,46 @@ def _steps(
 
 
 def _sum_over_taps(
-    f: Function, s: Strategy, nrv: int, mr: int, p: Mapping[str, str], sums: list[str]
+    f: Function, s: Strategy, kind: Kind, nrv: int, mr: int, p: Mapping[str, str], sums: list[str]
 ) -> list[str]:
     """For each tap k steps along every row, from where the table says; B goes on from tap to tap."""
-    t, kinds = s.t, ["ptr"] + [s.t.vec] * len(sums)
-    main = f(f"and i64 {p['k']}, {-WALK.unroll}")
-    with f.loop(0, p["taps"], 1, list(zip(kinds, ["%b", *sums]))) as tap:
+    t, kinds = s.t, ["ptr", "ptr"] + [s.t.vec] * len(sums)
+    main = f(f"and i64 {p['k']}, {-kind.unroll}")
+    with f.loop(0, p["taps"], 1, list(zip(kinds, ["%b", "%extra", *sums]))) as tap:
         place = f.at("ptr", "%a", f.mul(tap.i, s.rows))
         rows = [f.load("ptr", f.at("ptr", place, i)) for i in range(mr)]
-        with f.loop(0, main, WALK.unroll, list(zip(kinds, tap.values))) as l:
-            l.next = _walk(f, t, nrv, rows, l.i, l.values, WALK.unroll)
+        with f.loop(0, main, kind.unroll, list(zip(kinds, tap.values))) as l:
+            l.next = _walk(f, t, kind, nrv, rows, l.i, l.values, p)
         with f.loop(main, p["k"], 1, list(zip(kinds, l.results))) as rest:
-            rest.next = _walk(f, t, nrv, rows, rest.i, rest.values, 1)
+            rest.next = _walk(f, t, replace(kind, unroll=1), nrv, rows, rest.i, rest.values, p)
         tap.next = rest.results
-    return tap.results[1:]
+    return tap.results[2:]
 
 
 def _walk(
-    f: Function, t: Element, nrv: int, rows: list[str], i: str, values: list[str], count: int
+    f: Function,
+    t: Element,
+    kind: Kind,
+    nrv: int,
+    rows: list[str],
+    i: str,
+    values: list[str],
+    p: Mapping[str, str],
 ) -> list[str]:
-    """`count` steps along rows that have a pointer each: the place in B and the accumulators after them."""
-    b, *acc = values
+    """Some steps along rows that have a pointer each: the places in B and its copy, and the accumulators
+    after them.
+    """
+    b, copy, *acc = values
     at = f(f"freeze i64 {i}")  # one counter for all rows, instead of pointers that all move
     here = [f.at(t.name, row, at) for row in rows]
-    for u in range(count):
-        bs = [f.vload(t, f.at(t.name, b, (u * nrv + v) * t.lanes)) for v in range(nrv)]
+    for u in range(kind.unroll):
+        bs = [f.vload(t, f.at(t.name, b, v * t.lanes)) for v in range(nrv)]
+        if not kind.b_packed:
+            _copy(f, t, bs, f.at(t.name, b, p["ahead"]), f.at(t.name, copy, u * nrv * t.lanes))
         acc = _multiply(f, t, [f.at(t.name, row, u) for row in here], bs, acc)
-    return [f.at(t.name, b, count * nrv * t.lanes), *acc]
+        b = f.at(t.name, b, nrv * t.lanes if kind.b_packed else p["b_row"])
+    copy = copy if kind.b_packed else f.at(t.name, copy, kind.unroll * nrv * t.lanes)
+    return [b, copy, *acc]
 
 
 def _rows(f: Function, t: Element, kind: Kind, mr: int, where: tuple[str, int], a_row: str) -> list[str]:
@@ -264,7 +279,7 @@ def _copy_rows(
 
 def sizes(s: Strategy, kind: Kind) -> list[tuple[int, int]]:
     """The tiles (vectors, rows) of a kind: with A packed only the large ones, the rest is PLAIN."""
-    if kind.a_packed:
+    if kind.a_packed or kind is WALK_COPY:
         return [(s.vectors, mr) for mr in (s.rows - 1, s.rows)]
     if kind is WALK:
         return [(nrv, mr) for nrv in range(1, s.vectors + 1) for mr in range(1, s.rows + 1)]
