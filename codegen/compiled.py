@@ -53,7 +53,8 @@ def compile(
     `backend` is "llvm" (default), "numba" (the same kernels as readable Python, compiled by Numba) or
     "reference" (NumPy). `check="nan"` stops at the first kernel whose output holds a NaN,
     `check="reference"` at the first that differs from the evaluator. `passes` is a pipeline as text.
-    `cache=False` neither reads nor writes the object cache.
+    `cache=False` neither reads nor writes the object cache. `threads` is how many threads a call of the
+    "llvm" backend uses at most (default: GRAPHC_THREADS, or 1); results have the same bits for any number.
 
     Raises
     ------

@@ -51,8 +51,15 @@ def _cpu() -> str:
 
 def _threads() -> str:
     from graphc.codegen.options import resolve
+    from graphc.codegen.target import host
+    from graphc.codegen.team import members, team
 
-    return f"{resolve(None).threads} used, {os.cpu_count()} cores"
+    cores = f"{resolve(None).threads} used, {os.cpu_count()} cores"
+    if members(2, host()) == 1:
+        return f"{cores}; several threads do not work on this system"
+    found = team()
+    barrier, grain = 1e9 * found.barrier_seconds, 1e-6 * found.grain
+    return f"{cores}; a barrier of two takes {barrier:.0f} ns, kernels from {grain:.1f} us on are divided"
 
 
 def _cache() -> str:
