@@ -68,3 +68,35 @@ def _guarded(fast: Fast, plain: Callable[..., Any]) -> Way:
         return MISS if fast.guards(args, kwargs) is MISS else plain(*args, **kwargs)
 
     return run
+
+
+class Aside:
+    """Calls that are recorded each time, measured beside plain Python, which does them if it wins."""
+
+    def __init__(self) -> None:
+        self.recorded: list[int] = []
+        self.plain: list[int] = []
+
+    @property
+    def tries_plain(self) -> bool:
+        """Whether the next call is to be done by plain Python."""
+        return len(self.recorded) > ROUNDS and (len(self.plain) < ROUNDS or self.won)
+
+    @property
+    def won(self) -> bool:
+        """Whether plain Python is known to be the faster."""
+        return len(self.plain) >= ROUNDS and min(self.plain) < min(self.recorded[1:])
+
+    def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call by plain Python."""
+        if self.won:
+            return fn(*args, **kwargs)
+        begin = perf_counter_ns()
+        result = fn(*args, **kwargs)
+        self.plain.append(perf_counter_ns() - begin)
+        return result
+
+    def summary(self) -> str:
+        """The best times, in microseconds."""
+        recorded, plain = min(self.recorded[1:]) / 1e3, min(self.plain) / 1e3
+        return f"recording took {recorded:.1f} us, plain Python {plain:.1f} us"

@@ -8,10 +8,11 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import Any
 
 from graphc.codegen.stats import STATS
-from graphc.npjit.choice import Choice, Way
+from graphc.npjit.choice import Aside, Choice, Way
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.emit import MISS, CannotError, Emitter, Fast
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
@@ -37,6 +38,7 @@ class Jit:
         self.options = options or {}
         self.name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
         self.fast: dict[Any, list[Way]] = {}
+        self.aside: dict[Any, Aside] = {}
         self.notes: list[str] = []
         self.recordings = self.hits = 0
         self.last: Recording | None = None
@@ -57,6 +59,12 @@ class Jit:
         if why:
             self.note(f"graph break: it runs as Python: {why}")
             return self.fn(*args, **kwargs)
+        aside = self.aside.get(key)
+        if aside is not None and aside.tries_plain:
+            result = aside.call(self.fn, args, kwargs)
+            if aside.won:
+                self.note(f"steps aside for calls like this: {aside.summary()}")
+            return result
         with LOCK:
             return self.record(key, args, kwargs)
 
@@ -86,11 +94,11 @@ class Jit:
     def record(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call, recording it; keep a fast function if it can be done again."""
         rec = self.last = Recording()
-        token = RECORDING.set(rec)
+        token, begin = RECORDING.set(rec), perf_counter_ns()
         self.recordings += 1
         CLASS_ATTRIBUTES.clear()
         try:
-            return self._recorded(key, rec, args, kwargs)
+            return self._recorded(key, rec, args, kwargs, begin)
         except Exception as error:
             if not rec.rolled_back:
                 raise
@@ -102,7 +110,9 @@ class Jit:
                 self.note(str(b))
         return self._as_python(failed, args, kwargs)
 
-    def _recorded(self, key: Any, rec: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _recorded(
+        self, key: Any, rec: Recording, args: tuple[Any, ...], kwargs: dict[str, Any], begin: int
+    ) -> Any:
         """The result of a call that is being recorded, with its effects done."""
         try:
             positional = [rec.wrap(a, f"args[{i}]") for i, a in enumerate(args)]
@@ -117,7 +127,10 @@ class Jit:
             result = rec.publish(result)
         finally:
             rec.finish()
-        if fast is not None:
+        if fast is None:
+            self.aside.setdefault(key, Aside()).recorded.append(perf_counter_ns() - begin)
+        else:
+            self.aside.pop(key, None)
             self.fast.setdefault(key, []).insert(
                 0, Choice(fast, self.plain(), functools.partial(self._settle, key))
             )
