@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from graphc.ir.errors import GraphcError as GraphcError
     from graphc.layers.layer import Layer as Layer
     from graphc.models import Model as Model
+    from graphc.npjit.check import check_grads as check_grads
     from graphc.npjit.function import jit as jit
+    from graphc.npjit.gradient import grad as grad
+    from graphc.npjit.gradient import value_and_grad as value_and_grad
     from graphc.sequential import Sequential as Sequential
     from graphc.tensor import Tensor as Tensor
     from graphc.variable import Variable as Variable
@@ -44,6 +47,9 @@ _HOMES = {
     "GraphcError": "ir.errors",
     "compile": "compiling",
     "jit": "npjit.function",
+    "grad": "npjit.gradient",
+    "value_and_grad": "npjit.gradient",
+    "check_grads": "npjit.check",
     "spec": "compiling",
     "vjp": "gradients",
     "stats": "codegen.stats",

@@ -81,13 +81,13 @@ def gradients(
     return list(found) if isinstance(found, tuple) else [found]
 
 
-def vjp(model: Model, training: bool = False, **options: Any) -> Vjp:
-    """A function (x, ct) -> (dx, dw) of the model's gradients.
+def vjp(model: Any, training: bool = False, **options: Any) -> Any:
+    """A function (x, ct) -> (dx, dw) of the model's gradients; (*args, ct) -> gradients for a NumPy function.
 
     Args:
-        model: built or not; then it is built for the first x.
+        model: built or not; then it is built for the first x. Or a NumPy function: see `graphc.npjit.gradient`.
         training: whether layers see training=True (moving statistics are then updated).
-        options: of `graphc.compile`, such as backend="numba".
+        options: of `graphc.compile`, such as backend="numba"; `argnums` for functions.
 
     `dx` has one entry per input, None for integers; `dw` one per entry of `model.trainable_weights`.
 
@@ -98,4 +98,8 @@ def vjp(model: Model, training: bool = False, **options: Any) -> Vjp:
     >>> dx[0].shape, dw[0].tolist()
     ((4, 3), [[4.0, 4.0], [4.0, 4.0], [4.0, 4.0]])
     """
-    return Vjp(model, training, **options)
+    if isinstance(model, Model):
+        return Vjp(model, training, **options)
+    from graphc.npjit.gradient import vjp as of_function
+
+    return of_function(model, **options)

@@ -34,6 +34,10 @@ class AttributeMissingError(GraphcError, AttributeError):
     """An attribute that a layer or a symbolic tensor does not have."""
 
 
+class GradientError(GraphcError, TypeError):
+    """A function that has no gradient, or a result that can't be differentiated."""
+
+
 class StateError(GraphcError, RuntimeError):
     """An object used before it is ready: a model before it is built or compiled."""
 

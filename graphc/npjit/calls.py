@@ -12,6 +12,7 @@ import numpy as np
 
 from graphc.npjit.builtin_calls import HANDLERS, NATIVE, NO_LISTS
 from graphc.npjit.current import LOCK, RECORDING
+from graphc.npjit.foreign import Foreign
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
 from graphc.npjit.publish import Publisher
@@ -113,10 +114,13 @@ class Calls(Surface):
         rec, name = self.rec, getattr(f, "__qualname__", None) or repr(f)
         reason = f" ({why_not(f)})" if type(f) is types.FunctionType else ""
         rec.stop(f"call of {name}{reason}", "call it outside, or write it with NumPy functions")
+        foreign = Foreign(rec, f, args, kwargs) if rec.differentiating else None
         rec.flush()
         rec.clean()
         publisher = Publisher(rec)
         args, kwargs = [publisher(a) for a in args], {k: publisher(v) for k, v in kwargs.items()}
+        if foreign is not None:
+            return foreign.call(self, args, kwargs)
         r = self.outside(f, args, kwargs)
         rec.memo.clear()
         CLASS_ATTRIBUTES.clear()

@@ -20,7 +20,7 @@ from graphc.npjit.inputs import Inputs, where
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
 from graphc.npjit.promotion import is_elementwise
 from graphc.npjit.publish import Publisher
-from graphc.npjit.running import run_nodes
+from graphc.npjit.running import preserve, run_nodes
 from graphc.npjit.values import Num, Storage, Sym
 
 LIMIT = 20_000
@@ -38,6 +38,8 @@ class Break(NamedTuple):
         return f"graph break at {self.line}: {self.why}; {self.remedy}"
 
 
+SIZED_BY_FLOATS = (np.arange,)
+"""Functions whose result has a size that a float decides."""
 REMEDIES = {
     "a test on data": "use np.where, or test on sizes and settings",
     "text of data": "return the numbers and print them outside",
@@ -54,6 +56,7 @@ class Recording(Inputs):
         super().__init__()
         self.log: list[Node] = []
         self.done = 0
+        self.differentiating = 0
         self.effects: list[effects.Effect] = []
         self.breaks: list[Break] = []
         self.dirty: list[Storage] = []
@@ -117,7 +120,9 @@ class Recording(Inputs):
     ) -> Any:
         """The deferred result of fn(*args, **kwargs)."""
         kwargs = kwargs or {}
-        if not is_elementwise(fn):
+        if fn in SIZED_BY_FLOATS:
+            args = [self._frozen(a, (int, float, np.number)) for a in args]
+        elif not is_elementwise(fn):
             args, kwargs = self._sized(args, getitem), {k: self._frozen(v) for k, v in kwargs.items()}
         try:
             tree, alias = infer(fn, args, kwargs, getitem, stand_in)
@@ -140,10 +145,10 @@ class Recording(Inputs):
             key = tuple([k if type(k) is Num else self._frozen(k) for k in key])
         return [args[0], key if type(key) is Num else self._frozen(key)]
 
-    def _frozen(self, a: Any) -> Any:
+    def _frozen(self, a: Any, kinds: Any = (int, np.integer)) -> Any:
         t = type(a)
         if t is Num:
-            return a.steer() if isinstance(a.value, int | np.integer) else a
+            return a.steer() if isinstance(a.value, kinds) else a
         if t is tuple or t is list:
             return t([self._frozen(x) for x in a])
         if t is slice:
@@ -261,9 +266,11 @@ class Recording(Inputs):
         real = storage.real
         if real is None or real is storage.node.value:
             return
+        if self.differentiating:
+            preserve(self.log, real, storage.history)
         np.copyto(real, storage.node.value)
-        storage.node = Node(None, meta=storage.node.meta)
-        storage.node.value, storage.node.var = real, storage.var
+        written, storage.node = storage.node, Node(None, meta=storage.node.meta)
+        storage.node.value, storage.node.var, storage.node.origin = real, storage.var, written
 
     def stop(self, why: str, remedy: str = "") -> None:
         """Note a break."""

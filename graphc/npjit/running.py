@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from graphc.npjit.log import Node
 
 
@@ -15,3 +19,11 @@ def run_nodes(log: list[Node], start: int) -> tuple[int, Exception | None]:
     except Exception as error:  # the user's, at its place in the program
         return i, error
     return i, None
+
+
+def preserve(log: Sequence[Node], real: np.ndarray, history: Sequence[tuple[int, Node]]) -> None:
+    """Before `real` is overwritten: private copies for the recorded values in its memory, which gradients read."""
+    for node in [*(n for _, n in history), *log]:
+        v = node.value
+        if type(v) is np.ndarray and np.may_share_memory(v, real):
+            node.value = v.copy(order="K")

@@ -37,6 +37,32 @@ class Recorded:
         return found
 
 
+def _shape(x: Any) -> tuple[Any, ...]:
+    """The shape of a value, deferred or not; never an operation of its own."""
+    m = getattr(x, "meta", None)
+    if m is not None and m.kind in ("array", "scalar", "python"):
+        return runtime().call(numpy.shape, x) if None in m.shape else m.shape
+    if isinstance(x, (list, tuple)):
+        return (len(x), *_shape(x[0])) if x else (0,)
+    return numpy.shape(getattr(x, "value", x) if hasattr(x, "expr") else x)
+
+
+def _ndim(x: Any) -> int:
+    m = getattr(x, "meta", None)
+    return len(m.shape) if m is not None and m.kind == "array" else len(_shape(x))
+
+
+def _size(x: Any) -> Any:
+    size = 1
+    for n in _shape(x):
+        size = size * n
+    return size
+
+
+SIZES: dict[str, Callable[[Any], Any]] = {"shape": _shape, "ndim": _ndim, "size": _size}
+"""Questions about sizes, which are answered at once."""
+
+
 class Surface:
     """A module whose functions are `Recorded`."""
 
@@ -45,7 +71,9 @@ class Surface:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._module, name)
-        if isinstance(found, types.ModuleType):
+        if name in SIZES:
+            found = SIZES[name]
+        elif isinstance(found, types.ModuleType):
             found = Surface(found)
         elif callable(found) and not isinstance(found, type):
             found = Recorded(found)
@@ -81,3 +109,30 @@ def dtype_of(x: Any) -> numpy.dtype[Any]:
 def cast(x: Any, dtype: numpy.dtype[Any]) -> Any:
     """x in the dtype, without a copy where it has it."""
     return x if dtype_of(x) == dtype else method(x, "astype", dtype)
+
+
+def record(fn: Callable[..., Any], *args: Any) -> Any:
+    """A function of graphc's own on arrays, as one operation."""
+    return fn(*args) if recording() is None else recording().record(fn, args)
+
+
+def open_sizes(x: Any) -> bool:
+    """Whether sizes of a deferred array depend on data (`x[mask]`)."""
+    m = meta(x)
+    return m is not None and m.kind == "array" and None in m.shape
+
+
+def broadcast_like(g: Any, x: Any) -> Any:
+    """g in the shape of x."""
+    return g + np.zeros_like(x) if open_sizes(x) else np.broadcast_to(g, np.shape(x))
+
+
+def sum_to(g: numpy.ndarray, x: numpy.ndarray) -> numpy.ndarray:
+    """g summed over the axes along which x was repeated, decided when sizes are known.
+
+    >>> sum_to(numpy.ones((2, 3)), numpy.ones((1, 3)))
+    array([[2., 2., 2.]])
+    """
+    lead = g.ndim - x.ndim
+    ones = tuple(i + lead for i, n in enumerate(x.shape) if n == 1 and g.shape[i + lead] != 1)
+    return g.sum(axis=(*range(lead), *ones), keepdims=True).reshape(x.shape)

@@ -14,19 +14,19 @@ from graphc.npjit.vjps.table import define, elementwise, joint
 
 def taken(ct: Any, where: Any) -> Any:
     """ct where the condition holds, else 0."""
-    return np.where(where, ct, np.zeros_like(ct))
+    return np.where(where, ct, 0)
 
 
 def tie(ct: Any, ahead: Any, equal: Any) -> Any:
     """ct where this side is ahead, half of it at a tie."""
-    return np.where(ahead, ct, np.where(equal, 0.5 * ct, np.zeros_like(ct)))
+    return np.where(ahead, ct, np.where(equal, 0.5 * ct, 0))
 
 
 define(
     "where",
     None,
     lambda ct, out, condition, x, y: taken(ct, condition),
-    lambda ct, out, condition, x, y: np.where(condition, np.zeros_like(ct), ct),
+    lambda ct, out, condition, x, y: np.where(condition, 0, ct),
     masks=True,
 )
 

@@ -77,7 +77,7 @@ def _norm(ct: Any, out: Any, x: Any, ord: Any = None, axis: Any = None, keepdims
     matrix = (np.ndim(x) == 2 and axis is None) or (isinstance(axis, (tuple, list)) and len(axis) == 2)
     if ord is None or ord == "fro" or (ord == 2 and not matrix):
         at_zero = out == 0
-        per = np.where(at_zero, np.zeros_like(out), ct / np.where(at_zero, np.ones_like(out), out))
+        per = np.where(at_zero, 0, ct / np.where(at_zero, 1, out))
         return expand(per, x, axis, keepdims) * x
     return through(_norm_program, ct, (x, ord, axis, keepdims), {})[0]
 
@@ -190,7 +190,7 @@ composite("percentile", lambda a, q, *rest, **options: _quantile(a, np.asarray(q
 
 def _present(a: Any) -> tuple[Any, Any]:
     missing = np.isnan(a)
-    return np.where(missing, np.zeros_like(a), a), np.logical_not(missing)
+    return np.where(missing, 0, a), np.logical_not(missing)
 
 
 def _nanmean(
@@ -223,7 +223,7 @@ composite("nanstd", lambda a, *rest, **options: np.sqrt(_nanvar(a, *rest, **opti
 composite(
     "nanprod",
     lambda a, axis=None, dtype=None, out=None, keepdims=False: np.prod(
-        np.where(np.isnan(a), np.ones_like(a), a), axis=axis, keepdims=keepdims
+        np.where(np.isnan(a), 1, a), axis=axis, keepdims=keepdims
     ),
 )
 

@@ -26,7 +26,7 @@ def _inverse_gaps(values: Any) -> Any:
     """1 / (v_j - v_i), and 0 where they are equal."""
     gaps = _columns(values) - _rows(values)
     same = gaps == 0
-    return np.where(same, np.zeros_like(gaps), 1 / np.where(same, np.ones_like(gaps), gaps))
+    return np.where(same, 0, 1 / np.where(same, 1, gaps))
 
 
 def _symmetric(g: Any) -> Any:

@@ -52,8 +52,8 @@ elementwise("arctanh", lambda ct, out, x: ct / (1 - x * x))
 def _sinc(ct: Any, out: Any, x: Any) -> Any:
     """(cos(pi x) - sinc(x)) / x, and its limit 0 at 0."""
     at_zero = x == 0
-    safe = np.where(at_zero, np.ones_like(x), x)
-    return ct * np.where(at_zero, np.zeros_like(x), (np.cos(np.pi * safe) - out) / safe)
+    safe = np.where(at_zero, 1, x)
+    return ct * np.where(at_zero, 0, (np.cos(np.pi * safe) - out) / safe)
 
 
 elementwise("sinc", _sinc)
@@ -65,13 +65,13 @@ def _power_base(ct: Any, out: Any, x: Any, y: Any) -> Any:
         if y == 2:
             return ct * (2 * x)
         return ct * (y * x ** (y - 1)) if y != 0 else ct * 0
-    lower = np.where(y == 0, np.ones_like(y), y - 1)
+    lower = np.where(y == 0, 1, y - 1)
     return ct * (y * x**lower)
 
 
 def _power_exponent(ct: Any, out: Any, x: Any, y: Any) -> Any:
     """out * log(x); 0 at x = 0, where a small change of a positive exponent changes nothing."""
-    return ct * (out * np.log(np.where(x == 0, np.ones_like(x), x)))
+    return ct * (out * np.log(np.where(x == 0, 1, x)))
 
 
 elementwise("power", _power_base, _power_exponent)
@@ -85,7 +85,7 @@ elementwise("fmod", lambda ct, out, x, y: ct, lambda ct, out, x, y: -ct * np.tru
 def _over_hypot(ct: Any, side: Any, out: Any) -> Any:
     """ct * side / out; the subgradient 0 at the origin."""
     at_zero = out == 0
-    return np.where(at_zero, np.zeros_like(out), ct * side / np.where(at_zero, np.ones_like(out), out))
+    return np.where(at_zero, 0, ct * side / np.where(at_zero, 1, out))
 
 
 elementwise(
@@ -102,7 +102,7 @@ elementwise(
 
 def _share(x: Any, out: Any) -> Any:
     """exp(x - out) of a logaddexp; infinite ones are compared first, since inf - inf is NaN."""
-    return np.exp(np.where(x == out, np.zeros_like(out), x - out))
+    return np.exp(np.where(x == out, 0, x - out))
 
 
 elementwise(
@@ -112,23 +112,21 @@ elementwise(
 )
 elementwise(
     "logaddexp2",
-    lambda ct, out, x, y: ct * np.exp2(np.where(x == out, np.zeros_like(out), x - out)),
-    lambda ct, out, x, y: ct * np.exp2(np.where(y == out, np.zeros_like(out), y - out)),
+    lambda ct, out, x, y: ct * np.exp2(np.where(x == out, 0, x - out)),
+    lambda ct, out, x, y: ct * np.exp2(np.where(y == out, 0, y - out)),
 )
 elementwise("copysign", lambda ct, out, x, y: ct * np.copysign(np.sign(x), x * y), None, singular=False)
 elementwise("ldexp", lambda ct, out, x, n: np.ldexp(ct, n), None)
 elementwise(
     "heaviside",
     None,
-    lambda ct, out, x, y: np.where(x == 0, ct, np.zeros_like(ct)),
+    lambda ct, out, x, y: np.where(x == 0, ct, 0),
     singular=False,
     masks=True,
 )
 elementwise(
     "nan_to_num",
-    lambda ct, out, x, copy=True, nan=0.0, posinf=None, neginf=None: np.where(
-        np.isfinite(x), ct, np.zeros_like(ct)
-    ),
+    lambda ct, out, x, copy=True, nan=0.0, posinf=None, neginf=None: np.where(np.isfinite(x), ct, 0),
     singular=False,
     masks=True,
 )

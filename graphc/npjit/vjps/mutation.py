@@ -1,6 +1,6 @@
 """Rules of what changes an array in place: `x[key] = v`, `x += v`, `out=`, fill, sort, add.at and their kin.
 
-Each takes the cotangent of the array after the change, and the array before and after; it gives the
+Each takes the cotangent of the array after the change, which it may change itself, and the array before and after; it gives the
 cotangent of the array before (None: the old values do not matter) and those of the other arguments.
 """
 
@@ -48,7 +48,7 @@ def _written(fn: Any) -> Change:
     def rule(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         _, given = _applied(fn, ct, after, list(args), dict(kwargs), first=False)
         where = kwargs.get("where", True)
-        return None if where is True else np.where(where, np.zeros_like(ct), ct), given
+        return None if where is True else np.where(where, 0, ct), given
 
     return rule
 
@@ -80,8 +80,8 @@ def last_writes(key: Any, ct: Any, shape: Any) -> Any:
 def _setitem(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     key, value = args
     part = np.copy(ct[key])
-    rest = np.copy(ct)
-    rest[key] = 0
+    ct[key] = 0
+    rest = ct
     if isinstance(value, (list, tuple)):
         whole = np.array(value)
         return rest, [None, fit(_nested(unbroadcast(part, whole), value), value)]
@@ -108,7 +108,7 @@ def _copyto(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[
     src, *rest = args
     where = kwargs.get("where", rest[1] if len(rest) > 1 else True)
     part = ct if where is True else taken(ct, where)
-    kept = None if where is True else np.where(where, np.zeros_like(ct), ct)
+    kept = None if where is True else np.where(where, 0, ct)
     return kept, [fit(part, src) if dtype_of(src).kind == "f" else None, *(None for _ in rest)]
 
 
@@ -122,7 +122,7 @@ def _masked(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[
         if np.size(values) != 1:
             raise LookupError("place with several values")
         part = np.reshape(np.sum(taken(ct, mask)), np.shape(values))
-    return np.where(mask, np.zeros_like(ct), ct), [None, part]
+    return np.where(mask, 0, ct), [None, part]
 
 
 def _put_along_axis(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from graphc.npjit.vjps.calls import cast, dtype_of, np
+from graphc.npjit.vjps.calls import broadcast_like, cast, dtype_of, np
 from graphc.npjit.vjps.choosing import taken
 from graphc.npjit.vjps.table import define, zero
 
@@ -40,8 +40,8 @@ def count(x: Any, axis: Any, where: Any = True, keepdims: bool = True) -> Any:
 
 def spread(ct: Any, x: Any, axis: Any, keepdims: bool, where: Any = True) -> Any:
     """ct of a sum at each of the elements that were summed."""
-    g = np.broadcast_to(expand(ct, x, axis, keepdims), np.shape(x))
-    return g if where is True else np.where(where, g, np.zeros_like(g))
+    g = broadcast_like(expand(ct, x, axis, keepdims), x)
+    return g if where is True else np.where(where, g, 0)
 
 
 def _sum(
@@ -127,7 +127,7 @@ def _std(
 ) -> Any:
     """Subgradient 0 where all elements are equal."""
     flat = out == 0
-    per = np.where(flat, np.zeros_like(out), 0.5 * ct / np.where(flat, np.ones_like(out), out))
+    per = np.where(flat, 0, 0.5 * ct / np.where(flat, 1, out))
     return _var(per, out, a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
 
 
@@ -179,7 +179,7 @@ def _prod(
     shape, axes = np.shape(a), axes_of(a, axis)
     if not axes or any(n == 0 for n in shape):
         return ct * np.ones_like(a)
-    x = a if where is True else np.where(where, a, np.ones_like(a))
+    x = a if where is True else np.where(where, a, 1)
     kept = [i for i in range(len(shape)) if i not in axes]
     moved = np.transpose(x, (*kept, *axes))
     flat = np.reshape(moved, (*(shape[i] for i in kept), -1))
@@ -239,7 +239,7 @@ def _logaddexp_reduce(
     where: Any = True,
 ) -> Any:
     whole = expand(out, array, axis, keepdims)
-    share = np.exp(np.where(array == whole, np.zeros_like(array), array - whole))
+    share = np.exp(np.where(array == whole, 0, array - whole))
     return taken_where(expand(ct, array, axis, keepdims) * share, where)
 
 

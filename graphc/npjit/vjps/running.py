@@ -24,12 +24,11 @@ def _cumprod(ct: Any, out: Any, a: Any, axis: Any = None, dtype: Any = None, o: 
     get 0."""
     if axis is None:
         return np.reshape(_cumprod(ct, out, np.reshape(a, (-1,)), 0), np.shape(a))
-    ones = np.ones_like(a)
     zeros = a == 0
     first = zeros & (np.cumsum(zeros, axis=axis) == 1)
-    without = np.cumprod(np.where(first, ones, a), axis=axis)
-    plain = _backwards(ct * out, axis) / np.where(zeros, ones, a)
-    return np.where(zeros, np.where(first, _backwards(ct * without, axis), np.zeros_like(a)), plain)
+    without = np.cumprod(np.where(first, 1, a), axis=axis)
+    plain = _backwards(ct * out, axis) / np.where(zeros, 1, a)
+    return np.where(zeros, np.where(first, _backwards(ct * without, axis), 0), plain)
 
 
 for _name in ("cumsum", "nancumsum"):

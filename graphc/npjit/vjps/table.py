@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy
 
-from graphc.npjit.vjps.calls import cast, dtype_of, np
+from graphc.npjit.vjps.calls import cast, dtype_of, np, open_sizes, record, sum_to
 
 Rule = Callable[..., Any]
 
@@ -62,6 +62,7 @@ class Rules:
 
 
 RULES: dict[Any, Rules] = {}
+RULES[sum_to] = Rules("sum_to", (lambda ct, out, g, x: np.broadcast_to(ct, np.shape(g)), None), keeps=True)
 ZERO: set[Any] = set()
 """Functions whose results do not change, or are not floating, where their arguments change a little."""
 
@@ -135,16 +136,18 @@ def pull(
         for option in ("dtype", "casting", "order", "subok", "signature"):
             kwargs.pop(option, None)
         if where is not True:
-            ct = np.where(where, ct, np.zeros((), dtype_of(ct)))
+            ct = np.where(where, ct, 0)
     found: list[Any] = []
     for i, a in enumerate(args):
+        if wanted is not None and wanted[i] and i >= len(rules.parts):
+            raise LookupError(rules.name)
         rule = rules.parts[i] if i < len(rules.parts) else None
         if rule is None or (wanted is not None and not wanted[i]):
             found.append(None)
             continue
         g = rule(ct, out, *args, **kwargs)
         if rules.elementwise and rules.singular and masked:
-            g = np.where(ct == 0, np.zeros((), dtype_of(g)), g)
+            g = np.where(ct == 0, 0, g)
         found.append(fit(g, a))
     return found
 
@@ -160,6 +163,8 @@ def fit(g: Any, x: Any) -> Any:
 
 def unbroadcast(g: Any, x: Any) -> Any:
     """g summed over the axes along which x was repeated, or repeated itself where g has size 1 or no axis."""
+    if open_sizes(g) or open_sizes(x):
+        return np.sum(g) if np.ndim(x) == 0 else record(sum_to, g, x)
     have, want = np.shape(g), np.shape(x)
     lead = len(have) - len(want)
     if lead < 0:

@@ -554,7 +554,7 @@ def test_changes(fn, args):
         return x
 
     ct = n(4, 3)
-    before, given_args = change_of(fn)(ct, x, changed(x, *args), args, {})
+    before, given_args = change_of(fn)(ct.copy(), x, changed(x, *args), args, {})
     expected = differences(changed, [x, *args], {}, [ct])
     mine = [np.zeros_like(x) if before is None else before, *given(given_args, args)]
     for g, d in zip(mine, expected, strict=True):

@@ -1,0 +1,140 @@
+"""`check_grads`: gradients against differences, for users and tests."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.ir.errors import ArgumentError, NumericsError
+from graphc.npjit.gradient import vjp
+
+
+def check_grads(
+    f: Callable[..., Any],
+    args: Any,
+    order: int = 1,
+    modes: Sequence[str] = ("rev",),
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+    eps: float = 1e-4,
+    seed: int = 0,
+) -> None:
+    """Compare the gradients of `f` at `args` with central differences, along a random direction in each leaf.
+
+    Args:
+        f: a function of arrays, numbers and containers of them, whose result is an array or a number, or a
+            tuple or list of them.
+        args: its arguments; a single one may stand for itself. They are not changed.
+        order: 2 checks the second derivatives too.
+        modes: "rev", the only one.
+        rtol, atol: the largest difference that passes, relative to the derivative, and absolute.
+        eps: the step of the differences. All is done in float64.
+        seed: of the directions.
+
+    Raises NumericsError, which names the argument whose gradient is wrong.
+
+    >>> check_grads(lambda x, p: np.sum(np.tanh(x @ p["W"])), (np.ones((2, 3)), {"W": np.eye(3)}), order=2)
+    """
+    if order not in (1, 2) or tuple(modes) != ("rev",):
+        raise ArgumentError(
+            f"check_grads takes order=1 or 2 and modes=('rev',), but got {order!r} and {modes!r}."
+        )
+    given = changed(args if isinstance(args, (tuple, list)) else (args,), lambda x: np.array(x, float)[()])
+    rng = np.random.default_rng(seed)
+    out = f(*copy.deepcopy(given))
+    several = isinstance(out, (tuple, list))
+    cts = [rng.normal(size=np.shape(y)) for y in (out if several else [out])]
+    ct: Any = tuple(cts) if several else cts[0]
+
+    def value(*inner: Any) -> float:
+        found = f(*inner)
+        return float(sum(np.sum(y * c) for y, c in zip(found if several else [found], cts)))
+
+    directions = [rng.normal(size=np.shape(x)) for _, x in floats(given)]
+    _compare(value, given, vjp(f)(*copy.deepcopy(given), ct), directions, (rtol, atol, eps), "gradient")
+    if order == 1:
+        return
+    first = vjp(f)
+
+    def slope(*inner: Any) -> Any:
+        found = [g for _, g in floats(first(*inner, ct))]
+        return sum([np.sum(g * v) for g, v in zip(found, directions)])
+
+    gradients = vjp(slope)(*copy.deepcopy(given), 1.0)
+    limits = (10 * rtol, 10 * atol, eps)
+    _compare(slope, given, gradients, directions, limits, "derivative of the gradient")
+
+
+def _compare(
+    value: Callable[..., Any],
+    given: Any,
+    gradients: Any,
+    directions: list[Any],
+    limits: tuple[float, float, float],
+    what: str,
+) -> None:
+    """The slope of `value` along the direction in each leaf, by gradient and by differences."""
+    rtol, atol, eps = limits
+    found = [g for _, g in floats(gradients)]
+    for k, ((path, _), v) in enumerate(zip(floats(given), directions, strict=True)):
+        mine = float(np.sum(found[k] * v))
+        high, low = (float(value(*copy.deepcopy(_moved(given, k, s * v)))) for s in (eps, -eps))
+        expected = (high - low) / (2 * eps)
+        if not abs(mine - expected) <= atol + rtol * abs(expected):
+            raise NumericsError(
+                f"the {what} with respect to args{path} is {mine:.8g} along a random direction, but differences "
+                f"give {expected:.8g}."
+            )
+
+
+def _moved(given: Any, k: int, step: Any) -> Any:
+    """The arguments with leaf k moved."""
+    numbers = iter(range(len(list(floats(given)))))
+    return changed(given, lambda x: x + step if next(numbers) == k else x)
+
+
+def is_float(x: Any) -> bool:
+    """Whether x is a floating array or number."""
+    return isinstance(x, (float, np.ndarray, np.generic)) and np.asarray(x).dtype.kind == "f"
+
+
+def _parts(x: Any) -> list[tuple[Any, str, Any]]:
+    """The parts of a container: key, how it is written, value."""
+    if isinstance(x, dict):
+        return [(k, f"[{k!r}]", v) for k, v in x.items()]
+    if isinstance(x, (list, tuple)):
+        return [(i, f"[{i}]", v) for i, v in enumerate(x)]
+    if hasattr(x, "__dict__") and not callable(x) and not isinstance(x, np.generic | np.ndarray):
+        return [(k, f".{k}", v) for k, v in vars(x).items()]
+    return []
+
+
+def floats(x: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The floating leaves of nested containers, each with its path.
+
+    >>> list(floats(({"a": 1.0, "n": 2}, [3.0])))
+    [("[0]['a']", 1.0), ('[1][0]', 3.0)]
+    """
+    if is_float(x):
+        yield path, x
+    for _, text, v in _parts(x):
+        yield from floats(v, path + text)
+
+
+def changed(x: Any, fn: Callable[[Any], Any]) -> Any:
+    """New containers with fn(leaf) in the place of each floating leaf."""
+    if is_float(x):
+        return fn(x)
+    values = {k: changed(v, fn) for k, _, v in _parts(x)}
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x)(*values.values())
+    if isinstance(x, (list, tuple)):
+        return type(x)(values.values())
+    if not values:
+        return x
+    made = copy.copy(x)
+    (made if isinstance(x, dict) else vars(made)).update(values)
+    return made

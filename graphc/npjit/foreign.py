@@ -1,0 +1,76 @@
+"""Calls of unknown functions while a gradient is recorded: what goes in and what comes out stay connected.
+
+The call is a node that has been run already. The walk back finds it where a gradient would have to pass through it:
+rules of known functions (math.exp) hold there too, and the others' absence is an error that names the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from graphc.npjit.infer import meta_of
+from graphc.npjit.inputs import NUMBER, where
+from graphc.npjit.log import Node
+from graphc.npjit.lookup import CLASS_ATTRIBUTES
+from graphc.npjit.recording import Recording
+from graphc.npjit.running import preserve
+from graphc.npjit.values import Sym
+
+
+class Foreign:
+    """One call: `args` and `kwargs` with nodes in the place of deferred values."""
+
+    def __init__(self, rec: Recording, f: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        self.rec, self.f, self.line = rec, f, where()
+        self.args = [rec.lower(a) for a in args]
+        self.kwargs = {k: rec.lower(v) for k, v in kwargs.items()}
+
+    def call(self, rt: Any, args: Any, kwargs: Any) -> Any:
+        """The result for real arguments."""
+        before = [(a, a.copy()) for a in arrays([args, kwargs]) if a.dtype.kind == "f"]
+        for a, _ in before:
+            preserve(self.rec.log, a, ())
+        result = rt.outside(self.f, args, kwargs)
+        self.rec.memo.clear()
+        CLASS_ATTRIBUTES.clear()
+        for a, old in before:
+            known = self.rec.syms.get(id(a))
+            if known is not None and known.storage is not None and not np.array_equal(a, old, equal_nan=True):
+                known.storage.node = self.node(known.storage.real)
+        return self.tracked(result)
+
+    def node(self, value: Any) -> Node:
+        """A node of the log with this value."""
+        made = Node(self.f, self.args, self.kwargs, meta_of(value), line=self.line)
+        made.value = value
+        self.rec.log.append(made)
+        self.rec.done = len(self.rec.log)
+        return made
+
+    def tracked(self, result: Any) -> Any:
+        """The result as recorded code may hold it."""
+        if isinstance(result, (float, np.floating)):
+            return Sym(meta_of(result), self.node(result))
+        if isinstance(result, (*NUMBER, str, bytes, type(None))):
+            return result
+        for a in arrays(result):
+            if a.dtype.kind == "f" and id(a) not in self.rec.syms:
+                storage = self.rec.array(a, None).storage
+                if storage is not None and storage.node.fn is None and storage.real is a:
+                    storage.node = self.node(a)
+                    self.rec.syms[id(a)].node = self.rec.syms[id(a)].at = storage.node
+        return self.rec.wrap(result, f"given_{len(self.rec.breaks)}_{self.rec.new('g')}")
+
+
+def arrays(x: Any) -> Iterator[np.ndarray]:
+    """The arrays in nested lists, tuples and dicts."""
+    if type(x) is np.ndarray:
+        yield x
+    elif isinstance(x, (list, tuple)):
+        for item in x:
+            yield from arrays(item)
+    elif isinstance(x, dict):
+        yield from arrays(list(x.values()))
