@@ -4,12 +4,12 @@ without a matrix of windows.
     @convolve_f32(geometry, x, b, b_row, b_col, b_tap, c, c_row, first, rows, n, init, init_row, alpha, floor,
                   scratch, on_tile, tile_context)
 
-Row r of c belongs to window first + r. Element (k, j) of b's block for
-tap t is b[t * b_tap + k * b_row + j * b_col]. The rest is as in `product.py`.
+Row r of c belongs to window first + r. Element (k, j) of b's block for tap t is b[t * b_tap + k * b_row + j *
+b_col]. The rest is as in `product.py`.
 
     jb  N in blocks of nc
-     pc  K: taps, and channels of a tap, in balanced blocks of at most kc; B is packed here, kc x nc, or by the
-         first tile of each panel
+     pc  K: taps, and channels of a tap,        B packed here, kc x nc, or by the first tile of each panel
+         in balanced blocks of at most kc
       ic  windows in blocks of mc                 a table of where their taps are (`pixels.py`)
        jc  panels of `vectors` vectors            B panel, kc x width, stays in L1
         ir  tiles of windows
