@@ -37,7 +37,7 @@ x_train, x_test = (a[..., None].astype("float32") / 255 for a in (x_train, x_tes
 before = float(np.mean((x_test - x_train.mean(axis=0)) ** 2))
 
 autoencoder.compile("adam", "mse")
-autoencoder.fit(x_train, x_train, batch_size=64, epochs=5)
+autoencoder.fit(x_train, x_train, batch_size=64, epochs=3)
 after = autoencoder.evaluate(x_test, x_test, verbose=0)
 print(f"squared error on held-out digits: {after:.4f}; of the mean training image: {before:.4f}")
 print(f"codes: {encoder.predict(x_test, verbose=0).shape}")

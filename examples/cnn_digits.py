@@ -17,6 +17,7 @@ model = Sequential(
     [
         Input((28, 28, 1)),
         Conv2D(32, 3, activation="relu"),
+        MaxPooling2D(2),
         Conv2D(64, 3, activation="relu"),
         MaxPooling2D(2),
         Dropout(0.25),
@@ -30,7 +31,7 @@ model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.summary()
 
 start = time.perf_counter()
-model.fit(x_train, y_train, batch_size=64, epochs=3, validation_data=(x_test, y_test))
+model.fit(x_train, y_train, batch_size=64, epochs=5, validation_data=(x_test, y_test))
 print(f"trained in {time.perf_counter() - start:.1f} s")
 _, accuracy = model.evaluate(x_test, y_test, verbose=0)
 print(f"held-out accuracy: {100 * accuracy:.1f} %  ({len(x_test)} digits that training never saw)")

@@ -74,10 +74,10 @@ if weights is None:
     settle(base, Images(1, seed=3, batch_size=64)[0][0])
 
 base.trainable = False
-fit(model, "adam", batches=15, epochs=3)
+fit(model, "adam", batches=20, epochs=4)
 for layer in base.layers:
     layer.trainable = not isinstance(
         layer, BatchNormalization
     )  # whose statistics so small batches would spoil
-fit(model, optimizers.SGD(0.01, global_clipnorm=0.1), batches=15, epochs=1)
+fit(model, optimizers.SGD(0.01, global_clipnorm=0.1), batches=5, epochs=1)
 print(f"all in {time.perf_counter() - start:.0f} s")

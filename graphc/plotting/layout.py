@@ -59,14 +59,17 @@ def arrange(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Layout:
     starts = [x[i] - rows.sizes[i][0] / 2 for i in range(len(x))]
     left = min(starts, default=0.0)
     centres = tuple((x[i] - left, y[i]) for i in range(len(sizes)))
+    tallest = [max((rows.sizes[i][1] for i in row), default=0.0) / 2 for row in order]
     routes = []
     for chain in rows.chains:
         a, b = chain[0], chain[-1]
         points = [(x[a] - left, y[a] + rows.sizes[a][1] / 2)]
-        for i in chain[1:-1]:
-            reach = rows.sizes[i][1] / 2
-            points += [(x[i] - left, y[i] - reach), (x[i] - left, y[i] + reach)]
-        routes.append((*points, (x[b] - left, y[b] - rows.sizes[b][1] / 2)))
+        for i in chain:
+            # Also beside a taller box of its own row an arrow is straight, so as not to run behind that.
+            reach = tallest[rows.row[i]]
+            points += [(x[i] - left, y[i] - reach)] * (i != a) + [(x[i] - left, y[i] + reach)] * (i != b)
+        points.append((x[b] - left, y[b] - rows.sizes[b][1] / 2))
+        routes.append(tuple(p for p, q in pairwise([*points, (-1.0, -1.0)]) if p != q))
     return Layout(centres, tuple(routes), max(ends, default=0.0) - left, height)
 
 

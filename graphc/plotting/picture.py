@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from graphc.ir.errors import ArgumentError, MissingPackageError
 from graphc.plotting.boxes import Shown, diagram
-from graphc.plotting.svg import render
+from graphc.plotting.svg import FONTS, render
 
 if TYPE_CHECKING:
     from graphc.models import Model
@@ -49,7 +49,9 @@ def _png(svg: str, dpi: int) -> bytes:
             f"PNG files need CairoSVG ({error}).\n"
             "  fix     pip install graphc[plot], or write an .svg file, which needs nothing."
         ) from error
-    return cairosvg.svg2png(bytestring=svg.encode(), scale=dpi / 96)
+    # CairoSVG takes the first font of a list even if there is none such.
+    plain = svg.replace(FONTS, "monospace")
+    return cairosvg.svg2png(bytestring=plain.encode(), scale=dpi / 96)
 
 
 WRITERS = {".svg": _svg, ".png": _png}

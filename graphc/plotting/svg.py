@@ -29,8 +29,9 @@ COLOURS = {
     "Sequential": "#f6f8fa",
 }
 """The fill of boxes whose class has this in its name; others are white."""
+FONTS = "ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace"
 STYLE = (
-    f"text{{font:{FONT}px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#1f2328}}"
+    f"text{{font:{FONT}px {FONTS};fill:#1f2328}}"
     ".t{font-weight:600}.s{fill:#57606a}rect{stroke:#8c959f}path{fill:none;stroke:#57606a;stroke-width:1.3}"
     ".f{stroke-dasharray:4 3}"
 )
