@@ -19,11 +19,14 @@ from graphc.passes import (  # each fills the table of passes
     fold,
     fold_norm,
     fuse,
+    hoist,
     infer,
     inline,
     observers,
+    recall,
     schedule,
     simplify,
+    trim,
     updates,
 )
 from graphc.passes.manager import PASSES, Observer, PassManager, Stage, register
@@ -41,13 +44,16 @@ __all__ = [
     "fold",
     "fold_norm",
     "fuse",
+    "hoist",
     "infer",
     "inline",
     "observers",
+    "recall",
     "register",
     "run",
     "schedule",
     "simplify",
+    "trim",
     "updates",
 ]
 

@@ -1,0 +1,174 @@
+"""Products out of scans: one large product instead of a small one in every turn.
+
+    x_t @ w, where x_t is a slice of an array      one product of the whole array before the loop
+    a result that is g_t @ w in each turn          one product of the stacked g_t after it
+    total + transpose(x_t) @ g_t, carried on       one product over all turns after it
+
+`w` is the same in all turns. The sum over all turns is taken in another order than turn by turn, so it may
+differ in its last bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from graphc.ir.builder import Builder, Expr
+from graphc.ir.dims import product
+from graphc.ir.graph import Graph, Node, Value
+from graphc.ir.opdef import Kind
+from graphc.passes.dce import dce
+from graphc.passes.manager import register
+from graphc.passes.rewrite import in_regions
+from graphc.passes.scan_form import Carried, Piece, ScanForm, has_scans, with_nodes
+
+
+@register("hoist")
+def hoist(graph: Graph) -> Graph:
+    """The graph with products taken out of its scans; the same object if there are none to take."""
+    if not has_scans(graph):
+        return graph
+    b = Builder()
+    for value in graph.values():
+        b.fresh(value.name)
+    new: dict[Value, Value] = {}
+    changed = False
+    for node in graph.nodes:
+        if node.op.kind is Kind.CONTROL:
+            regions = in_regions(node, hoist)
+            if any(a is not b for a, b in zip(regions, node.regions)):
+                node, changed = replace(node, regions=regions), True
+        if node.op.name == "scan":
+            taken = _Scan(b, node, new)
+            if taken.run():
+                changed = True
+                continue
+        b.nodes.append(node)
+    return with_nodes(graph, b.nodes, new) if changed else graph
+
+
+class _Scan:
+    """One scan; what is taken out of it becomes nodes before and after it."""
+
+    def __init__(self, b: Builder, node: Node, new: dict[Value, Value]) -> None:
+        self.b, self.node, self.new = b, node, new
+        self.form = ScanForm.of(node, b.fresh)
+        self.constants = {c.parameter: c.operand for c in self.form.constants}
+
+    def run(self) -> bool:
+        """Add the nodes to the builder if there is anything to take out."""
+        with self.b.at(self.node.location):
+            before = self._before()
+            products = [self._product_of(p) for p in self.form.pieces]
+            sums = self._without_new_stacks([self._terms(c) for c in self.form.carries], products)
+            if not before and not any(sums) and not any(products):
+                return False
+            self._take(sums, products)
+        return True
+
+    # -- before the loop ------------------------------------------------------------------------------------
+    def _before(self) -> bool:
+        slices = {x.parameter: x.operand for x in self.form.xs}
+        found = {}
+        for n in self.form.nodes:
+            if n.op.name == "matmul" and n.operands[0] in slices and self._by_weight(n):
+                whole = self._times(slices[n.operands[0]], n)
+                found[n.result] = self.form.scanned(whole.value)
+        self.form.replace(found)
+        return bool(found)
+
+    def _by_weight(self, n: Node) -> bool:
+        """Whether a product's right operand is a matrix that is the same in all turns, and the left one is as
+        it lies.
+        """
+        a, w = n.operands
+        return w in self.constants and w.type.rank == 2 and a.type.rank >= 2 and not n.attrs["transpose_a"]
+
+    def _times(self, array: Value, n: Node) -> Expr:
+        whole: Expr = self.b.matmul(array, self.constants[n.operands[1]], transpose_b=n.attrs["transpose_b"])
+        return whole
+
+    # -- after the loop -------------------------------------------------------------------------------------
+    def _product_of(self, piece: Piece) -> Node | None:
+        """The product that a piece is, if nothing else reads it."""
+        node = self.form.producers().get(piece.output)
+        alone = piece.output not in self.form.users() and self.form.outputs.count(piece.output) == 1
+        if node is None or node.op.name != "matmul" or not alone or not self._by_weight(node):
+            return None
+        return node
+
+    def _terms(self, carry: Carried) -> list[Node]:
+        """The products and folds that every turn adds to a carry, if it does nothing else with it."""
+        users, producers = self.form.users(), self.form.producers()
+        outputs = self.form.outputs
+        if carry.parameter in outputs or len(users.get(carry.parameter, [])) != 1:
+            return []
+        terms: list[Node] = []
+        todo, reads = [carry.output], 0
+        while todo:
+            value = todo.pop()
+            if value is carry.parameter:
+                reads += 1
+                continue
+            node = producers.get(value)
+            shared = len(users.get(value, [])) != (value is not carry.output) or outputs.count(value) != (
+                value is carry.output
+            )
+            if node is None or shared:
+                return []
+            if node.op.name == "add" and all(v.type == value.type for v in node.operands):
+                todo += node.operands
+            elif self._is_outer_product(node) or (node.op.name == "sum" and not node.attrs["keepdims"]):
+                terms.append(node)
+            else:
+                return []
+        return terms if reads == 1 else []
+
+    def _without_new_stacks(
+        self, sums: list[list[Node]], products: Sequence[Node | None]
+    ) -> list[list[Node]]:
+        """Sums that are worth it: a fold is, if what it folds is stacked anyway."""
+        plain = [terms for terms in sums if all(n.op.name == "matmul" for n in terms)]
+        stacked = {v for terms in plain for n in terms for v in n.operands}
+        stacked |= {n.operands[0] for n in products if n is not None}
+        stacked |= {p.output for p in self.form.pieces}
+        return [
+            terms if all(n.op.name == "matmul" or n.operands[0] in stacked for n in terms) else []
+            for terms in sums
+        ]
+
+    def _is_outer_product(self, n: Node) -> bool:
+        """Whether a node is transpose(x) @ g of two matrices that differ from turn to turn."""
+        turned = n.op.name == "matmul" and n.attrs["transpose_a"] and not n.attrs["transpose_b"]
+        return turned and all(v.type.rank == 2 and v not in self.constants for v in n.operands)
+
+    def _take(self, sums: Sequence[list[Node]], products: Sequence[Node | None]) -> None:
+        form = self.form
+        summed = [(c, terms) for c, terms in zip(form.carries, sums) if terms]
+        taken = [(p, n) for p, n in zip(form.pieces, products) if n is not None]
+        form.carries = [c for c, terms in zip(form.carries, sums) if not terms]
+        form.pieces = [p for p, n in zip(form.pieces, products) if n is None]
+        stacks = {v: form.piece(v) for _, terms in summed for n in terms for v in n.operands}
+        stacks |= {n.operands[0]: form.piece(n.operands[0]) for _, n in taken}
+        node = form.build()
+        self.b.nodes.append(replace(node, regions=(dce(node.regions[0]),)))
+        for c, terms in summed:
+            total = Expr(self.b, c.first)
+            for n in reversed(terms):
+                total = total + self._over_turns(n, stacks)
+            self.new[c.result] = total.value
+        for p, n in taken:
+            self.new[p.result] = self._times(stacks[n.operands[0]], n).value
+
+    def _over_turns(self, n: Node, stacks: dict[Value, Value]) -> Expr:
+        if n.op.name == "sum":
+            axes = (0, *(axis + 1 for axis in n.attrs["axes"]))
+            folded: Expr = self.b.sum(stacks[n.operands[0]], axes=axes)
+            return folded
+        flat = []
+        for v in n.operands:
+            shape = v.type.shape
+            rows = product((self.form.length, shape[0]))
+            flat.append(self.b.reshape(stacks[v], shape=(rows, shape[1])))
+        total: Expr = self.b.matmul(*flat, transpose_a=True)
+        return total
