@@ -1,7 +1,7 @@
 """Remove noise from photographs: trained on small patches of one, applied to the whole of another.
 
-The network takes images of any size. The photographs come with scikit-learn: a temple in China by danielbuechele
-and a flower by vultilion, under the licence CC BY 2.0.
+The network takes images of any size. The photographs come with scikit-learn: a temple in China by
+danielbuechele and a flower by vultilion, under the licence CC BY 2.0.
 
 graphc run examples/photographs.py
 python examples/photographs.py folder-for-pictures
