@@ -142,7 +142,7 @@ class Recording(Inputs):
             return [self._frozen(a) for a in args]
         key = args[1]
         if type(key) is tuple:
-            key = tuple([k if type(k) is Num else self._frozen(k) for k in key])
+            return [args[0], tuple([k if type(k) is Num else self._frozen(k) for k in key])]
         return [args[0], key if type(key) is Num else self._frozen(key)]
 
     def _frozen(self, a: Any, kinds: Any = (int, np.integer)) -> Any:
