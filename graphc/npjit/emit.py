@@ -37,6 +37,15 @@ class Fast(NamedTuple):
     """Compiles when it is asked for; None where nothing of the recording can be compiled."""
 
 
+class Store(NamedTuple):
+    """An input array that takes a new value: its variable, the nodes before and after, and the text of it."""
+
+    var: str
+    before: Node
+    after: Node
+    text: str
+
+
 class Emitter:
     """Writes the functions of one recording."""
 
@@ -199,7 +208,7 @@ class Emitter:
             No later call can be done from this recording.
         """
         written = [s for s in self.storages() if s.mutated]
-        back = {s.node: (s.var, f"copyto({s.var}, {self.expr(s.node)})") for s in written}
+        stores = [Store(s.var or "", self.first(s), s.node, self.expr(s.node)) for s in written]
         end: list[str] = []
         for e in self.rec.effects:
             text = self.effect(e)
@@ -210,29 +219,19 @@ class Emitter:
         wanted = list(self.wanted)
         graph = [line for n in self.rec.log for line in self.node(n)]
         start = ["try:", *_indented(self.rec.pre + self.distinct()), f"except {MISSES}: return MISS"]
-        stores = [line for _, line in back.values()]
-        flat = self.compiled([*start, *self.guarded(graph), *stores, *end])
+        back = [f"copyto({s.var}, {s.text})" for s in stores]
+        flat = self.compiled([*start, *self.guarded(graph), *back, *end])
         guards = self.compiled([*start, "return None"])
-
-        def native() -> Callable[..., Any] | None:
-            return self.native(wanted, written, back, start, end)
-
-        return Fast(flat, guards, native)
+        return Fast(flat, guards, lambda: self.native(wanted, stores, start, end))
 
     def native(
-        self,
-        wanted: list[Node],
-        written: list[Storage],
-        back: dict[Node, Any],
-        start: list[str],
-        end: list[str],
+        self, wanted: list[Node], stores: list[Store], start: list[str], end: list[str]
     ) -> Callable[..., Any] | None:
         """The function whose operations are one compiled program."""
         from graphc.codegen.options import resolve
         from graphc.npjit.native import segments
 
-        inputs = {s.var: n for s in written for n in [self.inputs[s.var or ""]]}
-        pairs = {inputs[s.var]: s.node for s in written}
+        pairs = {s.before: s.after for s in stores}
         program = segments.compile(self.rec.log, wanted, pairs, resolve(**self.options))
         if not program.calls:
             return None
@@ -240,17 +239,15 @@ class Emitter:
         results = "".join(f"{self.expr(n)}, " for n in wanted)
         call = f"{results}= program({', '.join(leaves)})" if wanted else f"program({', '.join(leaves)})"
         in_place = {leaves[i] for i in program.in_place}
-        stores = [line for var, line in back.values() if var not in in_place]
-        return self.compiled([*start, *self.guarded([call]), *stores, *end], {"program": program.run})
+        back = [f"copyto({s.var}, {s.text})" for s in stores if s.var not in in_place]
+        return self.compiled([*start, *self.guarded([call]), *back, *end], {"program": program.run})
 
-    @property
-    def inputs(self) -> dict[str, Node]:
-        """The input nodes of the arrays that are written, by variable."""
-        found: dict[str, Node] = {}
-        for n in self.rec.log:
-            if n.fn is mutate and n.args[0] not in self.positions and n.args[0].var is not None:
-                found.setdefault(n.args[0].var, n.args[0])
-        return found
+    def first(self, storage: Storage) -> Node:
+        """The node of an array as it came in."""
+        node = storage.node
+        while node in self.positions:
+            node = node.args[0]
+        return node
 
     def guarded(self, graph: list[str]) -> list[str]:
         """The operations; where one raises, random streams go back to where they were."""

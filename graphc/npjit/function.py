@@ -23,6 +23,7 @@ from graphc.passes.log import log
 
 MANY = 8
 """Fast functions of one call signature: a ninth is not kept, and the reason logged."""
+WAYS = {"native": "native code", "flat": "NumPy without Python between", "plain": "plain Python"}
 NOT_TRACED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
@@ -175,10 +176,8 @@ class Jit:
 
     def _settle(self, key: Any, choice: Choice, name: str, way: Way) -> None:
         """A choice has been made."""
-        log(
-            "trace",
-            f"{self.name}: {name} is the fastest ({choice.summary()}){choice.reason and '; '}{choice.reason}",
-        )
+        reason = f"; not compiled: {choice.reason}" if choice.reason else ""
+        self.note(f"{WAYS[name]} is the fastest ({choice.summary()}){reason}")
         self.fast[key] = [way if f is choice else f for f in self.fast[key]]
 
     # ---- reports and copies
