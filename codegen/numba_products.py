@@ -44,7 +44,7 @@ def product(
 _PARAMETERS = {
     "product": "piipiipiiiipixxppppp",
     "convolve": "pppiiipiiiipixxppp",
-    "correlate": "pppiipiiipixxppppp",
+    "correlate": "pppiipiiiipixxppppp",
 }
 
 
@@ -235,6 +235,7 @@ def _correlation_for(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, 
             y_column,
             z.ctypes.data + size * z_at,
             z_row,
+            0,
             columns,
             inner,
             start,
