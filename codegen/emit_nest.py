@@ -38,6 +38,13 @@ def emit_columns(frame: Frame, nest: Nest, body: Body, low: Operand, high: Opera
     _Writer(frame, nest).columns(nest.outer[-1], low, high, body, bounded=False)
 
 
+def is_divided(nest: Nest) -> bool:
+    """Whether members share a nest. One whose turns have an order can be shared along its lanes only, which
+    never meet.
+    """
+    return bool(nest.outer) and (not nest.ordered or nest.outer[-1].name == nest.lane)
+
+
 class _Writer:
     def __init__(self, frame: Frame, nest: Nest) -> None:
         self.frame, self.nest, self.f = frame, nest, frame.f
@@ -47,7 +54,7 @@ class _Writer:
 
     def write(self, body: Body) -> None:
         body.run(self.nest.start)
-        if self.nest.outer and not self.nest.ordered:
+        if is_divided(self.nest):
             self._outer(0, body)
             return
         with self.f.when(self.f.equal("%member", 0)):
@@ -59,7 +66,7 @@ class _Writer:
             self._stages(body)
             return
         axis = self.nest.outer[depth]
-        shared = depth == 0 and not self.nest.ordered
+        shared = axis.name == self.nest.lane if self.nest.ordered else depth == 0
         if axis.name == self.nest.lane:
             self._columns(axis, shared, body)
             return

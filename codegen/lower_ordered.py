@@ -40,12 +40,12 @@ def _axes(values: Values, shape: Shape) -> Indices:
     return tuple(values.axis(f"i{axis}", d, OUTER) for axis, d in enumerate(shape))
 
 
-def _nest(values: Values, indices: Indices, lane: bool) -> Nest:
+def _nest(values: Values, indices: Indices, lane: bool, ordered: bool = False) -> Nest:
     """A nest with one stage without loops, from what was written."""
     start, body, _ = values.scalars.code
     axes = tuple(values.loop(i.terms[0][0]) for i in indices if i.terms)
     name = axes[-1].name if axes and lane else None
-    return Nest(axes, (Stage((), tuple(body)),), name, start=tuple(start), ordered=True)
+    return Nest(axes, (Stage((), tuple(body)),), name, start=tuple(start), ordered=ordered)
 
 
 def _copy(values: Values, x: Value, buffer: str) -> Nest:
@@ -83,7 +83,7 @@ def _scatter_add(values: Values, node: Node, buffer: str) -> Nest:
     depth = scalars.depth[after.name]
     scalars.code[max(depth, OUTER)].append(Store(buffer, place, after.name))
     lane = any(i.terms for i in indices[axis + rank :]) and bool(indices[-1].terms)
-    return _nest(values, indices, lane)
+    return _nest(values, indices, lane, ordered=True)
 
 
 def _cumsum(values: Values, node: Node, buffer: str) -> Nest:

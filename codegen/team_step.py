@@ -17,6 +17,7 @@ from graphc.codegen.control_steps import Step, kernels_in
 from graphc.codegen.control_text import control_symbol, kernel_symbol
 from graphc.codegen.emit_frame import ARGUMENTS, Frame
 from graphc.codegen.emit_llvm import phase_names, scratch
+from graphc.codegen.emit_nest import is_divided
 from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.kernel_time import BYTE, picoseconds
 from graphc.codegen.layout import Layout
@@ -82,7 +83,7 @@ def _time(parts: Sequence[Part], target: Target) -> Dim:
     """Picoseconds that can be divided: what one member must do in order counts nothing."""
     total: Dim = 0
     for part in parts:
-        if not isinstance(part, Nest) or (part.outer and not part.ordered):
+        if not isinstance(part, Nest) or is_divided(part):
             total = total + picoseconds(part, target)
     return total
 
