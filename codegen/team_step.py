@@ -106,18 +106,11 @@ def _with_lifetimes(found: list[Phase], layout: Layout) -> list[Phase]:
 
 def team_step(name: str, found: Sequence[Phase], layout: Layout, target: Target, threads: int) -> list[str]:
     """The functions of the step."""
-    texts = [_control_text(p) for p in found if p.control]
+    texts: list[str] = []
     if layout.plan.copies:
         texts.append(_copies_text(layout))
         found = [*found, _copies(found, layout)]
     return [*texts, _Task(found, layout, target).text(), _step_text(name, found, layout, target, threads)]
-
-
-def _control_text(phase: Phase) -> str:
-    """A control op with the arguments of a phase; member 0 does all of it."""
-    f = Function(f"{phase.symbol}.phase", ARGUMENTS, "i64", linkage="internal")
-    arguments = "ptr %buffers, ptr %buffers, ptr %sizes, i64 0, i64 1"
-    return f.text(f"i64 {f(f'call i64 @{phase.symbol}({arguments})')}")
 
 
 def _copies(found: Sequence[Phase], layout: Layout) -> Phase:
@@ -275,7 +268,7 @@ class _Task:
     def _run(self, number: int, divided: str) -> None:
         """All pieces by all members, or all of it by member 0."""
         f, phase, record = self.f, self.found[number], self._record(number)
-        symbol = f"{phase.symbol}.phase" if phase.control else phase.symbol
+        symbol = phase.symbol
         if divided != "false":
             with f.when(divided):
                 arguments = f"ptr @{symbol}, ptr %table, ptr %sizes, i64 %member, i64 %pieces, ptr {record}"
