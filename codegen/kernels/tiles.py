@@ -264,17 +264,34 @@ def edge(s: Strategy) -> str:
 def _copy_rows(
     f: Function, t: Element, rows: str, source: tuple[str, str, bool], target: tuple[str, str, bool]
 ) -> None:
-    """%n elements of some rows, by vectors; the last one is masked where a place (start, stride, masked) asks
-    for it.
+    """%n elements of some rows, by vectors; the last one is cut where a place (start, stride, cut) asks for
+    it: a load by a mask, a store into powers of two, since masked stores are slow on many CPUs.
     """
+    whole = f(f"and i64 %n, {-t.lanes}")
+    left = f.sub("%n", whole)
+    mask = f.lanes_below(t, left)
     with f.loop(0, rows, 1) as row:
         (p, masked), (q, covered) = (
             (f.at(t.name, place, f.mul(row.i, stride)), wanted) for place, stride, wanted in (source, target)
         )
-        with f.loop(0, "%n", t.lanes) as column:
-            mask = f.lanes_below(t, f.sub("%n", column.i))
-            x = f.vload(t, f.at(t.name, p, column.i), mask if masked else None)
-            f.vstore(t, x, f.at(t.name, q, column.i), mask if covered else None)
+        with f.loop(0, whole, t.lanes) as column:
+            f.vstore(t, f.vload(t, f.at(t.name, p, column.i)), f.at(t.name, q, column.i))
+        last, out = f.at(t.name, p, whole), f.at(t.name, q, whole)
+        if covered:
+            _copy_part(f, t, left, last, out)
+        else:
+            with f.when(f.less(0, left)):
+                f.vstore(t, f.vload(t, last, mask if masked else None), out)
+
+
+def _copy_part(f: Function, t: Element, count: str, source: str, target: str) -> None:
+    """Fewer elements than a vector has, by parts of one: the large ones first."""
+    lanes = t.lanes // 2
+    while lanes:
+        part, at = t.with_lanes(lanes), f(f"and i64 {count}, {-2 * lanes}")
+        with f.when(f(f"icmp ne i64 {f(f'and i64 {count}, {lanes}')}, 0")):
+            f.vstore(part, f.vload(part, f.at(t.name, source, at)), f.at(t.name, target, at))
+        lanes //= 2
 
 
 def sizes(s: Strategy, kind: Kind) -> list[tuple[int, int]]:
