@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphc.npjit.array_guard import Geometry, fit, table
 from graphc.npjit.effects import LINES, NAMED, Effect
 from graphc.npjit.log import Node, Place, Step, follow, mutate, pick
 from graphc.npjit.lookup import store_raw
@@ -185,11 +186,7 @@ class Emitter:
         rec, lines, storages = self.rec, [], self.storages()
         if any(s.members > 1 for s in storages):
             raise CannotError("overlapping arrays")
-        written = [s for s in storages if s.mutated]
-        if written and len(rec.arrays) > 1:
-            owners = [_owner(v) for v, s in rec.arrays if s.storage is not None and s.storage.var == v]
-            lines.append(f"if len({{id(None), {', '.join(owners)}}}) != {len(storages) + 1}: return MISS")
-        lines += [f"if not {s.var}.flags.writeable: return MISS" for s in written]
+        lines += self.fits([s.var or "" for s in storages if s.mutated])
         boxes = [
             k.var
             for k in rec.objects.values()
@@ -198,6 +195,21 @@ class Emitter:
         if rec.effects and len(boxes) > 1:
             lines.append(f"if len({{{', '.join(f'id({v})' for v in boxes)}}}) != {len(boxes)}: return MISS")
         return lines
+
+    def fits(self, written: list[str]) -> list[str]:
+        """The arrays have their element types, sizes and orders, and what is written stands apart."""
+        rec = self.rec
+        rows = {v: g._replace(writeable=v in written) for v, g in rec.geometry.items()}
+        apart = bool(written) and len(rows) > 1
+        if not rows:
+            return []
+        native = fit()
+        if native is None:
+            return _python_fits(rec, rows, apart)
+        for g in rows.values():
+            rec.const(g.dtype)  # keeps it
+        call = f"{rec.const(native)}({rec.const(table(list(rows.values()), apart))}, {', '.join(rows)})"
+        return [f"if not {call}: return MISS"]
 
     def fast(self, result: Any) -> Fast:
         """The ways of doing the recorded call again.
@@ -264,6 +276,20 @@ class Emitter:
         exec(compile(text, "<graphc fast path>", "exec"), scope)
         scope["fast"].text = text
         return scope["fast"]
+
+
+def _python_fits(rec: Recording, rows: dict[str, Geometry], apart: bool) -> list[str]:
+    """What `array_guard.fit` checks, as lines."""
+    lines = []
+    for v, g in rows.items():
+        dtype = rec.const(g.dtype)
+        lines.append(f"type({v}) is not ndarray or {v}.dtype is not {dtype} or {v}.shape != {g.shape!r}")
+        lines.append(f"{v}.strides != {g.strides!r}" if g.strides else f"not {v}.flags.c_contiguous")
+        if g.writeable:
+            lines.append(f"not {v}.flags.writeable")
+    if apart:
+        lines.append(f"len({{id(None), {', '.join(map(_owner, rows))}}}) != {len(rows) + 1}")
+    return [f"if {line}: return MISS" for line in lines]
 
 
 def _owner(v: str) -> str:

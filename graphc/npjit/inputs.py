@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphc.npjit.array_guard import Geometry, geometry_of
 from graphc.npjit.infer import meta_of
 from graphc.npjit.log import PLACE, Node, window
 from graphc.npjit.values import Num, Storage, Sym
@@ -46,6 +47,7 @@ class Inputs:
         self.syms: dict[int, Sym] = {}
         self.owners: dict[int, Storage] = {}
         self.arrays: list[tuple[str, Sym]] = []
+        self.geometry: dict[str, Geometry] = {}
         self.names: dict[int, str] = {}
         self.kept: list[Any] = []
         self.leaks: list[str] = []
@@ -217,15 +219,9 @@ class Inputs:
         raise AssertionError("a recording runs its log")
 
     def _guarded(self, v: np.ndarray, s: Sym, path: str) -> None:
-        var, dtype = self.new("a"), self.const(v.dtype)
+        var = self.new("a")
         self.pre.append(f"{var} = {path}")
-        strides = "" if v.flags.c_contiguous else f" or {var}.strides != {v.strides!r}"
-        self.guard(
-            f"type({var}) is not ndarray or {var}.dtype is not {dtype} and {var}.dtype != {dtype}"
-            f" or {var}.shape != {v.shape!r}{strides}"
-        )
-        if v.flags.c_contiguous and v.size > 1:
-            self.guard(f"not {var}.flags.c_contiguous")
+        self.geometry[var] = geometry_of(v)
         self.arrays.append((var, s))
         self.names[id(v)] = var
         if not s.chain and s.storage is not None:
