@@ -3,14 +3,15 @@
 Every value gets memory of its own, and weights are written when the last kernel was fine, so that a failure
 changes nothing. Slow on purpose: it is for finding the place where numbers go wrong.
 
-Graphs with nodes that are no kernels (control ops, users' NumPy functions, what a pipeline without `fuse` or
-`decompose` leaves) run here too, without checks: those nodes by the evaluator, the rest as machine code.
+Graphs with nodes that are no kernels (users' NumPy functions, what a pipeline without `fuse` or `decompose`
+leaves) run here too, without checks: those nodes by the evaluator, the rest as machine code. Loops and
+branches are the evaluator's, kernels inside of them machine code.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,8 +35,9 @@ from graphc.codegen.stages import Stages
 from graphc.codegen.target import Target, host
 from graphc.ir import dims
 from graphc.ir.errors import NumericsError
-from graphc.ir.evaluate import evaluate_node, run
-from graphc.ir.graph import Node, Value
+from graphc.ir.evaluate import BoundRegion, evaluate_node, run
+from graphc.ir.graph import Graph, Node, Value
+from graphc.ir.opdef import Kind
 
 Values = dict[Value, np.ndarray]
 KernelCall = Callable[[Mapping[str, np.ndarray], Sizes], int]
@@ -49,13 +51,23 @@ class CheckedProgram:
 
     def __init__(self, pipeline: Stages, options: Options) -> None:
         self.pipeline, self.check = pipeline, options.check
-        nodes = [n for n in pipeline.final.nodes if n.op.name == "kernel"]
-        self.steps = [KernelStep(n, lower(n, n.results[0].name, {})) for n in nodes]
+        nodes = list(_kernels(pipeline.final))
+        self.steps = [KernelStep(n, lower(n, n.results[0].name, {}), i) for i, n in enumerate(nodes)]
         make = numba_call if options.backend == "numba" else native_call
         self.calls = {s.node: (s, make(s, pipeline.final.symbols, host())) for s in self.steps}
 
     def bind(self, weights: Arrays) -> CheckedRunner:
         return CheckedRunner(self, weights)
+
+
+def _kernels(graph: Graph) -> Iterator[Node]:
+    """The kernels of a graph, and of the regions of its control ops."""
+    for node in graph.nodes:
+        if node.op.kind is Kind.KERNEL:
+            yield node
+        else:
+            for region in node.regions:
+                yield from _kernels(region)
 
 
 def native_call(step: KernelStep, symbols: tuple[str, ...], target: Target) -> KernelCall:
@@ -112,18 +124,27 @@ class CheckedRunner:
         graph = self.program.pipeline.final
         values: Values = dict(zip(graph.parameters, (*inputs, *self.weights)))
         with self.lock:
-            for node in graph.nodes:
-                if node in self.program.calls:
-                    values.update(self._kernel(node, values, sizes, inputs))
-                else:
-                    results = evaluate_node(node, [values[v] for v in node.operands], sizes)
-                    values.update(zip(node.results, results))
+            self._nodes(graph, values, sizes, inputs)
             new = [values[u.new].copy() for u in graph.updates]
             outputs = tuple(values[v].copy() for v in graph.outputs)
             index = {w.value: i for i, w in enumerate(graph.weights)}
             for update, value in zip(graph.updates, new):
                 np.copyto(self.weights[index[update.target]], value, casting="no")
         return outputs
+
+    def _nodes(self, graph: Graph, values: Values, sizes: Sizes, inputs: Arrays) -> None:
+        """Compute the values of a graph's or a region's nodes."""
+
+        def run_region(region: Graph, values: Values) -> None:
+            self._nodes(region, values, sizes, inputs)
+
+        for node in graph.nodes:
+            if node in self.program.calls:
+                values.update(self._kernel(node, values, sizes, inputs))
+                continue
+            regions = [CheckedRegion(r, sizes, run_region) for r in node.regions]
+            results = evaluate_node(node, [values[v] for v in node.operands], sizes, regions)
+            values.update(zip(node.results, results))
 
     def _kernel(self, node: Node, values: Values, sizes: Sizes, inputs: Arrays) -> Values:
         step, call = self.program.calls[node]
@@ -134,14 +155,25 @@ class CheckedRunner:
         operands = {v: np.asarray(values[v], order="C") for v in node.operands}
         status = call({v.name: x for v, x in (operands | results).items()}, sizes)
         if status:
-            number = self.program.steps.index(step)
             traced = self.program.pipeline.traced
-            raise failure(traced, self.program.steps, number << 32 | status, inputs, self.weights)
+            raise failure(traced, self.program.steps, step.number << 32 | status, inputs, self.weights)
         if self.program.check == "nan":
             check_nan(step, results, operands)
         elif self.program.check == "reference":
             check_reference(step, results, operands, sizes)
         return results
+
+
+@dataclass(frozen=True)
+class CheckedRegion(BoundRegion):
+    """A region whose kernels are looked at: `run` enters the values of its nodes."""
+
+    run: Callable[[Graph, Values], None]
+
+    def __call__(self, *operands: np.ndarray) -> tuple[np.ndarray, ...]:
+        values = dict(zip(self.graph.inputs, operands, strict=True))
+        self.run(self.graph, values)
+        return tuple(values[v] for v in self.graph.outputs)
 
 
 def check_nan(step: KernelStep, results: Values, operands: Values) -> None:

@@ -133,11 +133,16 @@ def concrete(attribute: Any, sizes: Sizes) -> Any:
     return attribute
 
 
-def evaluate_node(node: Node, operands: Sequence[np.ndarray], sizes: Sizes) -> tuple[np.ndarray, ...]:
-    """The results of one node for these operands."""
+def evaluate_node(
+    node: Node,
+    operands: Sequence[np.ndarray],
+    sizes: Sizes,
+    regions: Sequence[BoundRegion] | None = None,
+) -> tuple[np.ndarray, ...]:
+    """The results of one node for these operands; `regions` are other functions for what its regions do."""
     attrs = {name: concrete(value, sizes) for name, value in node.attrs.items()}
     if node.regions:
-        attrs["regions"] = tuple(BoundRegion(r, sizes) for r in node.regions)
+        attrs["regions"] = regions or tuple(BoundRegion(r, sizes) for r in node.regions)
     try:
         with np.errstate(all="ignore"):
             results = node.op.evaluate(*operands, **attrs)
