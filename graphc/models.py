@@ -45,6 +45,7 @@ class Model(Trainer, Layer):
     """
 
     quiet_attributes = frozenset({"built", "history", *vars(Trainer), *Trainer.__annotations__})
+    told_when_made = False
     _dag: Dag | None
     _placeholders: Any
     _forward: dict[bool, Forward]

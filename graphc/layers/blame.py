@@ -37,6 +37,18 @@ def blame(error: GraphcError, layer: Layer, place: Location) -> None:
     error.args = ("\n".join([*rest, *lines, *fix]),)
 
 
+def blame_making(error: GraphcError, kind: str, name: Any, place: Location) -> None:
+    """Add to an error of a layer's `__init__` which layer it is, and where it was to be made."""
+    if getattr(error, "blamed", False):
+        return
+    error.blamed = True  # type: ignore[attr-defined]
+    which = f"{kind} '{name}'" if isinstance(name, str) else kind
+    told = str(error).splitlines()
+    fix = [line for line in told if line.startswith("  fix ")]
+    made = [f"  {which}  created at {_where(place)}{_source(place)}"] if place.file else []
+    error.args = ("\n".join([*(line for line in told if line not in fix), *made, *fix]),)
+
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 

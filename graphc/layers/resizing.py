@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
+
+import numpy as np
 
 from graphc import ops
 from graphc.ir.dims import Dim
@@ -48,6 +52,46 @@ def interpolated(x: Any, axis: int, times: int) -> Any:
     return ops.reshape(parts[0] + parts[1] + parts[2], result)
 
 
+def cubic(x: np.ndarray) -> np.ndarray:
+    """Keys's kernel at distances from 0 on (Keys 1981, eq. 15, a = -0.5)."""
+    near, far = ((1.5 * x - 2.5) * x) * x + 1.0, ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    return np.where(x >= 2.0, 0.0, np.where(x >= 1.0, far, near))
+
+
+def lanczos(x: np.ndarray, radius: int) -> np.ndarray:
+    """sinc(x) * sinc(x / radius) at distances from 0 on, 0 beyond the radius (Duchon 1979)."""
+    return np.where(x > radius, 0.0, np.sinc(x) * np.sinc(x / radius))
+
+
+KERNELS: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
+    "bicubic": (2, cubic),
+    "lanczos3": (3, partial(lanczos, radius=3)),
+    "lanczos5": (5, partial(lanczos, radius=5)),
+}
+"""How far elements have a say, and how much by their distance."""
+
+
+def resampled(x: Any, axis: int, times: int, kernel: str) -> Any:
+    """An axis `times` as long: each new element is a mean of the old ones near its centre, weighed by the
+    kernel of their distance; of those that are there (so do `jax.image.resize` and Keras).
+    """
+    if times == 1:
+        return x
+    n, (radius, weigh) = x.shape[axis], KERNELS[kernel]
+    offsets = (np.arange(times) + 0.5) / times - 0.5
+    inside = ops.pad(ops.ones((n,), x.dtype), [(radius, radius)])
+    wide = ops.pad(x, [(radius, radius) if i == axis else (0, 0) for i in range(x.ndim)])
+    shape = tuple(times if i == axis + 1 else 1 for i in range(x.ndim + 1))
+    values, total = [], []
+    for d in range(2 * radius + 1):
+        weight = weigh(np.abs(offsets + radius - d)).astype(x.dtype)
+        values.append(ops.expand_dims(_part(wide, axis, d, d + n), axis + 1) * weight.reshape(shape))
+        total.append(ops.expand_dims(inside[d : d + n], 1) * weight)
+    whole = ops.reshape(sum(total[1:], total[0]), (n, times, *(1,) * (x.ndim - axis - 1)))
+    result = [*x.shape[:axis], n * times, *x.shape[axis + 1 :]]
+    return ops.reshape(sum(values[1:], values[0]) / whole, result)
+
+
 def _part(x: Any, axis: int, start: Dim, stop: Dim) -> Any:
     return x[(slice(None),) * axis + (slice(start, stop),)]
 
@@ -72,7 +116,7 @@ class UpSampling1D(Layer):
         return {**super().get_config(), "size": self.size}
 
 
-INTERPOLATIONS = ("nearest", "bilinear")
+INTERPOLATIONS = ("nearest", "bilinear", *KERNELS)
 
 
 class UpSampling2D(Layer):
@@ -81,7 +125,8 @@ class UpSampling2D(Layer):
     Args:
         size: the factors of rows and columns; one number for both.
         data_format: "channels_last", or "channels_first" for (batch, channels, rows, columns).
-        interpolation: "nearest" repeats elements; "bilinear" interpolates between their centres.
+        interpolation: "nearest" repeats elements; "bilinear" interpolates between their centres; "bicubic",
+            "lanczos3" and "lanczos5" weigh those within 2, 3 and 5 elements.
 
     >>> import graphc
     >>> UpSampling2D((2, 3))(graphc.Input((4, 4, 2))).shape
@@ -106,6 +151,9 @@ class UpSampling2D(Layer):
         x = last(inputs, self.data_format)
         if self.interpolation == "nearest":
             x = repeated(x, self.size)
+        elif self.interpolation in KERNELS:
+            for axis, times in enumerate(self.size, start=1):
+                x = resampled(x, axis, times, self.interpolation)
         else:
             x = interpolated(interpolated(x, 1, self.size[0]), 2, self.size[1])
         return back(x, self.data_format)

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from graphc import constraints, initializers, naming, regularizers, structure
-from graphc.ir.errors import ArgumentError, ShapeError, StateError
+from graphc.ir.errors import ArgumentError, GraphcError, ShapeError, StateError
 from graphc.ir.locations import caller
+from graphc.layers.blame import blame_making
 from graphc.layers.state import LayerState, contained, unique
 from graphc.revision import EPOCH
 from graphc.trace import active
@@ -18,13 +19,29 @@ from graphc.variable import Variable
 PLAIN = (bool, int, float, str, type(None))
 
 
-class Weighted:
+class Made(type):
+    """The type of layers' classes: an error of `__init__` tells which layer was to be made, and where."""
+
+    told_when_made: bool
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except GraphcError as error:
+            if cls.told_when_made:
+                blame_making(error, cls.__name__, kwargs.get("name"), caller())
+            raise
+
+
+class Weighted(metaclass=Made):
     """Weights made by `add_weight`; and those of other such objects that are attributes, or in lists or dicts
     that are.
     """
 
     quiet_attributes: ClassVar[frozenset[str]] = frozenset({"built"})
     """Attributes that compiled functions do not depend on."""
+    told_when_made: ClassVar[bool] = True
+    """Whether an error of `__init__` names this class; those of models name tensors and layers already."""
     _state: LayerState
     _trainable: bool
     name: str

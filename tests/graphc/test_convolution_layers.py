@@ -1,11 +1,16 @@
 """Convolution, pooling and resizing layers: both data formats, sizes, masks, and what wrong arguments say."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import graphc
 from graphc import layers, ops
 from graphc.ir.errors import ArgumentError, ShapeError
+
+
+FOLDER = Path(__file__).parents[1] / "oracle"
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +104,28 @@ def test_bilinear_upsampling_has_half_pixel_centres():
     np.testing.assert_allclose(y.ravel(), [0, 1, 3, 5, 7, 8])
 
 
+@pytest.fixture(scope="module")
+def upsampled():
+    with np.load(FOLDER / "upsampling.npz") as found:
+        return dict(found)
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos3", "lanczos5"])
+def test_upsampling_is_that_of_keras(upsampled, interpolation, number):
+    x, size = upsampled[f"x{number}"], tuple(map(int, upsampled[f"size{number}"]))
+    layer = layers.UpSampling2D(size, interpolation=interpolation)
+    expected = upsampled[f"{interpolation}{number}"]
+    np.testing.assert_allclose(np.asarray(layer(x)), expected, rtol=1e-5, atol=2e-6)
+    image = graphc.Input((None, None, x.shape[-1]))
+    model = graphc.Model(image, layer(image))
+    assert model.output_shape == (None, None, None, x.shape[-1])
+    np.testing.assert_allclose(model(x), expected, rtol=1e-5, atol=2e-6)
+    (back,), _ = graphc.vjp(model)(x, expected)
+    # The layer is linear: <A x, A x> = <x, A' A x>.
+    np.testing.assert_allclose(np.vdot(x, back), np.vdot(expected, expected), rtol=1e-4)
+
+
 def test_spatial_dropout_drops_whole_channels():
     graphc.utils.set_random_seed(0)
     for layer, axes in (
@@ -135,7 +162,10 @@ CONSTRUCTION = {
         "output_padding (2, 2) must be below the strides (2, 2)",
     ),
     "a format": (lambda: layers.MaxPooling2D(2, data_format="first"), "data_format must be one of"),
-    "bicubic": (lambda: layers.UpSampling2D(2, interpolation="bicubic"), "nearest, bilinear, not 'bicubic'"),
+    "cubic": (
+        lambda: layers.UpSampling2D(2, interpolation="cubic"),
+        "nearest, bilinear, bicubic, lanczos3, ",
+    ),
     "negative border": (lambda: layers.ZeroPadding2D(-1), "ZeroPadding2D: padding must be a whole number"),
 }
 
