@@ -21,7 +21,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
         write: writes the contents into a file that is open for it.
 
     Raises:
-        OSError: what the system says, such as "No space left on device"; the old file is as it was.
+        OSError: what the system says, such as "No space left on device", with the file's name; the old file
+            is as it was.
     """
     path = Path(os.path.realpath(path))
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
@@ -32,8 +33,10 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, _mode(path))
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as e:
         os.unlink(temporary)
+        if isinstance(e, OSError) and e.errno and e.filename is None:
+            raise type(e)(e.errno, f"{e.strerror}; the file is as it was before", str(path)) from e
         raise
     _sync_folder(path.parent)
 

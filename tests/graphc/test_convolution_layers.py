@@ -9,7 +9,6 @@ import graphc
 from graphc import layers, ops
 from graphc.ir.errors import ArgumentError, ShapeError
 
-
 FOLDER = Path(__file__).parents[1] / "oracle"
 
 

@@ -1,6 +1,7 @@
 """Saving that is killed, or that finds the disk full, leaves the old file whole."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -96,7 +97,8 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, name):
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, old[1]))
-        with pytest.raises(OSError, match="File too large"):
+        told = rf"File too large; the file is as it was before: '.*{re.escape(name)}'"
+        with pytest.raises(OSError, match=told):
             save(path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
