@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from graphc.codegen.element import const
 from graphc.codegen.emit_body import Body
+from graphc.codegen.emit_frame import ALIGNMENT
 from graphc.codegen.kernels.library import windows_scratch_bytes
 from graphc.codegen.kernels.strategy import strategy
 from graphc.codegen.loops import Windows
@@ -82,12 +83,20 @@ class Terms:
 
 
 class CorrelateWriter(WindowsWriter):
-    """Windows, transposed, times a gradient; rows are cut by taps, so members divide groups or columns."""
+    """Windows, transposed, times a gradient; members divide groups, columns, or where these are few taps."""
 
     driver = "correlate"
 
     def ways(self, m: Operand, n: Operand) -> tuple[str, str]:
-        return super().ways(m, n)[0], "false"
+        f = self.f
+        few = f.less(n, f.mul("%count", 2 * ALIGNMENT // self.t.size))
+        enough = f(f"icmp sge i64 {m}, {f.mul('%count', self.row_unit())}")
+        return super().ways(m, n)[0], f.both(few, enough)
+
+    def row_unit(self) -> Operand:
+        """The rows of a tap: its channels."""
+        assert isinstance(self.part.a, Windows)
+        return self.f.maximum(self.frame.size(self.part.a.channels), 1)
 
     def write_calls(self, context: str, count: Operand) -> None:
         """In whole blocks of K, so that sums are the same. No windows at all are one call as well."""
@@ -115,6 +124,7 @@ class CorrelateWriter(WindowsWriter):
         )
 
     def operands(self, body: Body) -> str:
-        terms = self.terms
-        sizes = f"i64 {terms.start}, i64 {self.columns}, i64 {terms.length}"
+        terms, unit = self.terms, self.row_unit()
+        taps = f"i64 {self.f.udiv(self.row, unit)}, i64 {self.f.udiv(self.rows, unit)}"
+        sizes = f"i64 {terms.start}, {taps}, i64 {self.columns}, i64 {terms.length}"
         return f"{self.windows(body)}, {self.right(body, terms.start)}, {self.result(body)}, {sizes}"

@@ -44,7 +44,7 @@ def product(
 _PARAMETERS = {
     "product": "piipiipiiiipixxppppp",
     "convolve": "pppiiipiiiipixxppp",
-    "correlate": "pppiipiiiipixxppppp",
+    "correlate": "pppiipiiiiiipixxppppp",
 }
 
 
@@ -236,6 +236,8 @@ def _correlation_for(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, 
             z.ctypes.data + size * z_at,
             z_row,
             0,
+            0,
+            places[4] * places[5],
             columns,
             inner,
             start,

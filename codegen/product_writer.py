@@ -47,7 +47,7 @@ class ProductWriter:
         one = f.select("i64", each_batch, 1, "%count")
         rows = f.select("i64", by_rows, one, 1)
         columns = f.select("i64", by_rows, 1, one)
-        self.row, self.rows = self._range(m, rows, 1)
+        self.row, self.rows = self._range(m, rows, self.row_unit())
         self.column, self.columns = self._range(n, columns, ALIGNMENT // self.t.size)
         self.zeros = self._zeros() if p.init is None else ""
         context = self._context() if p.tile is not None else "null"
@@ -68,10 +68,14 @@ class ProductWriter:
         length = self.frame.size(self.part.batch[0].extent)
         return f(f"icmp sge i64 {length}, {f.mul('%count', 2)}"), by_rows
 
-    def _range(self, n: Operand, count: Operand, unit: int) -> tuple[Operand, Operand]:
+    def row_unit(self) -> Operand:
+        """Rows that one member does together."""
+        return 1
+
+    def _range(self, n: Operand, count: Operand, unit: Operand) -> tuple[Operand, Operand]:
         """Start and length of this member's share among `count`, in whole units: all of it if that is 1."""
         f = self.f
-        units = f.ceildiv(n, unit) if unit > 1 else n
+        units = f.ceildiv(n, unit) if unit != 1 else n
         each = f.mul(f.ceildiv(units, count), unit)
         mine = f.select("i64", f.equal(count, 1), 0, "%member")
         low = f.minimum(f.mul(mine, each), n)

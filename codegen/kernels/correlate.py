@@ -1,10 +1,10 @@
 """The driver for products whose A is the windows of images, transposed: c = max(init + alpha * windows^T @ b,
 floor), without a matrix of windows. It gives the gradient of a convolution's kernel.
 
-    @correlate_f32(geometry, x, b, b_row, b_col, c, c_row, first, n, k, init, init_row, alpha, floor, scratch,
-                   on_tile, tile_context, on_panel, panel_context)
+    @correlate_f32(geometry, x, b, b_row, b_col, c, c_row, first, tap, taps, n, k, init,
+                   init_row, alpha, floor, scratch, on_tile, tile_context, on_panel, panel_context)
 
-Row r of c belongs to a tap and a channel, row i of b to window first + i of k. The loops are those of
+Row r of c belongs to a tap (from `tap` on, `taps` of them) and a channel, row i of b to window first + i of k. The loops are those of
 `large.py`; the rows of a block of A are whole taps, or channels of one tap. Some windows at a time are copied
 side by side and packed from there.
 """
@@ -23,8 +23,8 @@ from graphc.codegen.text import Function
 
 _ARGUMENTS = (
     "ptr noalias %geometry, ptr noalias %x, ptr noalias %b, i64 %b_row, i64 %b_col, ptr %c, i64 %c_row, "
-    "i64 %first, i64 %n, i64 %k, ptr %init, i64 %init_row, {T} %alpha, {T} %floor, ptr noalias %scratch, "
-    "ptr %on_tile, ptr %tile_context, ptr %on_panel, ptr %panel_context"
+    "i64 %first, i64 %tap, i64 %taps, i64 %n, i64 %k, ptr %init, i64 %init_row, {T} %alpha, {T} %floor, "
+    "ptr noalias %scratch, ptr %on_tile, ptr %tile_context, ptr %on_panel, ptr %panel_context"
 )
 _PACK = (
     "ptr noalias %geometry, ptr noalias %x, i64 %first, i64 %count, i64 %tap, i64 %taps, i64 %channel, "
@@ -70,7 +70,7 @@ def correlate(s: Strategy) -> str:
     places = f.at("i8", "%scratch", s.scratch_bytes)
     side = f.at("i64", places, 3 * s.places)
     most = f.maximum(f.udiv(s.mc, f.maximum(g["channels"], 1)), 1)
-    taps = balanced(f, f.mul(g["taps_high"], g["taps_wide"]), most)
+    taps = balanced(f, "%taps", most)
     channels = balanced(f, g["channels"], s.mc)
 
     def pack(block: Block, i: str) -> tuple[str, str]:
@@ -78,7 +78,7 @@ def correlate(s: Strategy) -> str:
         channel, length = piece(f, f.urem(i, channels.count), channels)
         start = f.add("%first", block.start)
         pixels = f"ptr %geometry, ptr %x, i64 {start}, i64 {block.length}"
-        which = f"i64 {tap}, i64 {count}, i64 {channel}, i64 {length}"
+        which = f"i64 {f.add('%tap', tap)}, i64 {count}, i64 {channel}, i64 {length}"
         f.do(f"call void @pack_windows_{t.dtype}({pixels}, {which}, ptr {places}, ptr {side}, ptr %scratch)")
         return f.add(f.mul(tap, g["channels"]), channel), f.mul(count, length)
 

@@ -50,7 +50,7 @@ class Windows:
         self.dtype, letter = dtype, "f" if dtype == "f32" else "d"
         code = loaded(dtype, target, store)
         self.convolve = code.function(f"convolve_{dtype}", f"pppiiipiiiipi{letter}{letter}ppp")
-        self.correlate = code.function(f"correlate_{dtype}", f"pppiipiiiipi{letter}{letter}ppppp")
+        self.correlate = code.function(f"correlate_{dtype}", f"pppiipiiiiiipi{letter}{letter}ppppp")
         self.bytes = windows_scratch_bytes(dtype, TARGETS[target])
         self.scratch = aligned_empty((self.bytes + 64,), "u1")
 
@@ -130,8 +130,10 @@ def test_correlate_sums_over_windows(windows, case):
     before, rows = dw.copy(), images * out[0] * out[1]
     start, b = rows // 3, dy.reshape(-1, n)
     for first, count in ((0, start), (start, rows - start)):
-        matrices = (geometry(x, *place), x, b[first:], n, 1, dw, n, first, n, count)
-        windows.run(windows.correlate, *matrices, dw, n, -0.5, -np.inf, SCRATCH, 0, 0, 0, 0)
+        for tap, taps in ((0, size[0]), (size[0], size[0] * (size[1] - 1))):
+            c = dw.reshape(-1, n)[tap * channels :]
+            matrices = (geometry(x, *place), x, b[first:], n, 1, c, n, first, tap, taps, n, count)
+            windows.run(windows.correlate, *matrices, c, n, -0.5, -np.inf, SCRATCH, 0, 0, 0, 0)
     term = np.einsum("nhwijc,nhwk->ijck", stacked(x, *place), dy.astype("f8"), optimize=True)
     windows.close(dw, before - 0.5 * term, rows)
 
