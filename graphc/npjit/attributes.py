@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphc.npjit.infer import meta_of
-from graphc.npjit.log import PLACE, Node
+from graphc.npjit.log import PLACE, Meta, Node
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, attr_fn, in_class, is_array
 from graphc.npjit.rewrite import Slots
 from graphc.npjit.surface import Surface
@@ -21,7 +21,7 @@ PLAIN = (int, float, str, bool, complex, type(None), bytes)
 HARMLESS = (
     *(types.FunctionType, property, classmethod, staticmethod, types.MemberDescriptorType),
     *(types.GetSetDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType, type),
-    types.BuiltinFunctionType,
+    *(types.BuiltinFunctionType, type(vars(Meta)["kind"])),
 )
 """Class attributes whose `__get__` runs no code of the user's."""
 _MISSING = object()

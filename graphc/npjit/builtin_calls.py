@@ -68,6 +68,7 @@ def print_(rt: Any, *args: Any, **kwargs: Any) -> None:
             rec.leak("print of an object")
     rec.effect("call", rec.const(print), kwargs, args, lambda: None)
     print(*text, **{k: rec.publish(v) for k, v in kwargs.items()})
+    rec.take_back()
 
 
 def sum_(rt: Any, it: Any, start: Any = 0) -> Any:
@@ -166,8 +167,8 @@ HANDLERS: dict[Any, Handler] = {
     int: convert(int),
     complex: convert(complex),
     bool: lambda rt, x=False: rt.truth(x),
-    str: lambda rt, *a: str(*[rt.rec.publish(x) for x in a]),
-    repr: lambda rt, x: repr(rt.rec.publish(x)),
+    str: lambda rt, *a: rt.text(str, a),
+    repr: lambda rt, x: rt.text(repr, (x,)),
     format: lambda rt, x, s="": format(rt.real(x), s),
     list: collect(list),
     tuple: collect(tuple),

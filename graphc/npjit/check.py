@@ -85,8 +85,8 @@ def _compare(
         expected = (high - low) / (2 * eps)
         if not abs(mine - expected) <= atol + rtol * abs(expected):
             raise NumericsError(
-                f"the {what} with respect to args{path} is {mine:.8g} along a random direction, but differences "
-                f"give {expected:.8g}."
+                f"the {what} with respect to args{path} is {mine:.8g} along a random direction, but "
+                f"differences give {expected:.8g}."
             )
 
 

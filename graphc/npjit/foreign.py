@@ -1,7 +1,8 @@
 """Calls of unknown functions while a gradient is recorded: what goes in and what comes out stay connected.
 
-The call is a node that has been run already. The walk back finds it where a gradient would have to pass through it:
-rules of known functions (math.exp) hold there too, and the others' absence is an error that names the call.
+The call is a node that has been run already. The walk back finds it where a gradient would have to pass
+through it: rules of known functions (math.exp) hold there too, and the others' absence is an error that
+names the call.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Foreign:
         result = rt.outside(self.f, args, kwargs)
         self.rec.memo.clear()
         CLASS_ATTRIBUTES.clear()
+        self.rec.take_back()
         for a, old in before:
             known = self.rec.syms.get(id(a))
             if known is not None and known.storage is not None and not np.array_equal(a, old, equal_nan=True):

@@ -6,8 +6,8 @@
     array([ 3., 12.])
 
 The function is recorded as `jit` does it, with the floating values of the differentiated arguments as leaves
-(`leaves`); the walk back over the log (`reverse`) is recorded behind it. So the gradient is compiled like any jitted
-function, and can be differentiated again.
+(`leaves`); the walk back over the log (`reverse`) is recorded behind it. So the gradient is compiled like
+any jitted function, and can be differentiated again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from graphc.npjit.infer import meta_of
 from graphc.npjit.leaves import Leaves, inner_of
 from graphc.npjit.log import Meta
 from graphc.npjit.reverse import Walk, floating
+from graphc.npjit.tidying import prune, without_leaves
 from graphc.npjit.values import Num, Sym
 
 Argnums = int | Sequence[int] | None
 
 
 class Differentiated:
-    """What a gradient's recording runs: the function, then the walk back. `mode`: "grad", "value" or "vjp"."""
+    """What a gradient's recording runs: the function, then the walk back. `mode`: "grad", "value" or
+    "vjp"."""
 
     def __init__(self, fn: Callable[..., Any], argnums: Argnums, mode: str, has_aux: bool = False) -> None:
         self.fn, self.argnums, self.mode, self.has_aux = fn, argnums, mode, has_aux
@@ -67,12 +69,16 @@ class Differentiated:
         value, aux = self.split(rt, out)
         pairs = self.seeds(rt, value, ct)
         results = [(rec.read(y), c) for y, c in pairs if type(y) is Sym]
+        behind = len(rec.log)
         walk = Walk(rec, start, leaves.nodes)
         for node, c in results:
             walk.add(node, c)
         walk.run()
         gradients = {i: leaves.gradient(part, walk) for i, part in entered.items()}
+        prune(rec, behind, gradients)
         leaves.write_back()
+        if rec.differentiating == 1:
+            without_leaves(rec, start, leaves.found.values())
         return self.packed(leaves.outer_of(value), leaves.outer_of(aux), gradients, chosen)
 
     def positions(self, count: int) -> list[int]:
@@ -128,7 +134,8 @@ class Differentiated:
         number = meta.kind in ("array", "scalar", "python")
         if not number or size != 1 or not (floating(meta) or is_whole(meta)):
             raise GradientError(
-                f"{self.name} must return one real number to be differentiated, but returned {described(value)}.\n"
+                f"{self.name} must return one real number to be differentiated, but returned "
+                f"{described(value)}.\n"
                 f"  fix     {self.remedy(meta)}"
             )
         if is_whole(meta):
@@ -219,9 +226,9 @@ def grad(
         has_aux: the function returns (value, aux); the gradient then comes as (gradient, aux).
         options: of `graphc.jit`.
 
-    A gradient has the structure of its argument: dicts, lists, tuples, named tuples and objects with gradients
-    in the place of floating arrays (same shape and dtype) and numbers, and None in the place of all else.
-    What the function does to its arguments happens as without `grad`.
+    A gradient has the structure of its argument: dicts, lists, tuples, named tuples and objects with
+    gradients in the place of floating arrays (same shape and dtype) and numbers, and None in the place of
+    all else. What the function does to its arguments happens as without `grad`.
 
     Raises ArgumentError for an argument that is not there, DTypeError for complex ones, GradientError for a
     result that is not one real number and for a function that has no gradient rule.
@@ -255,10 +262,11 @@ def value_and_grad(
 
 
 def vjp(fn: Callable[..., Any], argnums: Argnums = None, **options: Any) -> Gradient:
-    """`vjp(fn)(*args, ct)`: the gradients of sum(fn(*args) * ct), as a tuple with one entry for each argument.
+    """`vjp(fn)(*args, ct)`: the gradients of sum(fn(*args) * ct), as a tuple with one entry for each
+    argument.
 
-    `ct` has the shape of the result; a list or tuple of them for several results. `argnums`: only these arguments,
-    in a tuple; for an int only the gradient of that argument.
+    `ct` has the shape of the result; a list or tuple of them for several results. `argnums`: only these
+    arguments, in a tuple; for an int only the gradient of that argument.
 
     >>> vjp(np.outer)(np.ones(2), np.ones(3), np.ones((2, 3)))
     (array([3., 3.]), array([2., 2., 2.]))

@@ -28,10 +28,14 @@ class Manager:
         f = in_class(type(self.manager), name)
         if type(f) is types.FunctionType and recording() is not None and rewritten(f) is not None:
             return runtime().call(f, self.manager, *args)
-        if recording() is not None:
-            recording().flush()
-            recording().clean()
-        return getattr(self.manager, name)(*args)
+        rec = recording()
+        if rec is not None:
+            rec.flush()
+            rec.clean()
+        result = getattr(self.manager, name)(*args)
+        if rec is not None:
+            rec.take_back()
+        return result
 
     def __enter__(self) -> Any:
         return self.run("__enter__")

@@ -1,8 +1,8 @@
 """The arguments that are differentiated: containers with leaves in the place of their floating values.
 
-The differentiated function gets copies of the containers, whose floating arrays and numbers are leaves of the recording,
-so that a gradient is that of this argument alone, also where the same array is reached in another way. What the
-function does to its arguments is done to the originals afterwards.
+The differentiated function gets copies of the containers, whose floating arrays and numbers are leaves of
+the recording, so that a gradient is that of this argument alone, also where the same array is reached in
+another way. What the function does to its arguments is done to the originals afterwards.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Leaves:
             return self.value(x, meta_of(x.value if t is Num else x))
         if isinstance(x, np.ndarray):
             raise DTypeError(
-                f"graphc cannot differentiate with respect to an array of {x.dtype} objects of class {t.__name__}.\n"
+                f"graphc cannot differentiate with respect to a {t.__name__} of {x.dtype} elements.\n"
                 "  fix     convert it: np.asarray(x, dtype=float)."
             )
         if isinstance(x, ATOMS) or id(x) in self.within:

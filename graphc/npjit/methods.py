@@ -42,7 +42,8 @@ class Methods(Surface):
 
     def _text_method(self, x: Any, name: str, args: Any, kwargs: Any) -> Any:
         values = [self.rec.publish(list(self.iter(a)) if isinstance(a, list) else self.real(a)) for a in args]
-        return getattr(x, name)(*values, **{k: self.real(v) for k, v in kwargs.items()})
+        keywords = {k: self.real(v) for k, v in kwargs.items()}
+        return self.text(functools.partial(getattr(x, name), **keywords), values)
 
     def _object_method(self, x: Any, t: type, name: str, args: Any, kwargs: Any) -> Any:
         rec, d = self.rec, in_class(t, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import types
 from typing import Any
 
@@ -24,7 +25,7 @@ class Operators(Surface):
             if isinstance(x, NUMBER) and isinstance(y, NUMBER):
                 return Num(OPERATORS[name](x, y), f"({self.expr(a)} {SIGNS[name]} {self.expr(b)})")
         if ta is str and name == "mod":
-            return a % self.formatted(b)
+            return self.text(operator.mod, (a, self.formatted(b)))
         if ta in (list, tuple) and name in ("add", "mul"):
             a = ta(self.iter(a))
             return a + tb(self.iter(b)) if tb in (list, tuple) else OPERATORS[name](a, self.steered(b))
@@ -55,9 +56,15 @@ class Operators(Surface):
             return tuple([self.rec.publish(self.real(v)) for v in b])
         return self.rec.publish(self.real(b))
 
+    def text(self, fn: Any, args: Any) -> Any:
+        """fn of the real values, which are only looked at."""
+        made = fn(*[self.rec.publish(a) for a in args])
+        self.rec.take_back()
+        return made
+
     def array_op(self, name: str, a: Any, b: Any) -> Any:
         if type(a) is str and name == "mod":
-            return a % self.formatted(b)
+            return self.text(operator.mod, (a, self.formatted(b)))
         for x, y in ((a, b), (b, a)):
             f = dunder(type(y), ("" if y is a else "r") + name.strip("_"))
             if type(f) is types.FunctionType:

@@ -6,6 +6,7 @@ import collections
 import contextlib
 import functools
 import types
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,12 @@ class Publisher:
             self._attributes(x)
         return x
 
+    def _put(self, get: Callable[[], Any], put: Callable[[Any], Any], deferred: Any, real: Any) -> None:
+        """The real value in its place; a gradient wants the deferred one back afterwards."""
+        put(real)
+        if self.rec.differentiating:
+            self.rec.lent.append((get, put, deferred, real))
+
     def _attributes(self, x: Any) -> None:
         if isinstance(getattr(x, "__dict__", None), dict):
             self._dict(vars(x))
@@ -68,7 +75,7 @@ class Publisher:
                 v = getattr(x, name, None)
                 n = self(v)
                 if n is not v:
-                    setattr(x, name, n)
+                    self._put(functools.partial(getattr, x, name), functools.partial(setattr, x, name), v, n)
 
     def _partial(self, x: Any) -> Any:
         args, keywords = self(x.args), dict(x.keywords)
@@ -84,7 +91,8 @@ class Publisher:
                     v = cell.cell_contents
                     n = self(v)
                     if n is not v:
-                        cell.cell_contents = n
+                        get = functools.partial(getattr, cell, "cell_contents")
+                        self._put(get, functools.partial(setattr, cell, "cell_contents"), v, n)
             f.__defaults__ = self(f.__defaults__)
             f.__kwdefaults__ = self(f.__kwdefaults__)
         return f
@@ -93,13 +101,13 @@ class Publisher:
         for k, v in list(x.items()):
             n = self(v)
             if n is not v:
-                dict.__setitem__(x, k, n)
+                self._put(functools.partial(x.get, k), functools.partial(dict.__setitem__, x, k), v, n)
 
     def _list(self, x: Any) -> None:
         for i, v in enumerate(x):
             n = self(v)
             if n is not v:
-                x[i] = n
+                self._put(functools.partial(item, x, i), functools.partial(x.__setitem__, i), v, n)
 
     def _tuple(self, x: Any) -> Any:
         parts = [self(v) for v in x]
@@ -108,3 +116,8 @@ class Publisher:
             self.seen[id(x)] = made
             return made
         return x
+
+
+def item(x: Any, i: int) -> Any:
+    """Element i of a list that may have become shorter."""
+    return x[i] if i < len(x) else None

@@ -7,6 +7,7 @@ before anyone else can look.
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, infer, m
 from graphc.npjit.inputs import Inputs, where
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
 from graphc.npjit.promotion import is_elementwise
-from graphc.npjit.publish import Publisher
+from graphc.npjit.publish import Publisher, item
 from graphc.npjit.running import preserve, run_nodes
 from graphc.npjit.values import Num, Storage, Sym
 
@@ -57,6 +58,7 @@ class Recording(Inputs):
         self.log: list[Node] = []
         self.done = 0
         self.differentiating = 0
+        self.lent: list[tuple[Callable[[], Any], Callable[[Any], Any], Any, Any]] = []
         self.effects: list[effects.Effect] = []
         self.breaks: list[Break] = []
         self.dirty: list[Storage] = []
@@ -345,14 +347,35 @@ class Recording(Inputs):
             n = publisher(v)
             if n is not v:
                 put(n)
+                if self.differentiating:
+                    self.lent.append((get, put, v, n))
         for x in self.lists.values():
             order = self.changes[id(x)].order or ()
             for i, origin in enumerate(order):
                 if origin is None:
-                    n = publisher(x[i])
-                    if n is not x[i]:
-                        list.__setitem__(x, i, n)
+                    v, n = x[i], publisher(x[i])
+                    if n is not v:
+                        put = functools.partial(list.__setitem__, x, i)
+                        put(n)
+                        if self.differentiating:
+                            self.lent.append((functools.partial(item, x, i), put, v, n))
         self.slots.clear()
+
+    def take_back(self) -> None:
+        """After a break in a differentiated function: deferred values in the place of real ones, where they
+        still are.
+
+        A real number in a list or attribute would be a constant for the gradient.
+        """
+        for get, put, deferred, real in self.lent:
+            try:
+                found = get()
+            except (KeyError, AttributeError, IndexError, ValueError):
+                continue
+            if found is real:
+                put(deferred)
+                self.slots.append((get, put))
+        self.lent.clear()
 
 
 def may_fail(node: Node) -> bool:

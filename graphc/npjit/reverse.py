@@ -1,11 +1,12 @@
 """The reverse walk: cotangents of a recorded result, carried back over the log to the leaves.
 
-The walk visits the nodes from the last to the first. A node's cotangent is complete when it is reached; the rules of
-`vjps` give those of its operands, and are themselves recorded: a gradient is log like any other, and can be
-differentiated again. Nodes from before a break keep their values, so the walk goes on across breaks.
+The walk visits the nodes from the last to the first. A node's cotangent is complete when it is reached; the
+rules of `vjps` give those of its operands, and are themselves recorded: a gradient is log like any other,
+and can be differentiated again. Nodes from before a break keep their values, so the walk goes on across
+breaks.
 
-Stores are new versions of memory (`mutate`): the cotangent of the version before is that after it, with what was
-overwritten taken out. Reads of views add into the cotangent of the memory they look at.
+Stores are new versions of memory (`mutate`): the cotangent of the version before is that after it, with
+what was overwritten taken out. Reads of views add into the cotangent of the memory they look at.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import numpy
 
 from graphc.ir.errors import GradientError
 from graphc.npjit.current import recording, runtime
@@ -28,7 +31,7 @@ from graphc.npjit.vjps.table import pull
 
 def leaf(x: Any) -> Any:
     """What is differentiated, apart from all else that is the same array."""
-    return x
+    return x[...] if type(x) is numpy.ndarray else x
 
 
 class Cotangent:

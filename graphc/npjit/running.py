@@ -22,7 +22,8 @@ def run_nodes(log: list[Node], start: int) -> tuple[int, Exception | None]:
 
 
 def preserve(log: Sequence[Node], real: np.ndarray, history: Sequence[tuple[int, Node]]) -> None:
-    """Before `real` is overwritten: private copies for the recorded values in its memory, which gradients read."""
+    """Before `real` is overwritten: private copies for the recorded values in its memory, which
+    gradients read."""
     for node in [*(n for _, n in history), *log]:
         v = node.value
         if type(v) is np.ndarray and np.may_share_memory(v, real):

@@ -6,6 +6,7 @@ interpolation.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,14 @@ def composite(name: str, program: Callable[..., Any]) -> None:
     @joint(name)
     def rule(ct: Any, out: Any, *args: Any, **kwargs: Any) -> Any:
         return through(program, ct, args, kwargs)
+
+    own = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in ("ct", "out_")]
+    rule.__signature__ = inspect.Signature([*own, *_open(program)])  # type: ignore[attr-defined]
+
+
+def _open(program: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a program."""
+    return list(inspect.signature(program).parameters.values())
 
 
 # ---- norms
@@ -175,7 +184,7 @@ def _quantile(
         )
     ranked, n = _ranked(a, axis, keepdims)
     position = np.asarray(q) * (n - 1)
-    below = np.clip(np.floor(position).astype(int), 0, max(n - 2, 0))
+    below = np.clip(cast(np.floor(position), dtype_of(0)), 0, max(n - 2, 0))
     share = position - below
     above = np.minimum(below + 1, n - 1)
     share = np.reshape(share, (*np.shape(share), *(1,) * (np.ndim(ranked) - 1)))

@@ -1,7 +1,8 @@
 """Rules of what changes an array in place: `x[key] = v`, `x += v`, `out=`, fill, sort, add.at and their kin.
 
-Each takes the cotangent of the array after the change, which it may change itself, and the array before and after; it gives the
-cotangent of the array before (None: the old values do not matter) and those of the other arguments.
+Each takes the cotangent of the array after the change, which it may change itself, and the array before and
+after; it gives the cotangent of the array before (None: the old values do not matter) and those of the
+other arguments.
 """
 
 from __future__ import annotations

@@ -1,0 +1,589 @@
+"""Losses as people write them, to be differentiated: function, inputs for a random stream, options of `grad`."""
+
+import collections
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+CASES = []
+
+
+class Case:
+    def __init__(self, fn, make, argnums=0, calls=3, breaks=False, accept=None):
+        self.fn, self.make, self.argnums, self.calls = fn, make, argnums, calls
+        self.name, self.breaks, self.accept = fn.__name__, breaks, accept
+
+
+def case(make, **options):
+    def register(fn):
+        CASES.append(Case(fn, make, **options))
+        return fn
+
+    return register
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def log_softmax(z):
+    z = z - np.max(z, axis=1, keepdims=True)
+    return z - np.log(np.sum(np.exp(z), axis=1, keepdims=True))
+
+
+# ---- arguments and containers
+
+
+@case(
+    lambda r: (
+        {
+            "layers": [
+                {"W": r.normal(size=(3, 4)), "b": np.zeros(4)},
+                {"W": r.normal(size=(4, 2)), "b": np.zeros(2)},
+            ],
+            "scale": 0.5,
+        },
+        r.normal(size=(5, 3)),
+    )
+)
+def nested_parameters(p, x):
+    for layer in p["layers"]:
+        x = np.tanh(x @ layer["W"] + layer["b"])
+    return p["scale"] * np.sum(x**2)
+
+
+Pair = collections.namedtuple("Pair", "w b")
+
+
+@case(lambda r: (Pair(r.normal(size=(3, 2)), r.normal(size=2)), r.normal(size=(4, 3))))
+def named_tuple(p, x):
+    return np.mean((x @ p.w + p.b) ** 2)
+
+
+@dataclass
+class Settings:
+    weight: np.ndarray
+    rate: float
+    steps: int
+
+
+@case(lambda r: (Settings(r.normal(size=3), 0.3, 2), r.normal(size=3)))
+def data_class(s, x):
+    for _ in range(s.steps):
+        x = x + s.rate * np.sin(s.weight * x)
+    return np.sum(x)
+
+
+class Net:
+    def __init__(self, r):
+        self.params = {"W1": r.normal(size=(3, 4)), "b1": np.zeros(4), "W2": r.normal(size=(4, 1))}
+        self.name, self.calls = "net", 0
+
+    def forward(self, x):
+        self.hidden = np.maximum(x @ self.params["W1"] + self.params["b1"], 0)
+        return self.hidden @ self.params["W2"]
+
+    def loss(self, x, y):
+        return np.mean((self.forward(x) - y) ** 2)
+
+
+@case(lambda r: (Net(r), r.normal(size=(5, 3)), r.normal(size=(5, 1))))
+def object_with_parameters(net, x, y):
+    return net.loss(x, y)
+
+
+@case(lambda r: ([r.normal(size=3), (r.normal(size=2), [r.normal(size=1)])], "mean", True, None))
+def mixed_containers(parts, how, square, nothing):
+    a, (b, (c,)) = parts
+    total = np.sum(a) * np.prod(b) + (c[0] if nothing is None else 0)
+    return total**2 if square and how == "mean" else total
+
+
+@case(lambda r: (r.normal(size=3), 2.0, 3, np.float64(0.7), np.arange(3)), argnums=(0, 1, 2, 3, 4))
+def numbers_as_arguments(x, a, n, s, k):
+    return np.sum(x**n * a) + s * a**2 + np.sum(x[k] * s)
+
+
+@case(lambda r: (r.normal(size=(2, 3)),), argnums=(0,))
+def tuple_of_one(x):
+    return np.sum(np.sin(x))
+
+
+@case(lambda r: (r.normal(size=3), r.normal(size=3)), argnums=-1)
+def counted_from_the_end(x, y):
+    return np.sum(x * y**2)
+
+
+@case(lambda r: (r.normal(size=3), r.normal(size=3)), argnums=[1, 0])
+def in_another_order(x, y):
+    return np.sum(x * y**2)
+
+
+@case(lambda r: (np.array(1.5),))
+def zero_dimensional(x):
+    return x**3 + np.sin(x)
+
+
+@case(lambda r: (2.5,))
+def the_argument_itself(x):
+    return x
+
+
+@case(lambda r: (0.3,))
+def python_math(x):
+    return x**2 + 3 * x - abs(x) / (1 + x)
+
+
+@case(lambda r: (0.3, np.ones(2)), breaks=True)
+def math_module(x, y):
+    return math.exp(x) * math.sin(x) + math.sqrt(x) * y.sum()
+
+
+@case(lambda r: (r.normal(size=(1, 1)),))
+def loss_of_one_element(x):
+    return x @ x
+
+
+@case(lambda r: (r.normal(size=4).astype(np.float32), r.normal(size=4)))
+def mixed_precision(x, y):
+    return np.sum(x * y) + np.sum(x.astype(np.float64) ** 2)
+
+
+# ---- stores, views, in-place operations
+
+
+@case(lambda r: (r.normal(size=(4, 3)),))
+def changes_its_argument(x):
+    x[0] = x[1] * 2
+    x *= 1.5
+    x[:, 2] += x[:, 0] ** 2
+    return np.sum(x**2)
+
+
+@case(lambda r: ({"w": r.normal(size=3), "seen": 0},))
+def changes_a_container(p):
+    p["seen"] += 1
+    p["last"] = p["w"] * 2
+    p["w"] = np.sin(p["w"])
+    return np.sum(p["w"] * p["last"])
+
+
+@case(lambda r: ([r.normal(size=2), r.normal(size=2)],))
+def changes_a_list(parts):
+    parts.append(parts[0] * parts[1])
+    parts[0] = parts[2] + 1
+    return np.sum(parts[0] * parts[-1])
+
+
+@case(lambda r: (r.normal(size=6), r.normal(size=6)), argnums=(0, 1))
+def views_and_aliases(x, y):
+    m = x.reshape(2, 3)
+    row = m[1]
+    top = m.T[:, 0]
+    row += y[:3]
+    top *= y[3:]
+    out = np.zeros(8)
+    window = out[2:]
+    window[:] = x
+    window[::2] -= 1.0
+    return np.sum(out * np.arange(8.0)) + np.sum(m**2)
+
+
+@case(lambda r: (r.normal(size=5),))
+def overlapping_store(x):
+    y = x.copy()
+    y[1:] = y[:-1] * 2
+    y[:-1] += y[1:]
+    return np.sum(y * np.arange(5.0))
+
+
+@case(lambda r: (r.normal(size=(3, 3)),))
+def transposed_update(x):
+    y = x * 1.0
+    y += y.T
+    y -= y[0]
+    return np.sum(y * np.arange(9.0).reshape(3, 3))
+
+
+@case(lambda r: (r.normal(size=(4, 2)), np.array([0, 2, 2, 1])))
+def scatter_add(x, k):
+    out = np.zeros((3, 2))
+    np.add.at(out, k, x)
+    out[k] += x
+    out[[0, 1]] = out[[1, 0]]
+    return np.sum(out**2)
+
+
+@case(lambda r: (r.normal(size=5), r.normal(size=5)), argnums=(0, 1))
+def out_arguments(x, y):
+    z = np.empty(5)
+    np.multiply(x, y, out=z)
+    np.exp(z, out=z)
+    np.add(z, x, out=z, where=y > 0)
+    np.clip(z, -1, 3, out=z)
+    return z.sum()
+
+
+@case(lambda r: (r.normal(size=6),))
+def masked_stores(x):
+    h = x * 2
+    h[h < 0] *= 0.1
+    h[x > 0.5] = 1.0
+    r = 1 / (np.arange(6.0) * x)
+    r[0] = 0
+    r[r > 4] = 0
+    return np.sum(h) + np.sum(r)
+
+
+@case(lambda r: (r.normal(size=(3, 3)), 2.0), argnums=(0, 1))
+def filled(x, v):
+    y = x.copy()
+    y[1].fill(v)
+    np.fill_diagonal(y, v * 2)
+    np.copyto(y[2], x[0])
+    return np.sum(y * x)
+
+
+@case(lambda r: (r.normal(size=5),))
+def sorted_in_place(x):
+    y = np.copy(x)
+    y.sort()
+    return np.sum(y * np.arange(5.0) ** 2) + np.sum(np.sort(x)[-2:])
+
+
+@case(lambda r: (r.normal(size=(2, 3)),))
+def split_and_stored(x):
+    a, b, c = np.split(x * 2, 3, axis=1)
+    a[:] = b * c
+    first, second = x
+    return np.sum(a**2) + np.sum(first * second)
+
+
+# ---- control flow and time
+
+
+@case(lambda r: (r.normal(size=3), 4))
+def branches_on_settings(x, n):
+    y = x
+    for i in range(n):
+        if i % 2:
+            y = y * x
+        elif i == 2:
+            continue
+        else:
+            y = y + np.sin(y)
+    return y.sum()
+
+
+@case(lambda r: (np.abs(r.normal(size=3)) + 1,), breaks=True)
+def loop_on_data(x):
+    steps = 0
+    while np.sum(x) > 1 and steps < 20:
+        x = x * 0.7 + 0.01 * x**2
+        steps += 1
+    return np.sum(x) * steps
+
+
+@case(lambda r: (r.normal(size=3),), breaks=True)
+def branch_on_data_after_stores(x):
+    y = np.zeros(4)
+    y[:3] = x**2
+    x[0] = 0.5
+    if y.sum() > 0:
+        y[1] *= y[0]
+        x[1] = y[1]
+    y[3] = y[:2].sum()
+    return y[3] * y[2] + np.sum(x**2)
+
+
+@case(lambda r: (r.normal(size=4),), breaks=True)
+def prints_on_the_way(x):
+    y = x**2
+    print("value", y[0])
+    y[0] = 1.0
+    print(y.sum())
+    return np.sum(np.exp(-y)) + y[1] * x[0]
+
+
+@case(
+    lambda r: (
+        {"Wx": r.normal(size=(2, 3)), "Wh": r.normal(size=(3, 3)), "b": np.zeros(3)},
+        r.normal(size=(6, 4, 2)),
+    )
+)
+def recurrent_states_in_a_list(p, xs):
+    hs = [np.zeros((4, 3))]
+    for t in range(len(xs)):
+        hs.append(np.tanh(xs[t] @ p["Wx"] + hs[-1] @ p["Wh"] + p["b"]))
+    return sum(np.sum(h**2) for h in hs[1:]) / len(xs)
+
+
+@case(lambda r: (r.normal(size=(3, 6)) * 0.4, r.normal(size=(5, 2, 1)), np.array([2.0, 0.1])), argnums=(0, 2))
+def gated_unit(W, xs, h0):
+    h = np.tile(h0, (2, 1))
+    out = np.zeros((5, 2, 2))
+    for t, x in enumerate(xs):
+        z = np.concatenate([x, h], axis=1) @ W
+        r, u, n = np.split(z, 3, axis=1)
+        r, u = sigmoid(r), sigmoid(u)
+        h = (1 - u) * np.tanh(n * r) + u * h
+        out[t] = h
+    return np.mean(out**2) + out[-1].sum()
+
+
+@case(lambda r: (r.normal(size=3), r.normal(size=(8, 3)), r.normal(size=8)))
+def gradient_descent_unrolled(w, X, y):
+    for _ in range(4):
+        w = w - 0.05 * X.T @ (X @ w - y) / len(y)
+    return np.sum((X @ w - y) ** 2)
+
+
+@case(lambda r: (r.uniform(1, 3, size=()),), breaks=True)
+def newton_until_small(a):
+    x = a * 0.5
+    while abs(x * x - a) > 1e-12:
+        x = 0.5 * (x + a / x)
+    return x
+
+
+def fib(x, n):
+    return x if n < 2 else fib(x, n - 1) * 0.5 + np.sin(fib(x, n - 2))
+
+
+@case(lambda r: (r.normal(size=2),))
+def recursion(x):
+    return np.sum(fib(x, 5))
+
+
+@case(lambda r: (r.normal(size=3),), breaks=True)
+def closures_and_comprehensions(x):
+    scale = x[0] * 2
+    parts = [f(x) * scale for f in (np.sin, np.cos, lambda v: v**2)]
+    d = {k: v.sum() for k, v in zip("abc", parts)}
+    return sum(d.values()) + max(float(np.max(p)) for p in parts)
+
+
+@case(lambda r: (r.normal(size=(2, 2)),), breaks=True)
+def exceptions_inside(x):
+    try:
+        y = np.linalg.inv(x - x)
+    except np.linalg.LinAlgError:
+        y = x * 2
+    return np.sum(y**2)
+
+
+# ---- losses and layers
+
+
+@case(
+    lambda r: (r.normal(size=(4, 3)), r.normal(size=3), r.normal(size=(8, 4)), r.integers(0, 3, 8)),
+    argnums=(0, 1),
+    calls=8,
+)
+def softmax_regression(W, b, X, y):
+    p = softmax(X @ W + b)
+    return -np.sum(np.log(p[np.arange(8), y] + 1e-12)) / 8
+
+
+@case(lambda r: (r.normal(size=(5, 4)), np.eye(4)[r.integers(0, 4, 5)]))
+def cross_entropy_one_hot(z, t):
+    return -np.sum(t * log_softmax(z)) / len(z)
+
+
+@case(lambda r: (r.normal(size=6), (r.normal(size=6) > 0).astype(float)))
+def binary_cross_entropy(z, t):
+    p = np.clip(sigmoid(z), 1e-7, 1 - 1e-7)
+    return -np.mean(t * np.log(p) + (1 - t) * np.log(1 - p))
+
+
+@case(lambda r: (r.normal(size=6), np.sign(r.normal(size=6))))
+def stable_logistic_loss(z, s):
+    return np.sum(np.logaddexp(0, -s * z)) + np.sum(np.log1p(np.exp(-np.abs(z))))
+
+
+@case(lambda r: (r.normal(size=(3, 8)), r.normal(size=8), r.normal(size=8)), argnums=(0, 1, 2), calls=8)
+def layer_norm_gelu(x, gamma, beta):
+    mean, var = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
+    h = (x - mean) / np.sqrt(var + 1e-5) * gamma + beta
+    g = 0.5 * h * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3)))
+    return np.sum((g + x) ** 2)
+
+
+@case(lambda r: (r.normal(size=(6, 3)), r.normal(size=3), r.normal(size=3)), argnums=(0, 1, 2))
+def batch_norm(x, gamma, beta):
+    xhat = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+    return np.sum(np.sin(gamma * xhat + beta))
+
+
+@case(lambda r: (r.normal(size=(2, 4, 6)), r.normal(size=(6, 18)) * 0.4), argnums=(0, 1))
+def attention(x, W):
+    q, k, v = np.split(x @ W, 3, axis=-1)
+    scores = np.einsum("bqd,bkd->bqk", q, k) / np.sqrt(6)
+    scores = np.where(np.tril(np.ones((4, 4))) > 0, scores, -1e9)
+    return np.sum((softmax(scores) @ v) ** 2)
+
+
+@case(lambda r: (r.normal(size=(2, 1, 5, 5)), r.normal(size=(2, 1, 3, 3))), argnums=(0, 1), calls=2)
+def convolution_by_loops(x, w):
+    out = np.zeros((2, 2, 3, 3))
+    for i in range(3):
+        for j in range(3):
+            patch = x[:, :, i : i + 3, j : j + 3]
+            for f in range(2):
+                out[:, f, i, j] = np.sum(patch * w[f], axis=(1, 2, 3))
+    return np.sum(np.maximum(out, 0) ** 2)
+
+
+@case(lambda r: (r.normal(size=(2, 4, 4)),))
+def max_pooling(x):
+    return np.sum(x.reshape(2, 2, 2, 2, 2).max(axis=(2, 4)) ** 2)
+
+
+@case(lambda r: (r.normal(size=(7, 2)), np.array([[0, 1, 6], [6, 2, 2]])))
+def embedding(E, tokens):
+    return np.sum(E[tokens].mean(axis=1) ** 2) + np.sum(np.take(E, tokens, axis=0)[0])
+
+
+@case(lambda r: (r.normal(size=(4, 2)),))
+def pairwise_distances(x):
+    d = x[:, None, :] - x[None, :, :]
+    distance = np.sqrt(np.sum(d**2, axis=-1) + np.eye(4))
+    return np.sum(1 / distance) + np.sum(np.linalg.norm(x, axis=1))
+
+
+@case(lambda r: (r.normal(size=(3, 3)), r.normal(size=3)), argnums=(0, 1))
+def gaussian_log_density(A, x):
+    S = A @ A.T + np.eye(3)
+    sign, logdet = np.linalg.slogdet(S)
+    return -0.5 * (x @ np.linalg.solve(S, x) + logdet) + np.log(np.diag(np.linalg.cholesky(S))).sum()
+
+
+@case(lambda r: (r.normal(size=(3, 3)),))
+def matrix_functions(a):
+    s = a @ a.T + 2 * np.eye(3)
+    return np.trace(np.linalg.inv(s)) + np.linalg.det(s) * 0.1 + np.sum(np.linalg.eigvalsh(s) ** 0.5)
+
+
+@case(lambda r: (r.normal(size=(4, 3)),))
+def norms(a):
+    v = a[0]
+    vector = sum(np.linalg.norm(v, p) for p in (1, 2, 3, np.inf, -np.inf))
+    matrix = sum(np.linalg.norm(a, p) for p in ("fro", "nuc", 1, np.inf, 2))
+    return vector + matrix + np.sum(np.linalg.norm(a, axis=0))
+
+
+@case(lambda r: (r.normal(size=(5, 3)), r.uniform(0.1, 1, size=5)), argnums=(0, 1))
+def statistics(x, w):
+    total = np.sum(np.average(x, axis=0, weights=w) ** 2) + np.median(x) + np.sum(np.cov(x.T) ** 2)
+    return total + np.sum(np.percentile(x, [20, 70], axis=0)) + np.ptp(x) + np.corrcoef(x.T)[0, 1]
+
+
+@case(lambda r: (np.array([0.3, 1.2, 2.7]), np.arange(4.0), r.normal(size=4)), argnums=(0, 2))
+def interpolation(x, xp, fp):
+    grid = np.linspace(x[0], x[2], 5)
+    return (
+        np.sum(np.interp(x, xp, fp) ** 2)
+        + np.trapezoid(fp**2, xp)
+        + np.sum(np.gradient(fp))
+        + np.sum(grid**2)
+    )
+
+
+@case(lambda r: (r.normal(size=6), r.normal(size=3)), argnums=(0, 1))
+def filters(x, k):
+    same = np.convolve(x, k, mode="same")
+    return np.sum(np.convolve(x, k) ** 2) + np.sum(same**3) + np.sum(np.correlate(x, k)) + np.polyval(k, 0.5)
+
+
+@case(lambda r: (r.normal(size=(2, 3)), r.normal(size=(2, 3))), argnums=(0, 1))
+def products(a, b):
+    total = np.sum(np.cross(a, b) ** 2) + np.sum(np.kron(a, b)) + np.vdot(a, b) + np.inner(a, b).sum()
+    return total + np.sum(np.linalg.multi_dot([a, b.T, a])) + np.sum(np.linalg.matrix_power(a @ b.T, 3))
+
+
+@case(lambda r: (r.normal(size=(3, 4)),))
+def joined_and_rolled(x):
+    y = np.hstack([x, x[:, :1]]) + np.append(x, x[:, -1:], axis=1)
+    z = np.roll(y, 1, axis=0) * np.flip(y, axis=1)
+    w = np.pad(z, ((1, 0), (0, 2)), mode="edge")
+    return np.sum(w * np.arange(w.size).reshape(w.shape)) + np.sum(np.block([[x, x], [x * 2, x]]) ** 2)
+
+
+@case(lambda r: (r.normal(size=(3, 4)),))
+def running_values(x):
+    c = np.cumsum(x, axis=1) * np.cumprod(x, axis=0)
+    return np.sum(np.diff(c, axis=1) ** 2) + np.sum(np.maximum.accumulate(x, axis=1))
+
+
+@case(lambda r: (np.array([0.0, 2.0, -1.0]),))
+def products_with_zeros(x):
+    return np.prod(x) + np.prod(x + 1) + np.sum(np.cumprod(x + 1))
+
+
+@case(lambda r: (r.normal(size=4),))
+def choices(x):
+    picked = np.select([x > 1, x > 0], [x**2, x * 3], default=-x)
+    return (
+        np.sum(picked)
+        + np.sum(np.where(x > 0, np.log(np.where(x > 0, x, 1)), x))
+        + np.sum(np.heaviside(x, 0.5) * x)
+    )
+
+
+@case(lambda r: (np.array([-2.0, -0.5, 3.0]),))
+def untaken_branches(x):
+    with_sqrt = np.where(x > 0, np.sqrt(x) * x**-1.5, 0.0)
+    log = np.maximum(np.log(np.abs(x)), -5.0)
+    inverse = np.where(x > 0, 1 / np.maximum(x, 0), 0)
+    return np.sum(with_sqrt) + np.sum(log) + np.sum(inverse * 2)
+
+
+@case(lambda r: (np.array([0.5, 1.5, -2.0]),))
+def powers(x):
+    return np.sum(x**0) + np.sum(x**2 - x**3) + np.sum(np.abs(x) ** 1.5) + np.sum(2.0**x) + np.sum(x**-2)
+
+
+@case(lambda r: (r.normal(size=4), r.normal(size=4)), argnums=(0, 1))
+def two_argument_functions(x, y):
+    total = np.sum(np.arctan2(x, y)) + np.sum(np.hypot(x, y)) + np.sum(np.fmax(x, y)) + np.sum(x % (y + 5))
+    return total + np.sum(np.minimum(x, 0.2) * y) + np.sum(np.copysign(x, y))
+
+
+@case(lambda r: (r.normal(size=(3, 2)), r.normal(size=(2, 2))), argnums=(0, 1))
+def tensor_products(a, b):
+    return (
+        np.sum(np.einsum("ij,jk->ik", a, b) ** 2) + np.einsum("ij,jj->", a, b) + np.tensordot(a, b, 1).sum()
+    )
+
+
+@case(lambda r: (r.normal(size=3), 1.2), argnums=(0, 1))
+def created_from_numbers(x, v):
+    full = np.full((2, 3), v)
+    stacked = np.array([x, x * v, np.full(3, v)])
+    return np.sum(full * x) + np.sum(stacked**2) + np.sum(np.array([x[0], v, x[1] * v]))
+
+
+@case(breaks=True, make=lambda r: ({"mu": r.normal(size=3), "s": r.normal(size=3)},))
+def random_draws(p):
+    np.random.seed(3)
+    z = p["mu"] + np.exp(p["s"]) * np.random.randn(4, 3)
+    u = np.random.default_rng(0).normal(p["mu"], np.exp(p["s"]))
+    return np.mean(z**2) + np.sum(np.random.normal(p["mu"], 2.0) ** 2) + np.sum(u**2)
+
+
+def is_subgradient(g, x):
+    at = x == x.max()
+    assert np.all(g[~at] == 0)
+    assert np.all(g >= 0)
+    assert abs(g.sum() - 1) < 1e-12
+
+
+@case(lambda r: (np.array([1.0, 3.0, 3.0, -2.0]),), accept=is_subgradient)
+def tied_maximum(x):
+    return np.max(x)
