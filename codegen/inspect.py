@@ -11,8 +11,8 @@ from graphc.codegen.kernel_list import find
 from graphc.codegen.loader import assembly, optimised_llvm
 from graphc.codegen.lowered import Lowered
 from graphc.codegen.memory_report import MemoryReport, memory_report
-from graphc.codegen.native_text import kernel_text
 from graphc.codegen.report import Text
+from graphc.codegen.shared_kernels import kernel_text
 from graphc.codegen.signature import Sizes
 from graphc.ir.errors import StateError
 

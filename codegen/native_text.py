@@ -5,31 +5,23 @@ entry.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from graphc.codegen.call_entry import ENTRY, STEP, call_entry_text, call_globals
 from graphc.codegen.control_steps import ControlStep, Step, kernels_in
 from graphc.codegen.control_text import call_control, control_texts, kernel_symbol
-from graphc.codegen.emit_llvm import KernelText, emit_kernel, module_text
-from graphc.codegen.kernel_list import KernelStep
+from graphc.codegen.emit_llvm import KernelText, module_text
 from graphc.codegen.layout import Layout
+from graphc.codegen.shared_kernels import kernel_texts
 from graphc.codegen.target import Target
 from graphc.codegen.team_step import GLOBALS, phases_of, team_step
 from graphc.codegen.text import Function
-
-
-def kernel_text(step: KernelStep, layout: Layout, target: Target) -> KernelText:
-    """One kernel, which finds its buffers by the layout."""
-    symbols = {name: i for i, name in enumerate(layout.symbols)}
-    slots = layout.slot_of if step.slots is None else step.slots
-    return emit_kernel(replace(step.kernel, name=kernel_symbol(step)), target, slots, symbols)
 
 
 def native_text(
     steps: Sequence[Step], layout: Layout, target: Target, release_gil: bool, members: int = 1
 ) -> str:
     """The module of a step, at which so many members of the team work."""
-    texts = [kernel_text(k, layout, target) for k in kernels_in(steps)]
+    texts = kernel_texts(kernels_in(steps), layout, target)
     texts += [KernelText(text) for text in control_texts(steps, layout, target)]
     entry = call_entry_text(ENTRY, STEP, layout, release_gil)
     *helpers, step = [step_text(steps, layout)]

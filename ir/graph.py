@@ -151,6 +151,11 @@ class Graph:
         return frozenset(self.outputs) | {u.new for u in self.updates}
 
     @cached_property
+    def notes(self) -> dict[str, Any]:
+        """What passes found out about this graph and would find out again, each under its own name."""
+        return {}
+
+    @cached_property
     def symbols(self) -> tuple[str, ...]:
         """The symbols of the parameters' shapes, in order of first appearance."""
         found: dict[str, None] = {}

@@ -77,21 +77,25 @@ class Groups:
         a, b = self.find(a), self.find(b)
         if a == b:
             return a
+        before = (self._before[a], self._before[b])
         self._parent[b] = a
         self._members[a] |= self._members[b]
-        self._before[a] = (self._before[a] | self._before[b]) & ~self._members[a]
+        self._before[a] = together = (before[0] | before[1]) & ~self._members[a]
+        news = any(together & ~mask and self._readers[g] for g, mask in zip((a, b), before))
         self._sources[a] |= self._sources[b]
         self._readers[a] |= self._readers[b]
-        self._tell_readers(a)
+        if news:
+            self._tell_readers(a)
         return a
 
     def _tell_readers(self, group: int) -> None:
+        """Hand on what a group needs. Its readers know one of its members, and need not know the others."""
         pending = [group]
         while pending:
             early = pending.pop()
-            mask = self._before[early] | self._members[early]
+            mask = self._before[early]
             self._readers[early] = {self.find(r) for r in self._readers[early]} - {early}
             for reader in self._readers[early]:
-                if self._before[reader] | mask != self._before[reader]:
+                if mask & ~self._before[reader]:
                     self._before[reader] |= mask
                     pending.append(reader)

@@ -26,6 +26,7 @@ from graphc.passes.roles import Role, Roles, is_single, roles_of
 from graphc.passes.sinking import cheaper_again, with_sunk
 
 CYCLE = "another kernel needs the one and is needed by the other"
+NOTE = "division"
 PRODUCT_OPERAND = "a product reads its operands from memory"
 
 
@@ -79,7 +80,14 @@ def partition(region: Graph) -> list[Part]:
 
 
 def divide(graph: Graph) -> Partition:
-    """The parts of any graph, those outside of kernels included."""
+    """The parts of any graph, those outside of kernels included; they are kept with the graph."""
+    if NOTE not in graph.notes:
+        graph.notes[NOTE] = _divide(graph)
+    found: Partition = graph.notes[NOTE]
+    return found
+
+
+def _divide(graph: Graph) -> Partition:
     roles = roles_of(graph)
     first = _Divider(graph, roles).divide()
     loops = [(p.nodes, p.outputs) for p in first.parts if p.kind != Role.OUTSIDE.value]
