@@ -4,9 +4,9 @@ floor), without a matrix of windows. It gives the gradient of a convolution's ke
     @correlate_f32(geometry, x, b, b_row, b_col, c, c_row, first, tap, taps, n, k, init,
                    init_row, alpha, floor, scratch, on_tile, tile_context, on_panel, panel_context)
 
-Row r of c belongs to a tap (from `tap` on, `taps` of them) and a channel, row i of b to window first + i of k.
-The loops are those of `large.py`; the rows of a block of A are whole taps, or channels of one tap. Some windows
-at a time are copied side by side and packed from there.
+Row r of c belongs to a tap (`taps` of them from `tap` on) and a channel, row i of b to window first + i of k.
+The loops are those of `large.py`; the rows of a block of A are whole taps, or channels of one tap. Some
+windows at a time are copied side by side and packed from there.
 """
 
 from __future__ import annotations
