@@ -12,6 +12,7 @@ from graphc.ir.opdef import Kind
 from graphc.passes.clusters import partition
 from graphc.passes.in_place import may_overwrite
 from graphc.passes.plan import Layout, Plan
+from graphc.passes.plan_walk import walk
 from graphc.passes.schedule import is_alias, may_raise, roots_of
 from graphc.passes.times import times_of
 
@@ -24,6 +25,8 @@ def check_plan(graph: Graph, plan: Plan, sizes: Mapping[str, int], transactional
     for a, b in _successions(graph, plan):
         _check_succession(graph, a, b)
     _check_updates(graph, plan, transactional)
+    for turns, choice in ((0, 0), (1, 1), (2, 0), (3, 1)) if plan.controls else ((1, 0),):
+        walk(graph, plan, turns, choice, _safe)
 
 
 def _fail(text: str) -> None:
