@@ -1,5 +1,6 @@
-"""Products out of scans: one large product instead of a small one in every turn.
+"""Work out of scans: what is the same in all turns; one large product instead of a small one in every turn.
 
+    exp(w)                                         once, before the loop
     x_t @ w, where x_t is a slice of an array      one product of the whole array before the loop
     a result that is g_t @ w in each turn          one product of the stacked g_t after it
     total + transpose(x_t) @ g_t, carried on       one product over all turns after it
@@ -17,8 +18,9 @@ from graphc.ir.builder import Builder, Expr
 from graphc.ir.dims import product
 from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import Kind
-from graphc.passes.dce import dce
+from graphc.passes.dce import can_fail, dce
 from graphc.passes.manager import register
+from graphc.passes.recall import is_cheap
 from graphc.passes.rewrite import in_regions
 from graphc.passes.scan_form import Carried, Piece, ScanForm, has_scans, with_nodes
 
@@ -58,7 +60,7 @@ class _Scan:
     def run(self) -> bool:
         """Add the nodes to the builder if there is anything to take out."""
         with self.b.at(self.node.location):
-            before = self._before()
+            before = self._invariant() | self._before()
             products = [self._product_of(p) for p in self.form.pieces]
             sums = self._without_new_stacks([self._terms(c) for c in self.form.carries], products)
             if not before and not any(sums) and not any(products):
@@ -67,6 +69,32 @@ class _Scan:
         return True
 
     # -- before the loop ------------------------------------------------------------------------------------
+    def _invariant(self) -> bool:
+        """Compute before the loop what is dear and made of constants; of what is cheap, what that needs."""
+        form, known = self.form, dict(self.constants)
+        outside: dict[Value, Node] = {}
+        for n in form.nodes:
+            if not can_fail(n) and all(v in known or v in outside for v in n.operands):
+                outside.update(dict.fromkeys(n.results, n))
+        found = {}
+        for n in form.nodes:
+            wanted = [r for r in n.results if outside.get(r) is n and not is_cheap(n)]
+            for value in wanted:
+                found[value] = form.constant(self._outside(value, outside, known))
+        form.replace(found)
+        self.constants = {c.parameter: c.operand for c in form.constants}
+        return bool(found)
+
+    def _outside(self, value: Value, nodes: dict[Value, Node], known: dict[Value, Value]) -> Value:
+        """The value that a value of the region is around the loop."""
+        if value not in known:
+            n = nodes[value]
+            operands = [self._outside(v, nodes, known) for v in n.operands]
+            names = [r.name for r in n.results]
+            made = self.b.node(n.op, operands, n.attrs, n.regions, names, location=n.location)
+            known.update(zip(n.results, made.results, strict=True))
+        return known[value]
+
     def _before(self) -> bool:
         slices = {x.parameter: x.operand for x in self.form.xs}
         found = {}

@@ -147,7 +147,7 @@ def _recalled(earlier: ScanForm, later: ScanForm, new: dict[Value, Value]) -> bo
         if value in seen or value not in known or node is None:
             continue
         seen.add(value)
-        if _is_cheap(node):
+        if is_cheap(node):
             todo += node.operands
         else:
             found[value] = later.scanned(earlier.piece(known[value]))
@@ -155,7 +155,8 @@ def _recalled(earlier: ScanForm, later: ScanForm, new: dict[Value, Value]) -> bo
     return bool(found)
 
 
-def _is_cheap(node: Node) -> bool:
+def is_cheap(node: Node) -> bool:
+    """Whether a node is better computed again than stored."""
     if node.op.kind in (Kind.VIEW, Kind.CREATION):
         return True
     return node.op.kind is Kind.ELEMENTWISE and COSTS.get(node.op.name, DEAR) <= CHEAP

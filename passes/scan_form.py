@@ -106,6 +106,14 @@ class ScanForm:
         self.xs.append(Given(array, Value(self.inner.fresh(array.name), t.with_shape(t.shape[1:]))))
         return self.xs[-1].parameter
 
+    def constant(self, value: Value) -> Value:
+        """The parameter that is a value from around the loop."""
+        for c in self.constants:
+            if c.operand is value:
+                return c.parameter
+        self.constants.append(Given(value, Value(self.inner.fresh(value.name), value.declared)))
+        return self.constants[-1].parameter
+
     def piece(self, value: Value) -> Value:
         """The stack of a value of the region; that of a scanned parameter is the array itself."""
         for g in self.xs:

@@ -186,6 +186,28 @@ def test_what_stays_in_the_loop(case: str) -> None:
     assert ops(scan) == ops(scans(graph)[0])
 
 
+def test_what_is_the_same_in_all_turns_leaves_the_loop() -> None:
+    def make(b: Builder, t: Expr, x: Expr, w: Expr) -> tuple[Expr, ...]:
+        return (b.tanh(b.matmul(t, b.exp(w * 2.0 + 1.0)) + b.sum(w, axes=(0,)) * x),)
+
+    graph = body(make)
+    after = passes.run(graph, "hoist, trim, dce")
+    check_values(graph, after)
+    assert ops(scans(after)[0]) == ["add", "matmul", "multiply", "tanh"]
+    assert passes.run(after, "hoist") is after
+
+
+def test_a_check_of_what_is_the_same_in_all_turns_stays() -> None:
+    """A loop of no turns must not fail."""
+
+    def make(b: Builder, t: Expr, x: Expr, w: Expr) -> tuple[Expr, ...]:
+        return (t + b.exp(b.check(w, w < 0.0, message="no", error="value")) * x,)
+
+    graph = body(make)
+    after = passes.run(graph, "hoist")
+    assert ops(scans(after)[0]) == ops(scans(graph)[0])
+
+
 def test_sums_of_several_products() -> None:
     def make(b: Builder, t: Expr, x: Expr, w: Expr) -> tuple[Expr, ...]:
         y = b.sin(x)
