@@ -67,6 +67,8 @@ class Attributes(Surface):
             return v
         var = rec.var(x)
         path = None if var is None or (id(x), name) in rec.written else f"{var}.{name}"
+        if id(x) in rec.tainted:
+            return rec.tainted[id(x)].tracked(v)
         return rec.wrap(v, path)
 
     def guard_method(self, x: Any, name: str, f: Any) -> None:
@@ -94,16 +96,17 @@ class Attributes(Surface):
         if None in m.shape and name not in ("ndim", "itemsize"):
             v = self.rec.force(x, "a shape that depends on data")
             m = x.meta = m._replace(shape=v.shape, strides=v.strides)
+        shape = self.rec.shape_of(x)
         if name == "shape":
-            return m.shape
+            return shape
         if name == "ndim":
             return len(m.shape)
         if name == "itemsize":
             return m.dtype.itemsize
-        size = 1
-        for n in m.shape:
-            size *= n
-        return size if name == "size" else size * m.dtype.itemsize
+        size: Any = 1
+        for n in shape:
+            size = n if type(size) is int and size == 1 else self.op("mul", size, n)
+        return size if name == "size" else self.op("mul", size, m.dtype.itemsize)
 
     def setattr(self, v: Any, x: Any, name: str) -> None:
         t, rec = type(x), self.rec

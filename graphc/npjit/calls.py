@@ -98,6 +98,7 @@ class Calls(Surface):
         """A callable object: a jitted function, or one whose class has `__call__`."""
         inside = getattr(f, "__graphc_record__", None)
         if inside is not None:
+            self.rec.settle_sizes()
             return inside(self, args, kwargs)
         inner = getattr(f, "__graphc_fn__", None)
         if inner is not None:

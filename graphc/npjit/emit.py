@@ -50,8 +50,13 @@ class Store(NamedTuple):
 class Emitter:
     """Writes the functions of one recording."""
 
-    def __init__(self, rec: Recording, options: dict[str, Any] | None = None) -> None:
-        self.rec, self.options = rec, options or {}
+    def __init__(
+        self,
+        rec: Recording,
+        options: dict[str, Any] | None = None,
+        hot: Callable[[tuple[int, ...]], bool] | None = None,
+    ) -> None:
+        self.rec, self.options, self.hot = rec, options or {}, hot
         self.lines: list[str] = []
         self.made: dict[int, str] = {}
         self.wanted: dict[Node, None] = {}
@@ -230,7 +235,8 @@ class Emitter:
         end += [*self.lines, f"return {returned}"]
         wanted = list(self.wanted)
         graph = [line for n in self.rec.log for line in self.node(n)]
-        start = ["try:", *_indented(self.rec.pre + self.distinct()), f"except {MISSES}: return MISS"]
+        checks = [*self.rec.pre, *self.distinct(), *self.known_sizes()]
+        start = ["try:", *_indented(checks), f"except {MISSES}: return MISS"]
         back = [f"copyto({s.var}, {s.text})" for s in stores]
         flat = self.compiled([*start, *self.guarded(graph), *back, *end])
         guards = self.compiled([*start, "return None"])
@@ -244,6 +250,8 @@ class Emitter:
         from graphc.npjit.native import segments
 
         pairs = {s.before: s.after for s in stores}
+        if self.rec.all_symbols:
+            return None
         program = segments.compile(self.rec.log, wanted, pairs, resolve(**self.options))
         if not program.calls:
             return None
@@ -253,6 +261,11 @@ class Emitter:
         in_place = {leaves[i] for i in program.in_place}
         back = [f"copyto({s.var}, {s.text})" for s in stores if s.var not in in_place]
         return self.compiled([*start, *self.guarded([call]), *back, *end], {"program": program.run})
+
+    def known_sizes(self) -> list[str]:
+        """Where sizes are symbols: ask whether these are worth a recording of their own."""
+        symbols = "".join(f"{s.expr}, " for s in self.rec.all_symbols)
+        return [f"if {self.rec.const(self.hot)}(({symbols})): return MISS"] if symbols else []
 
     def first(self, storage: Storage) -> Node:
         """The node of an array as it came in."""
@@ -282,8 +295,10 @@ def _python_fits(rec: Recording, rows: dict[str, Geometry], apart: bool) -> list
     """What `array_guard.fit` checks, as lines."""
     lines = []
     for v, g in rows.items():
-        dtype = rec.const(g.dtype)
-        lines.append(f"type({v}) is not ndarray or {v}.dtype is not {dtype} or {v}.shape != {g.shape!r}")
+        lines.append(f"type({v}) is not ndarray or {v}.dtype is not {rec.const(g.dtype)}")
+        sizes = [f"{v}.ndim != {len(g.shape)}"]
+        sizes += [f"{v}.shape[{i}] {'< 2' if n == -1 else f'!= {n}'}" for i, n in enumerate(g.shape)]
+        lines.append(" or ".join(sizes))
         lines.append(f"{v}.strides != {g.strides!r}" if g.strides else f"not {v}.flags.c_contiguous")
         if g.writeable:
             lines.append(f"not {v}.flags.writeable")

@@ -21,6 +21,8 @@ from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.runtime import RUNTIME
 from graphc.passes.log import log
 
+HOT = 6
+"""Calls with the same sizes after which these get a recording of their own."""
 MANY = 8
 """Fast functions of one call signature: a ninth is not kept, and the reason logged."""
 WAYS = {"native": "native code", "flat": "NumPy without Python between", "plain": "plain Python"}
@@ -40,6 +42,9 @@ class Jit:
         self.name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
         self.fast: dict[Any, list[Way]] = {}
         self.aside: dict[Any, Aside] = {}
+        self.shapes: dict[Any, dict[str, tuple[int, ...]]] = {}
+        self.sizes: dict[Any, int] = {}
+        self.promoted: set[Any] = set()
         self.notes: list[str] = []
         self.recordings = self.hits = 0
         self.last: Recording | None = None
@@ -94,7 +99,7 @@ class Jit:
 
     def record(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call, recording it; keep a fast function if it can be done again."""
-        rec = self.last = Recording()
+        rec = self.last = Recording(self._seen(key))
         token, begin = RECORDING.set(rec), perf_counter_ns()
         self.recordings += 1
         CLASS_ATTRIBUTES.clear()
@@ -132,10 +137,26 @@ class Jit:
             self.aside.setdefault(key, Aside()).recorded.append(perf_counter_ns() - begin)
         else:
             self.aside.pop(key, None)
+            self.shapes[key] = rec.shapes
             self.fast.setdefault(key, []).insert(
                 0, Choice(fast, self.plain(), functools.partial(self._settle, key))
             )
         return result
+
+    def _seen(self, key: Any) -> dict[str, tuple[int, ...]]:
+        """The shapes of an earlier recording; none if it was called for on account of frequent sizes."""
+        if key in self.promoted:
+            self.promoted.discard(key)
+            return {}
+        return self.shapes.get(key, {})
+
+    def _is_hot(self, key: Any, sizes: tuple[int, ...]) -> bool:
+        """Whether these sizes have become frequent just now: they get a recording, and code, of their own."""
+        count = self.sizes[key, sizes] = self.sizes.get((key, sizes), 0) + 1
+        if count != HOT or len(self.fast.get(key, ())) >= MANY:
+            return False
+        self.promoted.add(key)
+        return True
 
     def _target(self, rec: Recording) -> Any:
         """The function; the object that it is bound to is an input as any other."""
@@ -169,7 +190,7 @@ class Jit:
             self.note(f"recorded at each call: there are {MANY} fast functions already{values}")
             return None
         try:
-            return Emitter(rec, self.options).fast(result)
+            return Emitter(rec, self.options, functools.partial(self._is_hot, key)).fast(result)
         except CannotError as e:
             self.note(f"recorded at each call: {e}")
             return None

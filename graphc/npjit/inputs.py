@@ -48,6 +48,7 @@ class Inputs:
         self.owners: dict[int, Storage] = {}
         self.arrays: list[tuple[str, Sym]] = []
         self.geometry: dict[str, Geometry] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self.names: dict[int, str] = {}
         self.kept: list[Any] = []
         self.leaks: list[str] = []
@@ -218,10 +219,15 @@ class Inputs:
     def flush(self) -> None:
         raise AssertionError("a recording runs its log")
 
+    def sized(self, v: np.ndarray, s: Sym, path: str, var: str) -> None:
+        """Take the sizes of an array that comes in as symbols, where they are to be."""
+
     def _guarded(self, v: np.ndarray, s: Sym, path: str) -> None:
         var = self.new("a")
         self.pre.append(f"{var} = {path}")
         self.geometry[var] = geometry_of(v)
+        self.shapes[path] = v.shape
+        self.sized(v, s, path, var)
         self.arrays.append((var, s))
         self.names[id(v)] = var
         if not s.chain and s.storage is not None:

@@ -23,7 +23,11 @@ class Operators(Surface):
         if ta is Num or tb is Num:
             x, y = a.value if ta is Num else a, b.value if tb is Num else b
             if isinstance(x, NUMBER) and isinstance(y, NUMBER):
-                return Num(OPERATORS[name](x, y), f"({self.expr(a)} {SIGNS[name]} {self.expr(b)})")
+                expr = f"({self.expr(a)} {SIGNS[name]} {self.expr(b)})"
+                return self.combined(OPERATORS[name], OPERATORS[name](x, y), expr, a, b)
+        if ta is tuple and tb is tuple and name in ("eq", "ne") and len(a) == len(b):
+            same = all(self.truth(self.op("eq", p, q)) for p, q in zip(a, b))
+            return same if name == "eq" else not same
         if ta is str and name == "mod":
             return self.text(operator.mod, (a, self.formatted(b)))
         if ta in (list, tuple) and name in ("add", "mul"):
@@ -96,7 +100,18 @@ class Operators(Surface):
         r = fn(*[a.value if type(a) is Num else a for a in args])
         if not isinstance(r, NUMBER):
             return r
-        return Num(r, f"{self.rec.const(fn)}({', '.join(map(self.expr, args))})")
+        return self.combined(fn, r, f"{self.rec.const(fn)}({', '.join(map(self.expr, args))})", *args)
+
+    def combined(self, fn: Any, value: Any, expr: str, *args: Any) -> Num:
+        """A number computed from others; what depends on symbolic sizes is computed for other sizes too."""
+        if not any(type(a) is Num and a.other is not None for a in args):
+            return Num(value, expr)
+        others = [a if type(a) is not Num else a.value if a.other is None else a.other for a in args]
+        try:
+            return self.rec.computed(value, expr, fn(*others))
+        except ArithmeticError:
+            self.rec.settle_sizes()
+            return Num(value, expr)
 
     def uop(self, name: str, a: Any) -> Any:
         if self.rec is None:

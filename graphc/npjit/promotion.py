@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from graphc.npjit.log import Meta
-from graphc.npjit.values import OPERATORS, UNARY, Num, Sym
+from graphc.npjit.values import IN_PLACE, OPERATORS, UNARY, Num, Sym
 
 ELEMENTWISE = frozenset(fn for name, fn in (OPERATORS | UNARY).items() if name != "matmul")
+CHANGING = frozenset(fn for name, fn in IN_PLACE.items() if name != "matmul")
 PLAIN = (int, float, complex, np.generic)
 _types: dict[Any, tuple[str, Any] | None] = {}
 
@@ -28,6 +29,12 @@ def is_elementwise(fn: Callable[..., Any]) -> bool:
         return fn in ELEMENTWISE
     except TypeError:
         return False
+
+
+def only_arithmetic(fn: Callable[..., Any]) -> bool:
+    """Whether numbers among the arguments are operands: they don't decide sizes."""
+    fn = getattr(fn, "function", fn)
+    return is_elementwise(fn) or fn in CHANGING
 
 
 def elementwise(fn: Callable[..., Any], args: Sequence[Any]) -> Meta | None:

@@ -16,12 +16,13 @@ import numpy as np
 
 from graphc.npjit import effects
 from graphc.npjit.current import runtime
-from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, infer, masks, meta_of
-from graphc.npjit.inputs import Inputs, where
+from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, masks, meta_of
+from graphc.npjit.inputs import where
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
-from graphc.npjit.promotion import is_elementwise
+from graphc.npjit.promotion import only_arithmetic
 from graphc.npjit.publish import Publisher, item
 from graphc.npjit.running import preserve, run_nodes
+from graphc.npjit.sizes import Sizes, part
 from graphc.npjit.values import Num, Storage, Sym
 
 LIMIT = 20_000
@@ -50,14 +51,15 @@ REMEDIES = {
 }
 
 
-class Recording(Inputs):
+class Recording(Sizes):
     """See the module."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, seen: dict[str, tuple[int, ...]] | None = None) -> None:
+        super().__init__(seen)
         self.log: list[Node] = []
         self.done = 0
         self.differentiating = 0
+        self.tainted: dict[int, Any] = {}
         self.lent: list[tuple[Callable[[], Any], Callable[[Any], Any], Any, Any]] = []
         self.effects: list[effects.Effect] = []
         self.breaks: list[Break] = []
@@ -124,19 +126,19 @@ class Recording(Inputs):
         kwargs = kwargs or {}
         if fn in SIZED_BY_FLOATS:
             args = [self._frozen(a, (int, float, np.number)) for a in args]
-        elif not is_elementwise(fn):
+        elif not only_arithmetic(fn):
             args, kwargs = self._sized(args, getitem), {k: self._frozen(v) for k, v in kwargs.items()}
         try:
-            tree, alias = infer(fn, args, kwargs, getitem, stand_in)
+            tree, alias, shadow = self.inferred(fn, args, kwargs, getitem, stand_in)
         except UnknownError:
-            tree, alias = self._late(fn, args, kwargs)
+            tree, alias, shadow = self._late(fn, args, kwargs)
         except ForeignError:
             return runtime().opaque(fn, *args, **kwargs)
         if alias is not None:
-            return self._aliased(fn, args, kwargs, tree, alias)
+            return self._aliased(fn, args, kwargs, tree, alias, shadow)
         keywords = {k: self.lower(v) for k, v in kwargs.items()} if kwargs else None
         node = self.add(Node(fn, [self.lower(a) for a in args], keywords, tree, impure))
-        return self.result(node, tree)
+        return self.result(node, tree, shadow)
 
     def _sized(self, args: Sequence[Any], getitem: bool) -> list[Any]:
         """Numbers that may decide sizes are guarded by value; an index of one element need not be."""
@@ -150,7 +152,8 @@ class Recording(Inputs):
     def _frozen(self, a: Any, kinds: Any = (int, np.integer)) -> Any:
         t = type(a)
         if t is Num:
-            return a.steer() if isinstance(a.value, kinds) else a
+            symbolic = a.other is not None and self.all_symbols
+            return a.steer() if isinstance(a.value, kinds) and not symbolic else a
         if t is tuple or t is list:
             return t([self._frozen(x) for x in a])
         if t is slice:
@@ -158,7 +161,13 @@ class Recording(Inputs):
         return a
 
     def _aliased(
-        self, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], tree: Tree, alias: Alias
+        self,
+        fn: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        tree: Tree,
+        alias: Alias,
+        shadow: Any,
     ) -> Any:
         """A view: no node, but a step more from its storage."""
         i = alias.position
@@ -168,18 +177,20 @@ class Recording(Inputs):
         step = tuple(PLACE if j == i else self.lower(a) for j, a in enumerate(args))
         chain = (*s.chain, (fn, step, kwargs or None))
         if isinstance(tree, Meta):
-            return self._view(tree, s, chain, alias)
+            return self._view(tree, s, chain, alias, shadow)
         steps = [(*chain, (pick, (PLACE, j), None)) for j in range(len(tree.parts))]
-        return tree.cls([self._view(m, s, c, alias) for m, c in zip(tree.parts, steps)])
+        views = enumerate(zip(tree.parts, steps))
+        return tree.cls([self._view(m, s, c, alias, part(shadow, j)) for j, (m, c) in views])
 
-    def _view(self, meta: Meta, s: Sym, chain: tuple[Any, ...], alias: Alias) -> Sym:
+    def _view(self, meta: Meta, s: Sym, chain: tuple[Any, ...], alias: Alias, shadow: Meta | None) -> Sym:
         view = Sym(meta, None, s.storage, chain)
+        view.shadow = shadow
         view.readonly = s.readonly or not alias.writeable
         return view
 
     def _late(
         self, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], changes_first: bool = False
-    ) -> tuple[Tree, Alias | None]:
+    ) -> tuple[Tree, Alias | None, Tree | None]:
         """Shapes that depend on data: run what there is, then ask again with real values."""
         for a in [*args, *kwargs.values()]:
             for s in a if type(a) in (tuple, list) else [a]:
@@ -188,22 +199,24 @@ class Recording(Inputs):
                 )
                 if unknown:
                     s.meta = meta_of(self.force(s, "a shape that depends on data"))
-        return infer(fn, args, kwargs, changes_first=changes_first)
+        return self.inferred(fn, args, kwargs, changes_first=changes_first)
 
-    def result(self, node: Node, tree: Tree) -> Any:
+    def result(self, node: Node, tree: Tree, shadow: Any = None) -> Any:
         """What recorded code gets for a node."""
         if isinstance(tree, Parts):
             cls = tree.cls
             if not (cls in (tuple, list) or hasattr(cls, "_fields")):
                 return Sym(OBJECT, node)
             parts = [
-                self.result(self.add(Node(pick, (node, i), meta=part)), part)
-                for i, part in enumerate(tree.parts)
+                self.result(self.add(Node(pick, (node, i), meta=m)), m, part(shadow, i))
+                for i, m in enumerate(tree.parts)
             ]
             return cls(*parts) if hasattr(cls, "_fields") else cls(parts)
         if tree.kind == "none":
             return None
-        return Sym(tree, node, Storage(node) if tree.kind == "array" else None)
+        made = Sym(tree, node, Storage(node) if tree.kind == "array" else None)
+        made.shadow = shadow
+        return made
 
     def change(
         self,
@@ -222,11 +235,11 @@ class Recording(Inputs):
             return
         if fn is operator.setitem:
             args = [args[0], self._sized(args, True)[1], args[2]]
-        elif not is_elementwise(fn):
+        elif not only_arithmetic(fn):
             args = [a if a is s else self._frozen(a) for a in args]
         if check and not (fn is operator.setitem and masks((args[1],))):
             try:
-                infer(fn, args, kwargs, changes_first=True)
+                self.inferred(fn, args, kwargs, changes_first=True)
             except UnknownError:
                 self._late(fn, args, kwargs, True)
             except ForeignError:

@@ -90,11 +90,13 @@ for _name in UNARY:
 class Num(_Operators, Valued):
     """A Python or NumPy scalar whose value is known; `expr` computes it from the inputs of another call."""
 
-    __slots__ = ("expr", "value")
+    __slots__ = ("expr", "other", "value")
     __array_ufunc__: ClassVar[None] = None
 
-    def __init__(self, value: Any, expr: str) -> None:
+    def __init__(self, value: Any, expr: str, other: Any = None) -> None:
         self.value, self.expr = value, expr
+        # the value for other sizes (see sizes.py), where it depends on symbolic sizes
+        self.other = other
 
     def steer(self) -> Any:
         """The value, which Python needs: from now on a guard holds it."""
@@ -142,7 +144,7 @@ class Num(_Operators, Valued):
 class Sym(_Operators):
     """A deferred value. `at` is the version of the storage that `node` was read from, `real` the view."""
 
-    __slots__ = ("__weakref__", "at", "chain", "meta", "node", "readonly", "real", "storage")
+    __slots__ = ("__weakref__", "at", "chain", "meta", "node", "readonly", "real", "shadow", "storage")
     # so that np.float64 * Sym and ndarray + Sym come here
     __array_ufunc__: ClassVar[None] = None
 
@@ -153,6 +155,8 @@ class Sym(_Operators):
         self.at: Node | None = storage.node if storage is not None else None
         self.real: Any = None
         self.readonly = False
+        # the meta for other sizes (see sizes.py), where it differs
+        self.shadow: Meta | None = None
 
     def force(self, why: str) -> Any:
         """The value itself, now: a break."""
