@@ -41,7 +41,7 @@ class Attributes(Surface):
             return self.sym_attr(rec.array(x, None), name)
         if t is types.ModuleType:
             v = getattr(x, name)
-            return v if x.__name__.startswith("numpy") else rec.wrap(v, f"{rec.const(x)}.{name}")
+            return v if x.__name__.split(".")[0] == "numpy" else rec.wrap(v, f"{rec.const(x)}.{name}")
         return self._object_attr(x, t, name)
 
     def _object_attr(self, x: Any, t: type, name: str) -> Any:

@@ -35,7 +35,7 @@ class Calls(Surface):
         if handler is not None:
             return handler(self, *args, **kwargs)
         t = type(f)
-        if t is types.FunctionType and f.__module__ is not None and not f.__module__.startswith("numpy"):
+        if t is types.FunctionType and f.__module__ is not None and f.__module__.split(".")[0] != "numpy":
             return self.python(f, args, kwargs)
         if isinstance(getattr(f, "__self__", None), RANDOM):
             return self.random(f.__self__, f.__name__, args, kwargs)
@@ -60,7 +60,7 @@ class Calls(Surface):
     def _is_numpy(self, f: Any, t: type) -> bool:
         if t is np.ufunc:
             return True
-        if not (getattr(f, "__module__", None) or "").startswith("numpy"):
+        if (getattr(f, "__module__", None) or "").split(".")[0] != "numpy":
             return False
         if isinstance(f, type) and issubclass(f, RANDOM):
             return False
