@@ -5,8 +5,6 @@ Groups of channels are a batch of products; a value with one spatial axis has im
 
 from __future__ import annotations
 
-from typing import Any
-
 from graphc.codegen import index_maps
 from graphc.codegen.index_maps import ZERO, Indices, combine, variable
 from graphc.codegen.loops import Matrix, Offset, Windows
@@ -16,6 +14,11 @@ from graphc.codegen.view_rules import split
 from graphc.ir import Node, Value
 from graphc.ir.dims import Dim, Shape, product
 from graphc.ir.errors import CompileError
+
+
+def _pair(entries: Shape, missing: Dim) -> tuple[Dim, Dim]:
+    """The entries of two axes; the first one may be missing."""
+    return (entries[0], entries[1]) if len(entries) == 2 else (missing, entries[0])
 
 
 class WindowOperands:
@@ -47,7 +50,7 @@ class WindowOperands:
             self.k = taps * self.channels
             self.a, self.b = self._multiplied(x, other, taps)
 
-    def _multiplied(self, x: Value, kernel: Value, taps: int) -> tuple[Windows, Matrix]:
+    def _multiplied(self, x: Value, kernel: Value, taps: Dim) -> tuple[Windows, Matrix]:
         out, buffer = self.node.attrs["out"], self.values.buffers[kernel]
         rows, columns = kernel.type.shape[-2:]
         tap = rows * columns
@@ -64,16 +67,22 @@ class WindowOperands:
         """Where the group begins, if one has so many elements."""
         return combine([(self.group, each)])
 
-    def _windows(self, x: Value, out: Shape, **rest: Any) -> Windows:
-        def pair(entries: tuple[Dim, ...], missing: Dim) -> tuple[Dim, Dim]:
-            return (entries[0], entries[1]) if len(entries) == 2 else (missing, entries[0])
-
-        attrs = self.node.attrs
-        steps = (pair(attrs[name], 1) for name in ("size", "strides"))
-        more = (pair(attrs["low"], 0), pair(attrs["dilation"], 1))
-        places = (pair(x.type.shape[1:-1], 1), pair(out, 1), *steps, *more)
-        buffer, pixel = self.values.buffers[x], x.type.shape[-1]
-        return Windows(buffer, self._at(self.channels), *places, self.channels, pixel, **rest)
+    def _windows(self, x: Value, out: Shape, tap: Dim = 0, transposed: bool = False) -> Windows:
+        attrs, shape = self.node.attrs, x.type.shape
+        return Windows(
+            self.values.buffers[x],
+            self._at(self.channels),
+            _pair(shape[1:-1], 1),
+            _pair(out, 1),
+            _pair(attrs["size"], 1),
+            _pair(attrs["strides"], 1),
+            _pair(attrs["low"], 0),
+            _pair(attrs["dilation"], 1),
+            self.channels,
+            shape[-1],
+            tap,
+            transposed,
+        )
 
     def indices(self, row: str, column: str) -> Indices:
         """The place of an element of the product in its result."""

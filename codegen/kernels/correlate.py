@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from graphc.codegen.element import Element
 from graphc.codegen.kernels.cuts import balanced, piece
-from graphc.codegen.kernels.geometry import read_geometry
+from graphc.codegen.kernels.geometry import Corner, Window, corner, inside, read_geometry, tap_of, window_at
 from graphc.codegen.kernels.large import tile_parameters, write_loops
 from graphc.codegen.kernels.packers import tile_slot
 from graphc.codegen.kernels.pixels import are_joined
@@ -29,6 +29,11 @@ _ARGUMENTS = (
 _PACK = (
     "ptr noalias %geometry, ptr noalias %x, i64 %first, i64 %count, i64 %tap, i64 %taps, i64 %channel, "
     "i64 %length, ptr noalias %places, ptr noalias %side, ptr noalias %out"
+)
+
+_PACK_TAP = (
+    "ptr noalias %geometry, ptr noalias %x, ptr noalias %pixels, i64 %count, i64 %tap, i64 %channel, "
+    "i64 %length, ptr noalias %out"
 )
 
 
@@ -61,6 +66,67 @@ def pack_windows(s: Strategy) -> str:
     return f.text()
 
 
+def find_pixels(s: Strategy) -> str:
+    """The places of windows first .. first + count: elements, rows and columns, in blocks of kc."""
+    arguments = "ptr noalias %geometry, i64 %first, i64 %count, ptr noalias %pixels"
+    f = Function(f"find_pixels_{s.t.dtype}", arguments, linkage="internal")
+    g = read_geometry(f)
+    with f.loop(0, "%count", 1, window_at(f, g, "%first").carried) as l:
+        window = Window(*l.values)
+        start = corner(f, g, window)
+        for i, value in enumerate((start.element, start.y, start.x)):
+            f.store("i64", value, f.at("i64", "%pixels", f.add(l.i, i * s.kc)))
+        l.next = [name for _, name in window.next(f, g).carried]
+    return f.text()
+
+
+def pack_tap(s: Strategy) -> str:
+    """`length` channels of one tap of some windows, transposed, as tiles, straight from the images: %pixels
+    has the windows' places.
+    """
+    t = s.t
+    f = Function(f"pack_tap_{t.dtype}", _PACK_TAP, linkage="internal")
+    g = read_geometry(f)
+    y, x, ahead = tap_of(f, g, "%tap")
+    ahead = f.add(ahead, "%channel")
+    tiles = balanced(f, "%length", s.rows)
+    more = f.add(tiles.size, 1)
+    slot = tile_slot(f, s, "1", "%count")
+    skipped = f.mul(tiles.larger, more), f.mul(tiles.larger, slot)
+    masks = [[f.lanes_below(t, f.sub(n, at)) for at in range(0, s.rows, t.lanes)] for n in (more, tiles.size)]
+    with f.loop(0, "%count", 1) as l:
+        element, *place = (f.load("i64", f.at("i64", "%pixels", f.add(l.i, i * s.kc))) for i in range(3))
+        there = inside(f, g, Corner(place[0], place[1], element, "true"), y, x)
+        source = f.at(t.name, "%x", f.select("i64", there, f.add(element, ahead), 0))
+        source = f.select("ptr", there, source, f"@zero_pixel_{t.dtype}")
+        out = f.at(t.name, "%out", f.mul(l.i, more))
+        _scatter(f, t, (source, out), (more, slot), tiles.larger, masks[0])
+        out = f.at(t.name, "%out", f.add(skipped[1], f.mul(l.i, tiles.size)))
+        source = f.at(t.name, source, skipped[0])
+        rest = f.sub(tiles.count, tiles.larger)
+        _scatter(f, t, (source, out), (tiles.size, slot), rest, masks[1])
+    return f.text()
+
+
+def _scatter(
+    f: Function,
+    t: Element,
+    places: tuple[str, str],
+    steps: tuple[str, str],
+    tiles: str,
+    masks: list[str],
+) -> None:
+    """The channels of a pixel to tiles; whole vectors are written, the next pixel's are written over what is
+    too much.
+    """
+    with f.loop(0, tiles, 1, [("ptr", place) for place in places]) as l:
+        source, out = l.values
+        for i, mask in enumerate(masks):
+            x = f.vload(t, f.at(t.name, source, i * t.lanes), mask)
+            f.vstore(t, x, f.at(t.name, out, i * t.lanes))
+        l.next = [f.at(t.name, source, steps[0]), f.at(t.name, out, steps[1])]
+
+
 def correlate(s: Strategy) -> str:
     """The driver; see the module."""
     t = s.t
@@ -68,8 +134,11 @@ def correlate(s: Strategy) -> str:
     parameters = tile_parameters(f, t)
     g = read_geometry(f)
     places = f.at("i8", "%scratch", s.scratch_bytes)
-    side = f.at("i64", places, 3 * s.places)
+    pixels = f.at("i64", places, 3 * s.places)
+    side = f.at("i64", pixels, 3 * s.kc)
+    few = f.less(g["channels"], s.few_channels)
     most = f.maximum(f.udiv(s.mc, f.maximum(g["channels"], 1)), 1)
+    most = f.select("i64", few, most, 1)
     taps = balanced(f, "%taps", most)
     channels = balanced(f, g["channels"], s.mc)
 
@@ -77,10 +146,18 @@ def correlate(s: Strategy) -> str:
         tap, count = piece(f, f.udiv(i, channels.count), taps)
         channel, length = piece(f, f.urem(i, channels.count), channels)
         start = f.add("%first", block.start)
-        pixels = f"ptr %geometry, ptr %x, i64 {start}, i64 {block.length}"
-        which = f"i64 {f.add('%tap', tap)}, i64 {count}, i64 {channel}, i64 {length}"
-        f.do(f"call void @pack_windows_{t.dtype}({pixels}, {which}, ptr {places}, ptr {side}, ptr %scratch)")
-        return f.add(f.mul(tap, g["channels"]), channel), f.mul(count, length)
+        tap = f.add("%tap", tap)
+        with f.when(few):
+            which = f"ptr %geometry, ptr %x, i64 {start}, i64 {block.length}, i64 {tap}, i64 {count}"
+            rest = f"i64 {channel}, i64 {length}, ptr {places}, ptr {side}, ptr %scratch"
+            f.do(f"call void @pack_windows_{t.dtype}({which}, {rest})")
+        with f.when(f.negate(few)):
+            with f.when(f.equal(i, 0)):
+                which = f"i64 {start}, i64 {block.length}, ptr {pixels}"
+                f.do(f"call void @find_pixels_{t.dtype}(ptr %geometry, {which})")
+            which = f"ptr %geometry, ptr %x, ptr {pixels}, i64 {block.length}, i64 {tap}"
+            f.do(f"call void @pack_tap_{t.dtype}({which}, i64 {channel}, i64 {length}, ptr %scratch)")
+        return f.add(f.mul(f.sub(tap, "%tap"), g["channels"]), channel), f.mul(count, length)
 
     write_loops(f, s, f.mul(taps.count, channels.count), pack, parameters)
     return f.text()

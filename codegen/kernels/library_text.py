@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphc.codegen.kernels.convolve import convolve
-from graphc.codegen.kernels.correlate import correlate, pack_windows
+from graphc.codegen.kernels.correlate import correlate, find_pixels, pack_tap, pack_windows
 from graphc.codegen.kernels.large import large_driver
 from graphc.codegen.kernels.packers import packers
 from graphc.codegen.kernels.pixels import find_taps, gather, point_at, zero_pixel
@@ -36,6 +36,8 @@ def library_text(s: Strategy, target: Target) -> str:
         gather(s),
         convolve(s),
         pack_windows(s),
+        find_pixels(s),
+        pack_tap(s),
         correlate(s),
     ]
     top = "\n".join([*tables, constants(s), narrow_rows(s), zero_pixel(s)])

@@ -85,7 +85,7 @@ class Strategy:
         windows side by side, or packed A and some windows.
         """
         walked = (self.b_elements + self.mc * self.kc + self.t.lanes) * self.t.size + self.table_bytes
-        turned = self.scratch_bytes + (self.together * self.mc + self.t.lanes) * self.t.size
+        turned = self.scratch_bytes + (self.together * self.mc + self.t.lanes) * self.t.size + 24 * self.kc
         return -(-(max(walked, turned) + 3 * 8 * self.places) // 64) * 64
 
 
