@@ -10,6 +10,7 @@ from graphc.forward import Bound, as_arrays, batch_type, bind, convert
 from graphc.ir.errors import ArgumentError, ShapeError
 from graphc.ir.types import TensorType
 from graphc.models import Model
+from graphc.npjit.builtin_calls import HANDLERS, constructed
 from graphc.replay import Traced, model_inputs, replay
 from graphc.tensor import Tensor
 from graphc.trace import Trace
@@ -85,9 +86,9 @@ def vjp(model: Any, training: bool = False, **options: Any) -> Any:
     """A function (x, ct) -> (dx, dw) of the model's gradients; (*args, ct) -> gradients for a NumPy function.
 
     Args:
-        model: built or not; then it is built for the first x. Or a NumPy function: see `graphc.npjit.gradient`.
-        training: whether layers see training=True (moving statistics are then updated).
-        options: of `graphc.compile`, such as backend="numba"; `argnums` for functions.
+        model: built or not; then it is built for the first x. Or a NumPy function: see
+        `graphc.npjit.gradient`. training: whether layers see training=True (moving statistics are then
+        updated). options: of `graphc.compile`, such as backend="numba"; `argnums` for functions.
 
     `dx` has one entry per input, None for integers; `dw` one per entry of `model.trainable_weights`.
 
@@ -103,3 +104,6 @@ def vjp(model: Any, training: bool = False, **options: Any) -> Any:
     from graphc.npjit.gradient import vjp as of_function
 
     return of_function(model, **options)
+
+
+HANDLERS[vjp] = constructed(vjp)

@@ -116,6 +116,16 @@ def sorted_(rt: Any, it: Any, *, key: Any = None, reverse: Any = False) -> list[
     return [values[i] for i in sorted(range(len(values)), key=keys.__getitem__, reverse=bool(reverse))]
 
 
+def constructed(maker: Callable[..., Any]) -> Handler:
+    """A maker of compiled functions (`grad`, ...), called inside of recorded code: it runs as it is."""
+
+    def handler(rt: Any, *args: Any, **kwargs: Any) -> Any:
+        options = {k: rt.steered(v) for k, v in kwargs.items()}
+        return maker(*args[:1], *[rt.steered(a) for a in args[1:]], **options)
+
+    return handler
+
+
 def extreme(fn: Any) -> Handler:
     def handler(rt: Any, *args: Any, **kwargs: Any) -> Any:
         values = list(rt.iter(args[0])) if len(args) == 1 else list(args)

@@ -10,6 +10,8 @@ import numpy as np
 
 from graphc.ir.errors import ArgumentError, NumericsError
 from graphc.npjit.gradient import vjp
+from graphc.npjit.reverse import floating
+from graphc.npjit.values import Sym
 
 
 def check_grads(
@@ -57,15 +59,26 @@ def check_grads(
     _compare(value, given, vjp(f)(*copy.deepcopy(given), ct), directions, (rtol, atol, eps), "gradient")
     if order == 1:
         return
-    first = vjp(f)
-
-    def slope(*inner: Any) -> Any:
-        found = [g for _, g in floats(first(*inner, ct))]
-        return sum([np.sum(g * v) for g, v in zip(found, directions)])
-
+    slope = Slope(f, ct, directions)
     gradients = vjp(slope)(*copy.deepcopy(given), 1.0)
     limits = (10 * rtol, 10 * atol, eps)
     _compare(slope, given, gradients, directions, limits, "derivative of the gradient")
+
+
+class Slope:
+    """The sum of gradient times direction over all leaves: a number, which can be differentiated again."""
+
+    def __init__(self, f: Callable[..., Any], ct: Any, directions: list[Any]) -> None:
+        self.first, self.ct, self.directions = vjp(f), ct, directions
+
+    def __call__(self, *args: Any) -> Any:
+        found = [g for _, g in floats(self.first(*args, self.ct))]
+        return sum(np.sum(g * v) for g, v in zip(found, self.directions))
+
+    def __graphc_record__(self, rt: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        found = [g for _, g in floats(rt.call(self.first, *args, self.ct))]
+        terms = [rt.call(np.sum, rt.op("mul", g, v)) for g, v in zip(found, self.directions)]
+        return rt.call(sum, terms)
 
 
 def _compare(
@@ -98,6 +111,8 @@ def _moved(given: Any, k: int, step: Any) -> Any:
 
 def is_float(x: Any) -> bool:
     """Whether x is a floating array or number."""
+    if type(x) is Sym:
+        return floating(x.meta)
     return isinstance(x, (float, np.ndarray, np.generic)) and np.asarray(x).dtype.kind == "f"
 
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from graphc.npjit.infer import meta_of
 from graphc.npjit.inputs import NUMBER, where
-from graphc.npjit.log import Node
+from graphc.npjit.log import Node, operands
 from graphc.npjit.lookup import CLASS_ATTRIBUTES
 from graphc.npjit.recording import Recording
 from graphc.npjit.running import preserve
-from graphc.npjit.values import Sym
+from graphc.npjit.values import Num, Sym
 
 
 class Foreign:
@@ -28,6 +28,15 @@ class Foreign:
         self.rec, self.f, self.line = rec, f, where()
         self.args = [rec.lower(a) for a in args]
         self.kwargs = {k: rec.lower(v) for k, v in kwargs.items()}
+        self.kept: list[Any] = []
+        for a in (getattr(f, "__self__", None), *args, *kwargs.values()):
+            if id(a) in rec.tainted:  # an object that an earlier call made of deferred values
+                self.args.extend(rec.tainted[id(a)].nodes)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """What the result may depend on."""
+        return list(operands([self.args, self.kwargs]))
 
     def call(self, rt: Any, args: Any, kwargs: Any) -> Any:
         """The result for real arguments."""
@@ -53,17 +62,24 @@ class Foreign:
         return made
 
     def tracked(self, result: Any) -> Any:
-        """The result as recorded code may hold it."""
+        """The result, or a part of it, as recorded code may hold it."""
+        if isinstance(result, (Sym, Num)):
+            return result
         if isinstance(result, (float, np.floating)):
             return Sym(meta_of(result), self.node(result))
         if isinstance(result, (*NUMBER, str, bytes, type(None))):
             return result
+        if type(result) is tuple:
+            return tuple([self.tracked(x) for x in result])
         for a in arrays(result):
             if a.dtype.kind == "f" and id(a) not in self.rec.syms:
                 storage = self.rec.array(a, None).storage
                 if storage is not None and storage.node.fn is None and storage.real is a:
                     storage.node = self.node(a)
                     self.rec.syms[id(a)].node = self.rec.syms[id(a)].at = storage.node
+        if type(result) is not np.ndarray and self.nodes:
+            self.rec.tainted[id(result)] = self
+            self.kept.append(result)
         return self.rec.wrap(result, f"given_{len(self.rec.breaks)}_{self.rec.new('g')}")
 
 

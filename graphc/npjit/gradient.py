@@ -13,6 +13,7 @@ any jitted function, and can be differentiated again.
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.errors import ArgumentError, GradientError, GraphcError, ShapeError
+from graphc.npjit.builtin_calls import HANDLERS, constructed
 from graphc.npjit.current import recording, runtime
 from graphc.npjit.function import Jit
 from graphc.npjit.infer import meta_of
@@ -38,7 +40,7 @@ class Differentiated:
 
     def __init__(self, fn: Callable[..., Any], argnums: Argnums, mode: str, has_aux: bool = False) -> None:
         self.fn, self.argnums, self.mode, self.has_aux = fn, argnums, mode, has_aux
-        self.name = getattr(fn, "__qualname__", repr(fn))
+        self.name = getattr(fn, "__qualname__", None) or getattr(fn, "name", None) or type(fn).__qualname__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return runtime().call(self, *args, **kwargs)
@@ -186,11 +188,20 @@ class Gradient(Jit):
 
     def __init__(self, work: Differentiated, options: dict[str, Any]) -> None:
         super().__init__(work.fn, options)
-        self.work = work
+        self.work, self.name = work, work.name
         self.fn = work
 
     def __graphc_record__(self, rt: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return rt.call(self.work, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<graphc gradient of {self.name}>"
+
+    def __reduce__(self) -> Any:
+        found: Any = sys.modules.get(getattr(self.work.fn, "__module__", ""))
+        for part in self.name.split("."):
+            found = getattr(found, part, None)
+        return self.name if found is self else (Gradient, (self.work, self.options))
 
     def untraced(self) -> str:
         return ""
@@ -279,3 +290,6 @@ def checked(fn: Any) -> Any:
     if not callable(fn):
         raise GradientError(f"graphc differentiates functions, but got a {type(fn).__name__}.")
     return fn
+
+
+HANDLERS.update({f: constructed(f) for f in (grad, value_and_grad, vjp)})

@@ -44,6 +44,8 @@ class Items(Surface):
         if isinstance(x, dict) and k not in x and in_class(t, "__missing__") is not None:
             return self._missing(x, k)
         v = x[k]
+        if id(x) in rec.tainted:
+            return rec.tainted[id(x)].tracked(v)
         return rec.wrap(v, self.item_path(x, k))
 
     def _missing(self, x: Any, k: Any) -> Any:

@@ -16,7 +16,7 @@ An input is a node without `fn`: its `var` names the path, its `value` is what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,3 +150,24 @@ def mutate(
 def pick(results: Sequence[Any], i: int) -> Any:
     """One of several results."""
     return results[i]
+
+
+def source(node: Node) -> Node:
+    """The node that computed the memory which a break wrote back."""
+    while node.fn is None and node.origin is not None:
+        node = node.origin
+    return node
+
+
+def operands(a: Any) -> Iterator[Node]:
+    """The nodes in an argument."""
+    t = type(a)
+    if t is Node:
+        yield source(a)
+    elif isinstance(a, (tuple, list)):
+        for x in a:
+            yield from operands(x)
+    elif t is slice:
+        yield from operands((a.start, a.stop, a.step))
+    elif t is dict:
+        yield from operands(list(a.values()))

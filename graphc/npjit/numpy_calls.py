@@ -134,7 +134,15 @@ class NumpyCalls(Surface):
             return self.with_out(method_fn(name), [x, *args], kwargs)
         if name in ARRAY_OPAQUE and name != "tolist":
             return self.opaque(getattr(rec.real(x), name), *args, **kwargs)
+        if name == "tolist" and rec.differentiating:
+            return self.listed_items(x)
         return rec.record(method_fn(name), (x, *args), kwargs)
+
+    def listed_items(self, x: Any) -> Any:
+        """`tolist` whose numbers stay deferred, as a gradient needs them."""
+        if x.meta.kind != "array" or not x.meta.shape:
+            return self.rec.record(method_fn("item"), (x,))
+        return [self.listed_items(self.getitem(x, i)) for i in range(int(self.length(x)))]
 
 
 def _is_data(x: Any) -> bool:

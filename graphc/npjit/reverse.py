@@ -12,14 +12,14 @@ what was overwritten taken out. Reads of views add into the cotangent of the mem
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy
 
 from graphc.ir.errors import GradientError
 from graphc.npjit.current import recording, runtime
-from graphc.npjit.log import Meta, Node, Parts, Place, follow, mutate, pick
+from graphc.npjit.log import Meta, Node, Parts, Place, follow, mutate, operands, pick, source
 from graphc.npjit.recording import Recording
 from graphc.npjit.values import Storage, Sym
 from graphc.npjit.vjps.calls import np
@@ -52,25 +52,12 @@ def floating(meta: Meta | Parts) -> bool:
     return meta.kind in ("array", "scalar") and meta.dtype.kind == "f"
 
 
-def source(node: Node) -> Node:
-    """The node that computed the memory which a break wrote back."""
-    while node.fn is None and node.origin is not None:
-        node = node.origin
-    return node
-
-
-def operands(a: Any) -> Iterator[Node]:
-    """The nodes in an argument."""
-    t = type(a)
-    if t is Node:
-        yield source(a)
-    elif isinstance(a, (tuple, list)):
-        for x in a:
-            yield from operands(x)
-    elif t is slice:
-        yield from operands((a.start, a.stop, a.step))
-    elif t is dict:
-        yield from operands(list(a.values()))
+def carries(meta: Meta | Parts) -> bool:
+    """Whether a value of this meta can depend on a leaf: also complex ones, through which no gradient
+    goes."""
+    if isinstance(meta, Parts):
+        return any(map(carries, meta.parts))
+    return floating(meta) or meta.dtype is complex or getattr(meta.dtype, "kind", "") == "c"
 
 
 class Walk:
@@ -88,9 +75,7 @@ class Walk:
         for node in self.nodes:
             if node.fn is pick:
                 self.parts.setdefault(node.args[0], {})[node.args[1]] = node
-            if floating(node.meta) and any(
-                n in self.active for n in operands([node.args, node.kwargs or {}])
-            ):
+            if carries(node.meta) and any(n in self.active for n in operands([node.args, node.kwargs or {}])):
                 self.active.add(node)
 
     def seed(self, result: Any, ct: Any) -> None:
@@ -220,10 +205,12 @@ class Walk:
         args, kwargs = [self.lifted(a) for a in node.args], self.lifted(node.kwargs or {})
         found = find(node.fn, args, kwargs)
         if found is None or any(map(self.needed, found.kwargs.values())):
-            raise missing(node.fn, node.line, kwargs=found is not None)
+            raise missing(node.fn, node.line, "a keyword argument of {}" if found is not None else "{}")
         if found.rules is NOTHING:
             return
         wanted = [self.needed(a) for a in found.args]
+        if any(w and _is_complex(a) for w, a in zip(wanted, found.args)):
+            raise missing(node.fn, node.line, "{} of complex numbers")
         try:
             given = pull(found.rules, ct, out, found.args, found.kwargs, wanted, masked)
         except LookupError as e:
@@ -340,15 +327,18 @@ def _is_array(x: Any) -> bool:
     return type(x) is Sym and x.meta.kind == "array"
 
 
-def missing(fn: Any, line: str, kwargs: bool = False) -> GradientError:
+def _is_complex(x: Any) -> bool:
+    return type(x) is Sym and carries(x.meta) and not floating(x.meta)
+
+
+def missing(fn: Any, line: str, words: str = "{}") -> GradientError:
     """The error for a function without a rule."""
     inner = getattr(fn, "function", fn)
     module = getattr(inner, "__module__", None) or ""
     name = getattr(inner, "__qualname__", None) or getattr(inner, "__name__", repr(inner))
     dotted = f"np.{name}" if module.startswith("numpy") or type(inner) is type(np.add.fn) else name
-    what = f"a keyword argument of {dotted}" if kwargs else dotted
     return GradientError(
-        f"graphc has no gradient of {what}.\n"
+        f"graphc has no gradient of {words.format(dotted)}.\n"
         f"  called  at {line}\n"
         "  fix     write it with NumPy functions that have one, or compute it outside of the differentiated "
         "function and pass the result."

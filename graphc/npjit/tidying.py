@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphc.npjit.log import Chain, Node
+from graphc.npjit.log import Chain, Node, operands
 from graphc.npjit.recording import Recording
-from graphc.npjit.reverse import leaf, operands
+from graphc.npjit.reverse import leaf
 from graphc.npjit.values import Sym
 
 
