@@ -5,8 +5,9 @@ floor), without a matrix of windows. It gives the gradient of a convolution's ke
                    init_row, alpha, floor, scratch, on_tile, tile_context, on_panel, panel_context)
 
 Row r of c belongs to a tap (`taps` of them from `tap` on) and a channel, row i of b to window first + i of k.
-The loops are those of `large.py`; the rows of a block of A are whole taps, or channels of one tap. Some
-windows at a time are copied side by side and packed from there.
+The loops are those of `large.py`; the rows of a block of A are channels of one tap, packed from where they
+lie. Where a pixel has few channels they are whole taps: some windows at a time are copied side by side and
+packed from there.
 """
 
 from __future__ import annotations
