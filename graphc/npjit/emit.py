@@ -19,6 +19,7 @@ from graphc.npjit.log import Node, Place, Step, follow, mutate, pick
 from graphc.npjit.lookup import store_raw
 from graphc.npjit.recording import Recording
 from graphc.npjit.values import Num, Storage, Sym
+from graphc.npjit.warned import strict
 
 MISS = object()
 LITERALS = (bool, int, float, complex, str, bytes, range, type(...), type(None), type(NotImplemented))
@@ -234,23 +235,42 @@ class Emitter:
         returned = self.template(result)
         end += [*self.lines, f"return {returned}"]
         wanted = list(self.wanted)
-        graph = [line for n in self.rec.log for line in self.node(n)]
+        graph = self.graph()
         checks = [*self.rec.pre, *self.distinct(), *self.known_sizes()]
         start = ["try:", *_indented(checks), f"except {MISSES}: return MISS"]
         back = [f"copyto({s.var}, {s.text})" for s in stores]
         flat = self.compiled([*start, *self.guarded(graph), *back, *end])
         guards = self.compiled([*start, "return None"])
-        return Fast(flat, guards, lambda: self.native(wanted, stores, start, end))
+        return Fast(flat, guards, lambda: self.native(wanted, stores, start, end, flat))
+
+    def graph(self) -> list[str]:
+        """The operations by NumPy, in the states for floating-point errors that they were recorded in."""
+        lines: list[str] = []
+        states = self.rec.states
+        for i, n in enumerate(self.rec.log):
+            state = next((s for at, s in reversed(states) if at <= i), None)
+            changed = {k: v for k, v in state.items() if states[0][1][k] != v} if state else {}
+            if changed:
+                keywords = ", ".join(f"{k}={v!r}" for k, v in changed.items())
+                lines += [f"with errstate({keywords}):", *_indented(self.node(n))]
+            else:
+                lines += self.node(n)
+        return lines
 
     def native(
-        self, wanted: list[Node], stores: list[Store], start: list[str], end: list[str]
+        self,
+        wanted: list[Node],
+        stores: list[Store],
+        start: list[str],
+        end: list[str],
+        flat: Callable[..., Any],
     ) -> Callable[..., Any] | None:
         """The function whose operations are one compiled program."""
         from graphc.codegen.options import resolve
         from graphc.npjit.native import segments
 
         pairs = {s.before: s.after for s in stores}
-        if self.rec.all_symbols:
+        if self.rec.all_symbols or self.rec.noisy:
             return None
         program = segments.compile(self.rec.log, wanted, pairs, resolve(**self.options))
         if not program.calls:
@@ -260,7 +280,9 @@ class Emitter:
         call = f"{results}= program({', '.join(leaves)})" if wanted else f"program({', '.join(leaves)})"
         in_place = {leaves[i] for i in program.in_place}
         back = [f"copyto({s.var}, {s.text})" for s in stores if s.var not in in_place]
-        return self.compiled([*start, *self.guarded([call]), *back, *end], {"program": program.run})
+        begin = [*start, "if strict(): return flat(args, kw)"]
+        body = [*begin, *self.guarded([call]), *back, *end]
+        return self.compiled(body, {"program": program.run, "flat": flat})
 
     def known_sizes(self) -> list[str]:
         """Where sizes are symbols: ask whether these are worth a recording of their own."""
@@ -335,6 +357,8 @@ GLOBALS: dict[str, Any] = {
     "MISS": MISS,
     "ndarray": np.ndarray,
     "copyto": np.copyto,
+    "errstate": np.errstate,
+    "strict": strict,
     "random_state": random_state,
     "restore": restore,
     "set_raw": object.__setattr__,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,10 @@ LONG = 200
 """Elements of an outside list that goes into an operation: more are not worth a path each."""
 
 
+HARMLESS = (contextlib.suppress, contextlib.nullcontext)
+"""Context managers that do nothing which a later call would have to do again."""
+
+
 class Manager:
     """A context manager; its Python methods are rewritten; any other starts with nothing pending."""
 
@@ -32,9 +37,15 @@ class Manager:
         if rec is not None:
             rec.flush()
             rec.clean()
+            if isinstance(self.manager, np.errstate) and not rec.states:
+                rec.states.append((0, np.geterr()))
         result = getattr(self.manager, name)(*args)
         if rec is not None:
             rec.take_back()
+            if isinstance(self.manager, np.errstate):
+                rec.states.append((len(rec.log), np.geterr()))
+            elif not isinstance(self.manager, HARMLESS):
+                rec.leak(f"a context manager of class {type(self.manager).__name__}")
         return result
 
     def __enter__(self) -> Any:

@@ -70,6 +70,8 @@ class Recording(Sizes):
         self.lists: dict[int, list[Any]] = {}
         self.marks: list[list[int]] = []
         self.rolled_back = False
+        self.noisy = False
+        self.states: list[tuple[int, dict[str, str]]] = []
 
     # ---- operations
 
@@ -263,7 +265,7 @@ class Recording(Sizes):
         """Run what is pending, and write back into the caller's arrays."""
         if self.done == len(self.log) and not self.dirty:
             return
-        end, error = run_nodes(self.log, self.done)
+        end, error = run_nodes(self.log, self.done, self.warned)
         if error is not None:
             while self.effects and self.effects[-1].position > end:
                 self.effects.pop().undo()  # what the program did after the node that failed
@@ -276,6 +278,10 @@ class Recording(Sizes):
         self.done = len(self.log)
         if error is not None:
             raise error
+
+    def warned(self) -> None:
+        """NumPy warned of a floating-point error."""
+        self.noisy = True
 
     def _write_back(self, storage: Storage) -> None:
         real = storage.real

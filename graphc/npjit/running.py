@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from graphc.npjit.log import Node
+from graphc.npjit.warned import noticing
 
 
-def run_nodes(log: list[Node], start: int) -> tuple[int, Exception | None]:
-    """Compute the nodes of `log` from `start` on; (how far it came, the exception that stopped it)."""
+def run_nodes(log: list[Node], start: int, noticed: Callable[[], None]) -> tuple[int, Exception | None]:
+    """Compute the nodes of `log` from `start` on; (how far it came, the exception that stopped it).
+
+    `noticed` is called where NumPy warns of a floating-point error.
+    """
     i = start
     try:
-        while i < len(log):
-            log[i].run()
-            i += 1
+        with noticing(lambda: log[i], noticed):
+            while i < len(log):
+                log[i].run()
+                i += 1
     except Exception as error:  # the user's, at its place in the program
         return i, error
     return i, None

@@ -8,6 +8,7 @@ import functools
 import linecache
 import pickle
 import threading
+import warnings
 from collections import defaultdict
 from typing import Any
 
@@ -419,3 +420,57 @@ def test_sizes_are_not_baked_in() -> None:
     f = graphc.jit(ones)
     for n, step in ((2, 0.5), (3, 0.5), (2, 0.25), (2, 0.5), (1, 0.1)):
         assert f(np.arange(9.0), n, step) == ones(np.arange(9.0), n, step)
+
+
+def messages(f: Any, *args: Any) -> list[str]:
+    """The floating-point warnings of a call."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        f(*args)
+    return [str(w.message) for w in caught]
+
+
+def test_floating_point_warnings_stay() -> None:
+    def logs(x: np.ndarray) -> np.ndarray:
+        return np.log(x) / x + np.sqrt(x - 1)
+
+    f, x = graphc.jit(logs), np.array([0.0, 1.0, 2.0])
+    for _ in range(8):
+        assert sorted(messages(f, x)) == sorted(messages(logs, x))
+
+
+def test_errstate_inside_and_around() -> None:
+    def quiet(x: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            y = 1 / x
+        return y * 2
+
+    f, x = graphc.jit(quiet), np.array([0.0, 1.0])
+    for _ in range(16):
+        assert messages(f, x) == []
+    g = graphc.jit(lambda x: 1 / x)
+    for _ in range(16):
+        g(x + 1)
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        g(x)
+
+
+def test_context_managers_are_entered_at_each_call() -> None:
+    lock, held = threading.Lock(), []
+
+    class Noting:
+        def __enter__(self) -> None:
+            held.append(lock.acquire())
+
+        def __exit__(self, *_: Any) -> None:
+            lock.release()
+
+    def locked(x: np.ndarray, guard: Any) -> np.ndarray:
+        with guard:
+            return x + 1
+
+    f = graphc.jit(locked)
+    for guard in (Noting(), lock):
+        for _ in range(10):
+            f(X, guard)
+    assert len(held) == 10

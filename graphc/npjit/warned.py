@@ -1,0 +1,73 @@
+"""Floating-point errors: NumPy's warnings point to the user's line, and code that gives them stays NumPy's.
+
+Native code sets no warnings off and raises no FloatingPointError. So what warned while it was recorded is not
+compiled, and where `np.errstate` or `np.seterr` ask for more than warnings, calls are done by NumPy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy._core import umath
+
+from graphc.npjit.log import Node, mutate
+
+QUIET = frozenset(["warn", "ignore"])
+NAMES = {
+    "truediv": "divide",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "mul": "multiply",
+    "sub": "subtract",
+    "pow": "power",
+}
+"""NumPy's names of operators, as its warnings give them."""
+
+_context: Any = getattr(umath, "_extobj_contextvar", None)
+_known: dict[Any, bool] = {}
+_registries: dict[str, dict[Any, Any]] = {}
+
+
+def strict() -> bool:
+    """Whether floating-point errors must raise, print or call something here."""
+    state = _context.get() if _context is not None else None
+    found = _known.get(state) if state is not None else None
+    if found is None:
+        found = not QUIET.issuperset(np.geterr().values())
+        if state is not None:
+            if len(_known) > 64:
+                _known.clear()
+            _known[state] = found
+    return found
+
+
+@contextlib.contextmanager
+def noticing(current: Callable[[], Node], noticed: Callable[[], None]) -> Iterator[None]:
+    """While nodes run: warnings name the line of the node; `noticed` is told that there was one."""
+    state = np.geterr()
+    if not QUIET.issuperset(state.values()) or "warn" not in state.values():
+        yield
+        return
+
+    def warn(kind: str, _flag: int) -> None:
+        noticed()
+        node = current()
+        file, _, line = node.line.rpartition(":")
+        text = f"{kind} encountered in {_name(node)}"
+        number = int(line) if line.isdigit() else 0
+        registry = _registries.setdefault(file, {})
+        warnings.warn_explicit(text, RuntimeWarning, file or "?", number, registry=registry)
+
+    modes: Any = {k: "call" for k, v in state.items() if v == "warn"}
+    with np.errstate(call=warn, **modes):
+        yield
+
+
+def _name(node: Node) -> str:
+    fn = node.args[2] if node.fn is mutate else node.fn
+    name = getattr(fn, "__name__", "?")
+    return NAMES.get(name) or NAMES.get(name.removeprefix("i"), name)
