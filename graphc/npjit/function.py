@@ -21,7 +21,7 @@ from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.runtime import RUNTIME
 from graphc.passes.log import log
 
-HOT = 6
+HOT = 50
 """Calls with the same sizes after which these get a recording of their own."""
 MANY = 8
 """Fast functions of one call signature: a ninth is not kept, and the reason logged."""
@@ -66,8 +66,9 @@ class Jit:
             self.note(f"graph break: it runs as Python: {why}")
             return self.fn(*args, **kwargs)
         aside = self.aside.get(key)
-        if aside is not None and aside.tries_plain:
-            result = aside.call(self.fn, args, kwargs)
+        plain = self.plain() if aside is not None and aside.tries_plain else None
+        if aside is not None and plain is not None:
+            result = aside.call(plain, args, kwargs)
             if aside.won:
                 self.note(f"steps aside for calls like this: {aside.summary()}")
             return result

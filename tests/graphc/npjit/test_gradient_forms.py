@@ -447,3 +447,31 @@ def test_pickles_and_text():
     assert copy.deepcopy(module_gradient) is module_gradient
     module_gradient(X)
     assert "cubes: 1 recordings" in module_gradient.explain()
+
+
+def test_many_calls_with_breaks():
+    def loss(x):
+        while np.sum(x * x) > 1:
+            x = x * 0.5
+        return np.sum(x**3)
+
+    f = graphc.grad(loss)
+    for i in range(12):
+        np.testing.assert_allclose(f(X + i), 3 * (X + i) ** 2 * halvings(X + i) ** 3)
+    assert f.explain().count("graph break") == 1
+
+
+def halvings(x):
+    factor = 1.0
+    while np.sum((x * factor) ** 2) > 1:
+        factor *= 0.5
+    return factor
+
+
+def test_many_sizes():
+    f = graphc.value_and_grad(lambda w, x: np.mean((x @ w - 1) ** 2))
+    for n in (*range(2, 14), 3, 1, 2):
+        w, x = np.ones(2), np.arange(2.0 * n).reshape(n, 2)
+        value, g = f(w, x)
+        np.testing.assert_allclose(g, 2 * x.T @ (x @ w - 1) / n)
+        assert value == np.mean((x @ w - 1) ** 2)
