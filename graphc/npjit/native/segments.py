@@ -15,10 +15,13 @@ from graphc.npjit.log import Meta, Node, Parts, Valued, follow, pick
 from graphc.npjit.native.call import NativeCall
 from graphc.npjit.native.operands import Operand, Unexpressed
 from graphc.npjit.native.program import Line, Program, Writer
+from graphc.npjit.native.rolling import roll
 from graphc.npjit.native.schedule import Schedule, Step, schedule
 from graphc.npjit.native.structure import Structure, uses
 from graphc.npjit.native.translate import Translator, meta_type, name_of
 
+MOST_NODES = 4000
+"""Larger graphs take too long to compile."""
 PROGRAMS = 256
 """How many structures a process remembers."""
 
@@ -149,7 +152,9 @@ class Assembly:
         translator = Translator(self.name, {leaf: final for final, leaf in stores.items()})
         for node in step.nodes:
             translator.translate(node)
-        graph = finished(translator, [n for n in outputs if n not in stores], stores)
+        graph = roll(finished(translator, [n for n in outputs if n not in stores], stores))
+        if len(graph.nodes) > MOST_NODES:
+            raise Unexpressed(f"a graph of {len(graph.nodes)} nodes, more than {MOST_NODES}")
         call = NativeCall(graph, self.options)
         self.calls.append(call)
         self._call_lines(writer, call, translator, outputs, stores)
