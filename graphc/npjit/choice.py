@@ -38,7 +38,8 @@ class Choice:
         result = self.ways[name](args, kwargs)
         if result is MISS:
             return MISS
-        self.times.setdefault(name, []).append(perf_counter_ns() - begin)
+        if name in self.ways:
+            self.times.setdefault(name, []).append(perf_counter_ns() - begin)
         if all(len(self.times.get(w, ())) > ROUNDS for w in self.ways):
             best = min(self.ways, key=lambda w: min(self.times[w][1:]))
             self.settle(self, best, self.ways[best])
