@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-from harness import one_thread, report, save, side_by_side
+from harness import one_thread, report, save, side_by_side, threads
 
 one_thread()
 
 import numpy as np
-from peak import peak_probe
 
 WIDTHS = (784, 512, 256, 10)
 TINY = (32, 64, 64, 1)
@@ -59,7 +58,11 @@ def graphc_step(widths: tuple[int, ...], batch: int) -> dict[str, Callable[[], o
     x, y = data(widths, batch)
     step = graphc.compile(model, step="train")
     ready = step.model.make_batch(x, y)
-    return {"graphc": lambda: step.run(ready), "graphc train_on_batch": lambda: model.train_on_batch(x, y)}
+    return {
+        "graphc": lambda: step.run(ready),
+        "graphc step": lambda: step(x, y),
+        "graphc train_on_batch": lambda: model.train_on_batch(x, y),
+    }
 
 
 def numpy_step(widths: tuple[int, ...], batch: int) -> dict[str, Callable[[], object]]:
@@ -106,7 +109,7 @@ def numpy_step(widths: tuple[int, ...], batch: int) -> dict[str, Callable[[], ob
 def torch_step(widths: tuple[int, ...], batch: int) -> dict[str, Callable[[], object]]:
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads())
     x, y = (torch.from_numpy(a) for a in data(widths, batch))
     classify = widths[-1] == 10
 
@@ -207,6 +210,8 @@ def keras_step(widths: tuple[int, ...], batch: int) -> dict[str, Callable[[], ob
 
 
 def measure(title: str, widths: tuple[int, ...], batch: int) -> dict[str, object]:
+    from peak import peak_probe
+
     candidates: dict[str, Callable[[], object]] = {}
     makers = [graphc_step, numpy_step, torch_step, jax_step] + [keras_step] * (widths is TINY)
     for make in makers:

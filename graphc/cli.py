@@ -1,4 +1,4 @@
-"""The command line: `graphc run | show | opt | cache | doctor`, also as `python -m graphc`.
+"""The command line: `graphc run | show | opt | bench | cache | doctor`, also as `python -m graphc`.
 
 Exit status: 0 on success, 1 on a user's error (one readable message, no traceback), 2 on wrong usage.
 """
@@ -254,6 +254,28 @@ def _counted(entries: int) -> str:
     return f"{entries} {'entry' if entries == 1 else 'entries'}"
 
 
+# -- bench ----------------------------------------------------------------------------------------
+def _bench_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="workloads, such as mlp128; default: all")
+    parser.add_argument("--threads", help="threads of every candidate (1)")
+    parser.add_argument("--rounds", help="how often each has its turn (20)")
+    parser.add_argument("--python", metavar="PATH", help="the interpreter that has the peers (this one)")
+    parser.add_argument("--save", metavar="NAME", help="write benchmarks/results/NAME.json")
+
+
+def _bench(args: argparse.Namespace) -> int:
+    """The script does it, in a process that has not loaded anything of ours."""
+    import subprocess
+
+    script = Path(__file__).resolve().parent.parent / "benchmarks" / "race.py"
+    if not script.is_file():
+        _refuse(f"the benchmarks are not installed: there is no {script}. They are part of the source tree.")
+    given = {name: getattr(args, name) for name in ("threads", "rounds", "python", "save")}
+    options = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    return subprocess.run([sys.executable, str(script), *args.names, *options]).returncode
+
+
+# -- doctor ---------------------------------------------------------------------------------------
 def _doctor(args: argparse.Namespace) -> int:
     from graphc.doctor import report
 
@@ -266,6 +288,7 @@ COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], Comma
     ("run", "run a script, with switches for log lines and dumps", _run_arguments, _run),
     ("show", "print a model's graph, code or cost", _show_arguments, _show),
     ("opt", "run passes over a graph's text and print the result", _opt_arguments, _opt),
+    ("bench", "run the benchmarks beside installed peers", _bench_arguments, _bench),
     ("cache", "look at the cache of compiled objects", _cache_arguments, _cache),
     ("doctor", "check this installation", lambda parser: None, _doctor),
 )

@@ -232,6 +232,11 @@ def test_show_views(
     assert text in out
 
 
+def test_bench(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", "nothing"]) == 2
+    assert "there is no workload 'nothing'; there are mlp128, mlp32, tiny" in capfd.readouterr().err
+
+
 def test_doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path))
     status, out, _ = run(capsys, "doctor")
