@@ -105,7 +105,7 @@ class _Lowering:
         if part.kind == "contract":
             return [lower_product(values, part.anchor, outputs, self.in_place)]
         if part.kind in ("scatter", "scan"):
-            return list(lower_ordered(values, outputs))
+            return list(lower_ordered(values, outputs, self.in_place))
         if part.kind in ("reduce", "rows"):
             return [lower_reduce(values, outputs, part.shape, part.reduced, self.in_place)]
         if part.kind == "outside" and part.anchor.op.kind is not Kind.VIEW:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from graphc.codegen import index_maps
 from graphc.codegen.index_maps import Indices, combine, linear, variable
 from graphc.codegen.loops import Nest, Running, Stage, Store
@@ -16,8 +18,10 @@ from graphc.ir.errors import CompileError
 ORDERED = frozenset({"scatter_add", "update_slice", "cumsum"})
 
 
-def lower_ordered(values: Values, outputs: Outputs) -> list[Nest]:
-    """A copy and the writes after it, or a running sum, for each output."""
+def lower_ordered(values: Values, outputs: Outputs, in_place: Mapping[str, str] | None = None) -> list[Nest]:
+    """A copy and the writes after it, or a running sum, for each output; a result that lies where the array
+    lies needs no copy.
+    """
     nests: list[Nest] = []
     for buffer, value in outputs:
         node = values.region.producers[value]
@@ -25,8 +29,9 @@ def lower_ordered(values: Values, outputs: Outputs) -> list[Nest]:
             values.start()
             nests.append(_cumsum(values, node, buffer))
         elif node.op.name in ORDERED:
-            values.start()
-            nests.append(_copy(values, node.operands[0], buffer))
+            if not _is_there(values, node.operands[0], buffer, in_place):
+                values.start()
+                nests.append(_copy(values, node.operands[0], buffer))
             values.start()
             nests.append(
                 (_update_slice if node.op.name == "update_slice" else _scatter_add)(values, node, buffer)
@@ -34,6 +39,10 @@ def lower_ordered(values: Values, outputs: Outputs) -> list[Nest]:
         else:
             raise CompileError(f"%{value.name} follows a scatter or a running sum inside its kernel")
     return nests
+
+
+def _is_there(values: Values, x: Value, buffer: str, in_place: Mapping[str, str] | None) -> bool:
+    return in_place is not None and in_place.get(buffer, "") == values.buffers.get(x)
 
 
 def _axes(values: Values, shape: Shape) -> Indices:

@@ -263,12 +263,17 @@ class _Divider:
         """The drafts as parts, in order."""
         read_by: dict[Value, set[int]] = {}
         for node in self.graph.nodes:
-            if node.results and self.roles.role[node] is not Role.VIRTUAL:
-                g = self.groups.find(self.home[node.results[0]])
+            if self.roles.role[node] is not Role.VIRTUAL:
+                g = self._group_of(node)
                 for v in self.reads(node):
                     read_by.setdefault(v, set()).add(g)
         parts = tuple(self._part(g, read_by) for g in self._order())
         return Partition(parts, self.virtual, tuple(self.refusals))
+
+    def _group_of(self, node: Node) -> int:
+        if node.results:
+            return self.groups.find(self.home[node.results[0]])
+        return next(g for g, draft in self.drafts.items() if draft.anchor is node)
 
     def _order(self) -> list[int]:
         waiting = {g: len(self.groups.sources(g)) for g in self.drafts}

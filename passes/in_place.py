@@ -2,7 +2,7 @@
 
 A turn of a loop loads what it needs and then stores. So a result may lie where an operand lies if every turn
 reads of the operand only the element that it writes, and no later turn, stage or part reads the operand
-again.
+again. A scatter that changes an array in its own place copies nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ def may_overwrite(parts: Sequence[Part], operand: Value, result: Value) -> bool:
 
 
 def _reads_its_own_element(part: Part, operand: Value, result: Value) -> bool:
-    if part.kind in ("scatter", "scan"):
+    if part.kind == "scan":
         return False
+    if part.kind == "scatter":
+        return _only_updates(part, operand)
     if part.kind == "contract" and operand in part.anchor.operands:
         return False
     start = _start(part, operand)
@@ -40,6 +42,13 @@ def _reads_its_own_element(part: Part, operand: Value, result: Value) -> bool:
         if not _follow(part, node, places):
             return False
     return places[result] is not None and all(_is_own(part, v, places[v]) for v in part.outputs)
+
+
+def _only_updates(part: Part, operand: Value) -> bool:
+    """Whether a scatter reads an operand only as the array that it changes."""
+    readers = [n for n in part.nodes if operand in n.operands]
+    first, *others = part.anchor.operands
+    return readers == [part.anchor] and first is operand and operand not in others
 
 
 def _follow(part: Part, node: Node, places: dict[Value, Alignment]) -> bool:

@@ -3,8 +3,8 @@ first.
 
 A weight's new value can be written in place only if no later node reads the weight and none can fail. So
 nodes that make new values of weights wait, where the graph lets them, for the weight's other readers and for
-all nodes that can fail. Among the nodes that may run, the one that adds least to the memory in use is next,
-then the earliest.
+all nodes that can fail. What makes the next value of a loop's carry waits for the carry's other readers.
+Among the nodes that may run, the one that adds least to the memory in use is next, then the earliest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from graphc.ir import dims
 from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import Kind
 from graphc.passes.dce import can_fail
-from graphc.passes.inline import map_regions
 from graphc.passes.manager import register
 
 NOMINAL = 64
@@ -28,9 +27,28 @@ NOMINAL = 64
 @register("schedule")
 def schedule(graph: Graph) -> Graph:
     """The graph, and regions of control ops, with nodes in the order to run; the same object if they are."""
-    graph = map_regions(graph, schedule)
-    nodes = _Scheduler(graph).run()
-    return graph if nodes == graph.nodes else replace(graph, nodes=nodes)
+    return _scheduled(graph, {u.target: u.new for u in graph.updates})
+
+
+def _scheduled(graph: Graph, replaced: Mapping[Value, Value]) -> Graph:
+    """A graph or region in order; `replaced` has values that may be overwritten by others."""
+    nodes = tuple(map(_with_scheduled_regions, graph.nodes))
+    if any(a is not b for a, b in zip(nodes, graph.nodes)):
+        graph = replace(graph, nodes=nodes)
+    ordered = _Scheduler(graph, replaced).run()
+    return graph if ordered == graph.nodes else replace(graph, nodes=ordered)
+
+
+def _with_scheduled_regions(node: Node) -> Node:
+    if node.op.kind is not Kind.CONTROL:
+        return node
+    carries = node.attrs.get("carries", 0)
+    regions = [
+        _scheduled(r, dict(zip(r.inputs[:carries], r.outputs)) if r is node.regions[-1] else {})
+        for r in node.regions
+    ]
+    same = all(a is b for a, b in zip(regions, node.regions))
+    return node if same else replace(node, regions=tuple(regions))
 
 
 def may_raise(node: Node) -> bool:
@@ -55,8 +73,8 @@ def roots_of(graph: Graph) -> dict[Value, Value]:
 class _Scheduler:
     """Lists of nodes that may run (`ready`) and of those that had better wait (`held`)."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, replaced: Mapping[Value, Value]) -> None:
+        self.graph, self.replaced = graph, replaced
         self.root = roots_of(graph)
         self.index = {node: i for i, node in enumerate(graph.nodes)}
         self.bytes = self._sizes(dict.fromkeys(graph.symbols, NOMINAL))
@@ -68,7 +86,8 @@ class _Scheduler:
             for v in self.reads[n]:
                 self.last.setdefault(v, set()).add(n)
         self.waits = {n: sum(v in graph.producers for v in set(n.operands)) for n in graph.nodes}
-        self.failing = {n for n in graph.nodes if may_raise(n)}
+        # what fails in a region ends the call before any weight is written
+        self.failing = {n for n in graph.nodes if may_raise(n)} if graph.updates else set()
         self.updaters: dict[Value, Node] = {}
         self.holds = self._holds()
         self.ready: list[tuple[int, int]] = []
@@ -84,13 +103,13 @@ class _Scheduler:
         return found
 
     def _holds(self) -> dict[Node, set[Node]]:
-        """For every node that makes a weight's new value, the weight's other readers."""
+        """For every node that makes a weight's or a carry's new value, the other readers of the old one."""
         found: dict[Node, set[Node]] = {}
-        for u in self.graph.updates:
-            node = self.graph.producers.get(u.new)
+        for target, new in self.replaced.items():
+            node = self.graph.producers.get(self.root[new])
             if node is not None:
-                self.updaters[u.target] = node
-                readers = self.last.get(u.target, set())
+                self.updaters[target] = node
+                readers = self.last.get(target, set())
                 found.setdefault(node, set()).update(n for n in readers if n is not node and not is_alias(n))
         return found
 

@@ -87,9 +87,8 @@ class _Block:
             if self.depth < 3 and self.rng.random() < 0.25:
                 self.control()
             else:
-                self.values.append(
-                    self.rng.choice((self.unary, self.binary, self.fold, self.product, self.view))()
-                )
+                makers = (self.unary, self.binary, self.fold, self.product, self.view, self.changed)
+                self.values.append(self.rng.choice(makers)())
 
     def pick(self, like: Expr | None = None) -> Expr:
         found = [v for v in self.values if v.dtype.kind == "f" and (like is None or v.type == like.type)]
@@ -129,6 +128,18 @@ class _Block:
             flat = self.b.reshape(x, shape=(x.shape[0] * x.shape[1],))
             return self.b.reshape(flat if self.rng.random() < 0.5 else self.b.sin(flat), shape=x.shape)
         return self.b.reverse(x, axes=(self.rng.randrange(2),))
+
+    def changed(self) -> Expr:
+        """An array with some other elements."""
+        x = self.pick()
+        if not x.rank or not isinstance(x.shape[0], int) or x.shape[0] == 0:
+            return self.unary()
+        if self.rng.random() < 0.5:
+            rows = self.b.constant(np.array([self.rng.randrange(x.shape[0]) for _ in range(2)]), "i64")
+            return self.b.scatter_add(x, rows, self.b.tanh(self.b.gather(x, rows, axis=0)), axis=0)
+        first = self.b.slice(x, start=(0,) * x.rank, stop=(1, *x.shape[1:]), step=(1,) * x.rank)
+        start = (self.rng.randrange(x.shape[0]), *(0,) * (x.rank - 1))
+        return self.b.update_slice(x, self.b.sin(first), start=start, step=(1,) * x.rank)
 
     # -- control ops ------------------------------------------------------------------------------
     def control(self) -> None:

@@ -98,6 +98,27 @@ def test_a_scan_that_fails_stays() -> None:
     assert [ops(n) for n in scans(after)] == [["check", "equal"]]
 
 
+def test_a_branch_that_only_checks_keeps_its_operands() -> None:
+    text = """\
+    graph @f(%x: f64[], %y: f64[3])
+    {
+      %zero = constant {value = 0.0, dtype = f64}
+      %more = greater %x, %zero
+      %z = cond %more, %y (%v) {
+        %fine = equal %v, %v
+        %c = check %v, %fine {message = "no", error = "value"}
+        return %c
+      } (%v) {
+        return %v
+      }
+      return %y
+    }"""
+    after = passes.run(infer(parse(text)))
+    after.verify()
+    assert [n.op.name for n in after.nodes] == ["kernel", "cond"]
+    assert after.nodes[1].results == ()
+
+
 def recurrent(gradient: bool, reverse: bool = False) -> Graph:
     """A simple recurrent layer: h = tanh(x @ w + h @ u + b), with the squares of all h as its loss."""
     b = Builder("rnn")
