@@ -164,15 +164,19 @@ def _sum_over_taps(
 ) -> list[str]:
     """For each tap k steps along every row, from where the table says; B goes on from tap to tap."""
     t, kinds = s.t, ["ptr", "ptr"] + [s.t.vec] * len(sums)
-    main = f(f"and i64 {p['k']}, {-kind.unroll}")
+    if (nrv, mr) not in sizes(s, FULL):
+        kind = replace(kind, unroll=1)  # seldom used: less code to compile
+    main = f(f"and i64 {p['k']}, {-kind.unroll}") if kind.unroll > 1 else p["k"]
     with f.loop(0, p["taps"], 1, list(zip(kinds, ["%b", "%extra", *sums]))) as tap:
         place = f.at("ptr", "%a", f.mul(tap.i, s.rows))
         rows = [f.load("ptr", f.at("ptr", place, i)) for i in range(mr)]
         with f.loop(0, main, kind.unroll, list(zip(kinds, tap.values))) as l:
             l.next = _walk(f, t, kind, nrv, rows, l.i, l.values, p)
-        with f.loop(main, p["k"], 1, list(zip(kinds, l.results))) as rest:
-            rest.next = _walk(f, t, replace(kind, unroll=1), nrv, rows, rest.i, rest.values, p)
-        tap.next = rest.results
+        tap.next = l.results
+        if kind.unroll > 1:
+            with f.loop(main, p["k"], 1, list(zip(kinds, l.results))) as rest:
+                rest.next = _walk(f, t, replace(kind, unroll=1), nrv, rows, rest.i, rest.values, p)
+            tap.next = rest.results
     return tap.results[2:]
 
 
