@@ -36,9 +36,15 @@ class Stretch:
     def nodes(self) -> int:
         return self.period * self.trips
 
+    @property
+    def end(self) -> int:
+        return self.start + self.nodes
+
 
 def stretches(graph: Graph) -> Iterator[Stretch]:
-    """Repeated stretches, those that save most first."""
+    """Repeated stretches: those that save most and do not overlap, in the order of the graph, since a loop
+    reads what an earlier one made; then the others.
+    """
     labels = _numbered(graph)
     n = len(labels)
     found = []
@@ -48,7 +54,13 @@ def stretches(graph: Graph) -> Iterator[Stretch]:
             stretch = Stretch(first, period, (last - first + period) // period)
             if stretch.trips >= LEAST_TRIPS and stretch.nodes >= LEAST_NODES and stretch.nodes <= n:
                 found.append(stretch)
-    yield from sorted(found, key=lambda s: (s.period - s.nodes, s.period))
+    found.sort(key=lambda s: (s.period - s.nodes, s.period))
+    apart: list[Stretch] = []
+    for s in found:
+        if all(s.end <= t.start or t.end <= s.start for t in apart):
+            apart.append(s)
+    yield from sorted(apart, key=lambda s: s.start)
+    yield from (s for s in found if s not in apart)
 
 
 def _distances(labels: np.ndarray) -> list[int]:

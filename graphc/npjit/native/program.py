@@ -88,6 +88,16 @@ class Writer:
         made: Callable[..., tuple[Any, ...]] = self.objects[name]
         return made
 
+    def later(self, name: str, parameters: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
+        """The same, made at its first call."""
+
+        def call(*values: Any) -> tuple[Any, ...]:
+            if name not in self.objects:
+                self.function(name, parameters)
+            return self.objects[name](*values)
+
+        return call
+
 
 @dataclass(frozen=True)
 class Line:

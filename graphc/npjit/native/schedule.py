@@ -7,7 +7,7 @@ impure ones, which keep their order, so any order that respects operands has the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -32,30 +32,38 @@ class Step:
 
 @dataclass
 class Schedule:
-    """The steps of a log, and why nodes stayed NumPy's."""
+    """The steps of a log, and why nodes stayed NumPy's. `whole`: the translation of all nodes, if all are one
+    native step.
+    """
 
     steps: list[Step]
     reasons: dict[Node, str]
+    whole: Translator | None = None
 
 
-def schedule(nodes: Sequence[Node], wanted: Sequence[Node], name: str) -> Schedule:
-    """Steps for a log."""
-    reasons = classify(nodes, wanted, name)
+def schedule(
+    nodes: Sequence[Node], wanted: Sequence[Node], name: str, written: Collection[Node] = ()
+) -> Schedule:
+    """Steps for a log; `written` inputs become weights if the whole log is one native step."""
+    reasons, translator = classify(nodes, wanted, name, written)
     steps = in_turns(nodes, reasons)
     for step in steps:
         if step.native and not worth_it(step.nodes):
             reasons.update(dict.fromkeys(step.nodes, TOO_LITTLE))
             step.native = False
-    return Schedule(joined(steps), reasons)
+    whole = translator if not reasons and len(steps) == 1 else None
+    return Schedule(joined(steps), reasons, whole)
 
 
-def classify(nodes: Sequence[Node], wanted: Sequence[Node], name: str) -> dict[Node, str]:
-    """The nodes that the IR can't say, each with the reason."""
+def classify(
+    nodes: Sequence[Node], wanted: Sequence[Node], name: str, written: Collection[Node] = ()
+) -> tuple[dict[Node, str], Translator]:
+    """The nodes that the IR can't say, each with the reason, and the translation of the others."""
     reasons: dict[Node, str] = dict.fromkeys(shown(nodes, wanted), ROUNDING)
     first = len(reasons)
     while True:
         before = len(reasons)
-        translator = Translator(name)
+        translator = Translator(name, written)
         for node in nodes:
             if node in reasons:
                 continue
@@ -68,7 +76,7 @@ def classify(nodes: Sequence[Node], wanted: Sequence[Node], name: str) -> dict[N
                 reasons[node] = str(e)
         _needed_whole(nodes, wanted, translator, reasons)
         if len(reasons) == before or (before == first and not _has_parts(translator)):
-            return reasons
+            return reasons, translator
 
 
 def _has_parts(translator: Translator) -> bool:

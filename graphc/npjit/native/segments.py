@@ -114,7 +114,7 @@ class Assembly:
         if self.options.backend == "reference":
             everything = dict.fromkeys(self.nodes, "the backend is NumPy")
             return Schedule([Step(False, list(self.nodes))], everything)
-        return schedule(self.nodes, self.wanted, self.name)
+        return schedule(self.nodes, self.wanted, self.name, self._writeable())
 
     def _writer(self) -> Writer:
         writer = Writer()
@@ -133,7 +133,7 @@ class Assembly:
                 writer.lines.append(f"copyto({writer.leaf(leaf)}, {writer.leaf(final)})")
                 writer.names[final] = writer.leaf(leaf)
         self._returned(writer)
-        return writer.function("reference", self.parameters)
+        return writer.later("reference", self.parameters)
 
     def _returned(self, writer: Writer) -> None:
         writer.lines.append(f"return ({''.join(f'{writer.leaf(n)}, ' for n in self.wanted)})")
@@ -149,9 +149,7 @@ class Assembly:
     def _native(self, writer: Writer, step: Step, plan: Schedule, last: bool) -> None:
         outputs = self._needed(step, plan)
         stores = self._stores(step, plan) if last else {}
-        translator = Translator(self.name, {leaf: final for final, leaf in stores.items()})
-        for node in step.nodes:
-            translator.translate(node)
+        translator = self._translated(step, plan, stores)
         graph = roll(finished(translator, [n for n in outputs if n not in stores], stores))
         if len(graph.nodes) > MOST_NODES:
             raise Unexpressed(f"a graph of {len(graph.nodes)} nodes, more than {MOST_NODES}")
@@ -159,6 +157,18 @@ class Assembly:
         self.calls.append(call)
         self._call_lines(writer, call, translator, outputs, stores)
         self.explanation.append(Line(True, f"{len(step.nodes)} operations", step.nodes[0].line))
+
+    def _translated(self, step: Step, plan: Schedule, stores: dict[Node, Node]) -> Translator:
+        if plan.whole is not None and set(stores.values()) == set(self._writeable()):
+            return plan.whole
+        translator = Translator(self.name, set(stores.values()))
+        for node in step.nodes:
+            translator.translate(node)
+        return translator
+
+    def _writeable(self) -> set[Node]:
+        """The inputs whose memory native code may write."""
+        return {leaf for leaf in self.written if contiguous(leaf.meta)}
 
     def _needed(self, step: Step, plan: Schedule) -> list[Node]:
         """The nodes of a step whose values somebody else needs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -189,12 +190,18 @@ _FLOATING_ONLY = frozenset(OPERATORS) - {operator.truediv, operator.floordiv, op
 
 def loop_types(ufunc: np.ufunc, items: Sequence[Item], dtype: Any = None) -> tuple[np.dtype, ...]:
     """The element types of operands and result in which NumPy computes."""
-    keys = tuple(type_key(x) for x in items)
-    wanted: dict[str, Any] = {} if dtype is None else {"signature": (*(None for _ in items), np.dtype(dtype))}
     try:
-        return ufunc.resolve_dtypes((*keys, None), casting="same_kind", **wanted)
+        return _resolved(
+            ufunc, tuple([type_key(x) for x in items]), None if dtype is None else np.dtype(dtype)
+        )
     except TypeError as e:
         raise Unexpressed(str(e)) from None
+
+
+@functools.lru_cache(1024)
+def _resolved(ufunc: np.ufunc, keys: tuple[Any, ...], dtype: np.dtype | None) -> tuple[np.dtype, ...]:
+    wanted: dict[str, Any] = {} if dtype is None else {"signature": (*(None for _ in keys), dtype)}
+    return ufunc.resolve_dtypes((*keys, None), casting="same_kind", **wanted)
 
 
 def masked(b: Builder, items: Sequence[Item], result: Expr) -> Any:

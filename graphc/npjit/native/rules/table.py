@@ -9,8 +9,9 @@ what the call means.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,38 @@ RULES: dict[Any, Rule] = {}
 ("attribute", name).
 """
 
-_SIGNATURES: dict[Rule, inspect.Signature] = {}
+
+class Parameters(NamedTuple):
+    """What a rule takes beside the builder: least and most positional arguments, and names."""
+
+    least: int
+    most: float
+    names: frozenset[str]
+    needed: frozenset[str]
+
+    @staticmethod
+    def of(made: Rule) -> Parameters:
+        """The parameters of a rule."""
+        _, *given = inspect.signature(made).parameters.values()
+        positional = [p for p in given if p.kind is p.POSITIONAL_OR_KEYWORD]
+        several = any(p.kind is p.VAR_POSITIONAL for p in given)
+        named = frozenset(p.name for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+        needed = [p for p in positional if p.default is p.empty]
+        return Parameters(
+            len(needed), math.inf if several else len(positional), named, frozenset(p.name for p in needed)
+        )
+
+    def fit(self, count: int, keywords: Mapping[str, Any]) -> bool:
+        """Whether a call with so many positional arguments and these names is possible."""
+        missing = self.least - count
+        return (
+            count <= self.most
+            and keywords.keys() <= self.names
+            and (missing <= 0 or len(self.needed & keywords.keys()) >= missing)
+        )
+
+
+_PARAMETERS: dict[Rule, Parameters] = {}
 
 
 def rule(*functions: Any, methods: str = "") -> Callable[[Rule], Rule]:
@@ -49,11 +81,9 @@ def apply(b: Builder, made: Rule, args: tuple[Any, ...], kwargs: dict[str, Any])
         The rule lacks a parameter, or can't say what the call means.
     """
     given = {k: v for k, v in kwargs.items() if v is not np._NoValue}
-    signature = _SIGNATURES.get(made)
-    if signature is None:
-        signature = _SIGNATURES[made] = inspect.signature(made)
-    try:
-        signature.bind(b, *args, **given)
-    except TypeError as e:
-        raise Unexpressed(str(e)) from None
+    parameters = _PARAMETERS.get(made)
+    if parameters is None:
+        parameters = _PARAMETERS[made] = Parameters.of(made)
+    if not parameters.fit(len(args), given):
+        raise Unexpressed(f"arguments {', '.join(given) or len(args)} of this function")
     return made(b, *args, **given)
