@@ -60,6 +60,8 @@ class Calls(Surface):
     def _is_numpy(self, f: Any, t: type) -> bool:
         if t is np.ufunc:
             return True
+        if hasattr(f, "__graphc_fn__"):  # it has the function's own module
+            return False
         if (getattr(f, "__module__", None) or "").split(".")[0] != "numpy":
             return False
         if isinstance(f, type) and issubclass(f, RANDOM):

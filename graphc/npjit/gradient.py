@@ -209,6 +209,14 @@ class Gradient(Jit):
     def plain(self) -> None:
         return None
 
+    def _emitted(self, key: Any, rec: Any, result: Any) -> Any:
+        """With the reference backend each call is recorded, and runs NumPy's own functions."""
+        from graphc.codegen.options import resolve
+
+        if resolve(**self.options).backend == "reference":
+            return None
+        return super()._emitted(key, rec, result)
+
     def _target(self, rec: Any) -> Any:
         fn = self.work.fn
         if isinstance(fn, types.MethodType):
