@@ -76,7 +76,7 @@ def _traced_vjp(vjp: Function) -> Function:
 
     def on_builder(b: Any, *operands: Any, out: Any, ct: Any) -> tuple[Any, ...]:
         trace = Trace("vjp")
-        trace.builder = b
+        trace.root = b
         with trace:
             given = vjp(*map(trace.tensor, operands), out=trace.tensor(out), ct=trace.tensor(ct))
         given = given if isinstance(given, tuple) else (given,)

@@ -21,7 +21,7 @@ layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -31,8 +31,9 @@ import numpy as np
 
 from graphc.ir.builder import Builder, Expr
 from graphc.ir.errors import ShapeError, TraceError
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, Value
 from graphc.ir.locations import Location, caller
+from graphc.ir.opdef import get_op
 from graphc.ir.types import TensorType, dtype_of
 from graphc.tensor import Tensor
 from graphc.variable import Variable
@@ -68,6 +69,24 @@ class Scope:
     training: bool
 
 
+class Region:
+    """The body of a loop in the making. It stands alone: values from outside that it uses become operands
+    of the loop, after those that the loop carries and scans.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.builder = Builder(name)
+        self.captured: dict[Value, Expr] = {}
+        self._own: dict[Value, Expr] = {}
+
+    def capture(self, outer: Expr) -> Expr:
+        """The region's name for a value from outside."""
+        if outer.value not in self._own:
+            self._own[outer.value] = self.builder.input(outer.value.name, outer.type)
+            self.captured[outer.value] = outer
+        return self._own[outer.value]
+
+
 class Trace:
     """One graph in the making; `with trace:` makes it the active one.
 
@@ -77,7 +96,8 @@ class Trace:
     """
 
     def __init__(self, name: str = "", training: bool = False) -> None:
-        self.builder = Builder(name)
+        self.root = Builder(name)
+        self._regions: list[Region] = []
         self.variables: list[Variable] = []
         self.losses: list[Tensor] = []
         self._weights: dict[Variable, Expr] = {}
@@ -92,6 +112,21 @@ class Trace:
 
     def __exit__(self, *error: object) -> None:
         _active.reset(self._tokens.pop())
+
+    @property
+    def builder(self) -> Builder:
+        """Where nodes are appended now: the graph, or the body of a loop."""
+        return self._regions[-1].builder if self._regions else self.root
+
+    @contextmanager
+    def region(self, name: str = "") -> Iterator[Region]:
+        """Nodes made inside belong to the body of a loop."""
+        made = Region(name)
+        self._regions.append(made)
+        try:
+            yield made
+        finally:
+            self._regions.pop()
 
     # -- places -----------------------------------------------------------------------------------
     @property
@@ -121,7 +156,7 @@ class Trace:
     # -- values -----------------------------------------------------------------------------------
     def input(self, name: str, type: TensorType) -> Tensor:
         """A new input of the graph. Sizes that are symbols with one name are equal."""
-        return self.tensor(self.builder.input(_identifier(name), type))
+        return self.tensor(self.root.input(_identifier(name), type))
 
     def tensor(self, expr: Expr) -> Tensor:
         """The traced tensor of an expression of this trace's builder."""
@@ -138,6 +173,13 @@ class Trace:
             return tuple(self.tensor(r) for r in result)
         return self.tensor(result)
 
+    def loop(self, op: str, operands: Sequence[Tensor], body: Graph, **attrs: Any) -> tuple[Tensor, ...]:
+        """Append a node of an op that has a region."""
+        exprs = [self.expr(x) for x in operands]
+        with self.builder.at(self.place()):
+            node = self.builder.node(get_op(op), exprs, attrs, regions=(body,))
+        return tuple(self.tensor(Expr(self.builder, r)) for r in node.results)
+
     def expr(self, x: Tensor | Variable) -> Expr:
         """The expression of a tensor of this trace, or of a variable's present value.
 
@@ -152,21 +194,33 @@ class Trace:
                 f"{x!r} is {kind}: it can't be used inside a `call` that is being traced.\n"
                 "  fix     pass it to the layer as an input of its call."
             )
-        return x.expr
+        return self._inside(x.expr)
+
+    def _inside(self, expr: Expr) -> Expr:
+        """A value for use at the present place, which may lie within loops that it comes from outside of."""
+        builders = [self.root, *(r.builder for r in self._regions)]
+        depth = next((i for i, b in enumerate(builders) if b is expr.builder), None)
+        if depth is None:
+            raise TraceError(
+                f"{expr!r} was made in the body of a loop that has ended.\n"
+                "  fix     give it to the loop's results."
+            )
+        for region in self._regions[depth:]:
+            expr = region.capture(expr)
+        return expr
 
     def read(self, variable: Variable) -> Tensor:
         """The present value of a variable: the last one assigned, else the one at entry."""
         return self.tensor(self._read(variable))
 
     def _read(self, variable: Variable) -> Expr:
-        if variable in self._values:
-            return self._values[variable]
-        return self.weight(variable)
+        found = self._values[variable] if variable in self._values else self.weight(variable)
+        return self._inside(found)
 
     def weight(self, variable: Variable) -> Expr:
         """The weight of the graph that holds the variable's value at entry."""
         if variable not in self._weights:
-            self._weights[variable] = self.builder.weight(
+            self._weights[variable] = self.root.weight(
                 _identifier(variable.name), variable.type, variable.path
             )
             self.variables.append(variable)
@@ -177,8 +231,15 @@ class Trace:
 
         Raises:
             ShapeError: the value's shape differs from the variable's.
+            TraceError: it is in the body of a loop.
         """
         from graphc.ops.promotion import tensor
+
+        if self._regions:
+            raise TraceError(
+                f"'{variable.path}' can't be assigned in the body of a loop.\n"
+                "  fix     carry its value from step to step, and assign the last one after the loop."
+            )
 
         new = tensor(value, variable.dtype)
         if new.shape != variable.shape:
@@ -209,8 +270,8 @@ class Trace:
         number = self._calls.get(id(generator), 0)
         self._calls[id(generator)] = number + 1
         if number == 0:
-            with self.builder.at(self.place()):
-                self._values[generator.step] = self.builder.op("add", step, np.int64(1))
+            with self.root.at(self.place()):
+                self._values[generator.step] = self.root.op("add", step, np.int64(1))
         return self.tensor(seed), self.tensor(step), number
 
     # -- result -----------------------------------------------------------------------------------
@@ -222,9 +283,9 @@ class Trace:
     def finish(self, outputs: list[Tensor]) -> Graph:
         """The graph with these outputs, and an update for each variable that was assigned."""
         for variable, value in self._values.items():
-            self.builder.update(self._weights[variable], value)
-        self.builder.output(*(self.expr(y) for y in outputs))
-        return self.builder.build()
+            self.root.update(self._weights[variable], value)
+        self.root.output(*(self.expr(y) for y in outputs))
+        return self.root.build()
 
 
 def _identifier(name: str) -> str:
