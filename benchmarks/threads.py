@@ -155,6 +155,7 @@ def show_phases(name: str) -> None:
     found = phases_of(lowered.steps, lowered.layout, lowered.target)
     times = repeated(run, runner)
     print(f"\n{name}: phase, us alone, us estimated, two members quicker by, by the slower piece")
+    total = shared = 0.0
     for phase in found:
         estimate = dims.evaluate(phase.time, compiled.last_sizes) * 1e-12
         turns = max(1, min(200, round(SECONDS / max(times.seconds(phase, 1, 1), 1e-7))))
@@ -164,11 +165,16 @@ def show_phases(name: str) -> None:
                 best[i] = min(best[i], times.seconds(phase, i + 1, turns))
                 best[i + 2] = min(best[i + 2], times.piece_seconds(phase, i, turns))
         alone, two, piece = best[0], best[1], max(best[2:])
+        total += alone
+        shared += piece if estimate * 1e12 >= team().grain else alone
         mark = "divided" if estimate * 1e12 >= team().grain else ""
         print(
             f"  {phase.symbol[7:47]:40} {1e6 * alone:9.2f} {1e6 * estimate:9.2f} {alone / two:6.2f}"
             f" {alone / piece:6.2f} {mark}"
         )
+    print(
+        f"  all phases {1e3 * total:.3f} ms; with the slower pieces {1e3 * shared:.3f}: {total / shared:.2f}"
+    )
 
 
 def show_steps(names: list[str]) -> None:

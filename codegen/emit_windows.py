@@ -19,6 +19,8 @@ from graphc.codegen.target import Target
 from graphc.codegen.text import Operand
 
 FEW_COLUMNS = 32
+ROWS = 12
+"""Rows that are worth a member's reading of all columns."""
 
 
 class WindowsWriter(ProductWriter):
@@ -90,7 +92,8 @@ class CorrelateWriter(WindowsWriter):
     def ways(self, m: Operand, n: Operand) -> tuple[str, str]:
         f = self.f
         few = f.less(n, f.mul("%count", 2 * ALIGNMENT // self.t.size))
-        enough = f(f"icmp sge i64 {m}, {f.mul('%count', self.row_unit())}")
+        least = f.maximum(self.row_unit(), ROWS)
+        enough = f(f"icmp sge i64 {m}, {f.mul('%count', least)}")
         return super().ways(m, n)[0], f.both(few, enough)
 
     def row_unit(self) -> Operand:
