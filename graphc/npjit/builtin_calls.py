@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.npjit.library_calls import LIBRARY
 from graphc.npjit.lookup import is_array
 from graphc.npjit.values import Num, Sym
 
@@ -140,6 +141,16 @@ def extreme(fn: Any) -> Handler:
     return handler
 
 
+def div_mod(rt: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    if any(type(x) is Sym or is_array(x) for x in (a, b)):
+        return rt.call(np.divmod, a, b)
+    return rt.op("floordiv", a, b), rt.op("mod", a, b)
+
+
+def power(rt: Any, a: Any, b: Any, modulus: Any = None) -> Any:
+    return rt.op("pow", a, b) if modulus is None else pow(*[rt.real(x) for x in (a, b, modulus)])
+
+
 def reversed_(rt: Any, x: Any) -> Any:
     return reversed(x) if isinstance(x, range) else reversed(list(rt.iter(x)))
 
@@ -171,6 +182,8 @@ HANDLERS: dict[Any, Handler] = {
     object.__setattr__: lambda rt, x, name, v: rt.store_attr(v, x, name),
     print: print_,
     sum: sum_,
+    divmod: div_mod,
+    pow: power,
     max: extreme(max),
     min: extreme(min),
     float: convert(float),
@@ -196,4 +209,5 @@ HANDLERS: dict[Any, Handler] = {
     iter: lambda rt, x, *a: iter(x, *a) if a else iter(rt.iter(x)),
     copy.deepcopy: deep_copy,
     copy.copy: shallow_copy,
+    **LIBRARY,
 }

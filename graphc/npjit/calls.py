@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import math
 import types
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,15 @@ from graphc.npjit.builtin_calls import HANDLERS, NATIVE, NO_LISTS
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.foreign import Foreign
 from graphc.npjit.inputs import NUMBER
+from graphc.npjit.library_calls import GETTERS
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
 from graphc.npjit.publish import Publisher
 from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.surface import Surface
 from graphc.npjit.values import Num, settled
 
+METHODS_ELSEWHERE = (dict, list, tuple, set, frozenset, str, bytes, np.ndarray, np.ufunc, deque)
+"""Built-in classes whose bound methods are handled as calls of methods."""
 RANDOM = (np.random.RandomState, np.random.Generator)
 
 
@@ -86,8 +90,10 @@ class Calls(Surface):
 
     def builtin(self, f: Any, args: Any, kwargs: Any) -> Any:
         s = f.__self__
-        if s is not None and not isinstance(s, types.ModuleType):
+        if isinstance(s, METHODS_ELSEWHERE):
             return self.method(s, f.__name__, *args, **kwargs)
+        if s is not None and not isinstance(s, types.ModuleType):
+            return self.opaque(f, *args, **kwargs)
         if s is math and all(type(a) is Num or isinstance(a, int | float) for a in args):
             return self.scalar(f, *args)
         if f not in NATIVE:
@@ -105,6 +111,9 @@ class Calls(Surface):
         inner = getattr(f, "__graphc_fn__", None)
         if inner is not None:
             return self.call(inner, *args, **kwargs)
+        getter = GETTERS.get(type(f))
+        if getter is not None:
+            return getter(self, f, *args)
         c = in_class(type(f), "__call__")
         if type(c) is types.FunctionType:
             return self.call(c, f, *args, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ class Containers(Surface):
             table = DICT_METHODS
         elif isinstance(x, list):
             table = LIST_METHODS
+        elif isinstance(x, deque):
+            table = DEQUE_METHODS
         else:
             table = SET_METHODS if isinstance(x, set) else {}
         handler = table.get(name)
@@ -53,7 +56,9 @@ class Containers(Surface):
         order, saved, saved_order = self.changed(x).order, list(x), list(self.changed(x).order)
 
         def undo() -> None:
-            x[:], order[:] = saved, saved_order
+            for sequence, contents in ((x, saved), (order, saved_order)):
+                raw_method(sequence, "clear")()
+                raw_method(sequence, "extend")(contents)
 
         return undo
 
@@ -96,6 +101,28 @@ class Containers(Surface):
         self.reordered(
             x, "assign", None, values, lambda y: operator.setitem(y, slice(None), [y[i] for i in places])
         )
+
+    def queued(self, x: Any, kind: str, v: Any) -> None:
+        """deque.append and appendleft: at its full length an element falls off the other end."""
+        self.guard_structure(x)
+        undo, change = self.put_back(x), self.changed(x)
+        getattr(x, kind)(v)
+        getattr(change.order, kind)(None)
+        self.rec.lists[id(x)] = x
+        self.rec.effect(kind, self.rec.var(x), None, v, undo)
+
+    def unqueued(self, x: Any, kind: str, i: int) -> Any:
+        """deque.pop and popleft."""
+        self.guard_structure(x)
+        if not x:
+            getattr(x, kind)()  # raises
+        v = self.rec.wrap(x[i], self.item_path(x, i))
+        undo, change = self.put_back(x), self.changed(x)
+        getattr(x, kind)()
+        getattr(change.order, kind)()
+        self.rec.lists[id(x)] = x
+        self.rec.effect(kind if kind == "popleft" else "popright", self.rec.var(x), None, None, undo)
+        return v
 
     def list_remove(self, x: list[Any], v: Any) -> None:
         i = list(self.iter(x)).index(v)
@@ -224,6 +251,13 @@ DICT_METHODS: dict[str, Callable[..., Any]] = {
     "pop": lambda rt, x, k, *d: rt.dict_taken(x, k, *d),
     "popitem": lambda rt, x: rt.dict_popitem(x),
     "clear": lambda rt, x: rt.dict_clear(x),
+}
+DEQUE_METHODS: dict[str, Callable[..., Any]] = {
+    "append": lambda rt, x, v: rt.queued(x, "append", v),
+    "appendleft": lambda rt, x, v: rt.queued(x, "appendleft", v),
+    "pop": lambda rt, x: rt.unqueued(x, "pop", -1),
+    "popleft": lambda rt, x: rt.unqueued(x, "popleft", 0),
+    "clear": lambda rt, x: rt.reordered(x, "clear", None, None, lambda y: y.clear()),
 }
 SET_METHODS: dict[str, Callable[..., Any]] = {
     "add": lambda rt, x, v: rt.set_change("add", x, v),

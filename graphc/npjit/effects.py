@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,6 +17,9 @@ LINES = {
     "rawitem": "store_raw({var}, {key}, {value})",
     "setslice": "{var}[{key}] = {value}",
     "delitem": "del {var}[{key}]",
+    "appendleft": "{var}.appendleft({value})",
+    "popleft": "{var}.popleft()",
+    "popright": "{var}.pop()",
     "append": "{var}.append({value})",
     "insert": "{var}.insert({key}, {value})",
     "assign": "{var}[:] = {value}",
@@ -53,5 +57,7 @@ class Change:
     def __init__(self, x: Any) -> None:
         self.length = len(x)
         self.appended_only = True
-        self.order: list[int | None] | None = list(range(len(x))) if isinstance(x, list) else None
+        self.order: Any = list(range(len(x))) if isinstance(x, list) else None
+        if isinstance(x, deque):
+            self.order = deque(range(len(x)), x.maxlen)
         self.keys: Any = tuple(x) if isinstance(x, dict) else frozenset(x) if isinstance(x, set) else None

@@ -40,7 +40,8 @@ class Items(Surface):
         k = self.steered(k)
         if type(k) is slice and isinstance(x, list | tuple) and rec.var(x) is not None:
             self.guard_structure(x)
-            return t([self.getitem(x, i) for i in range(*k.indices(len(x)))])
+            elements = [self.getitem(x, i) for i in range(*k.indices(len(x)))]
+            return elements if isinstance(x, list) else tuple(elements)
         if isinstance(x, dict) and k not in x and in_class(t, "__missing__") is not None:
             return self._missing(x, k)
         v = x[k]
@@ -66,7 +67,11 @@ class Items(Surface):
         var = rec.var(x)
         if var is None:
             return None
-        if isinstance(x, list) and id(x) in rec.changes and isinstance(k, int | np.integer):
+        if (
+            isinstance(x, list | collections.deque)
+            and id(x) in rec.changes
+            and isinstance(k, int | np.integer)
+        ):
             order = rec.changes[id(x)].order or ()
             if k < 0:
                 self.guard_structure(x)

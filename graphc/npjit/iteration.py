@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import types
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,7 +100,7 @@ class Iteration(Surface):
             return self._pulled(g, x)
         if f is None and type(in_class(t, "__getitem__")) is types.FunctionType:
             return self._sequence(x)
-        if isinstance(x, list | tuple):
+        if isinstance(x, list | tuple | deque):
             self.guard_structure(x)
             return self._listed(x)
         if rec.var(x) is not None:
@@ -177,7 +178,7 @@ class Iteration(Surface):
         if var is None:
             return len(x)
         if not isinstance(x, list | dict):
-            self.guard_structure(x) if isinstance(x, tuple | set | frozenset) else rec.guard(
+            self.guard_structure(x) if isinstance(x, tuple | set | frozenset | deque) else rec.guard(
                 f"len({var}) != {len(x)}"
             )
             return len(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 import types
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ class Methods(Surface):
             if rec.var(x) is not None:
                 rec.guard(f"type({rec.var(x)}).{name} is not {rec.const(d)}")
             return self.call(d, x, *args, **kwargs)
-        if isinstance(x, dict | list | tuple | set | frozenset) and type(d) is types.MethodDescriptorType:
+        containers = dict | list | tuple | set | frozenset | deque
+        if isinstance(x, containers) and type(d) is types.MethodDescriptorType:
             return self.container_method(x, name, args, kwargs)
         return self.call(self.getattr(x, name), *args, **kwargs)
 

@@ -19,6 +19,7 @@ from graphc.npjit.current import runtime
 from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, masks, meta_of
 from graphc.npjit.inputs import where
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
+from graphc.npjit.lookup import raw_method
 from graphc.npjit.promotion import only_arithmetic
 from graphc.npjit.publish import Publisher, item
 from graphc.npjit.running import preserve, run_nodes
@@ -59,6 +60,7 @@ class Recording(Sizes):
         self.log: list[Node] = []
         self.done = 0
         self.differentiating = 0
+        self.line = ""  # of what is recorded now, where it is known
         self.tainted: dict[int, Any] = {}
         self.lent: list[tuple[Callable[[], Any], Callable[[Any], Any], Any, Any]] = []
         self.effects: list[effects.Effect] = []
@@ -107,7 +109,7 @@ class Recording(Sizes):
 
     def add(self, node: Node) -> Node:
         """The node, appended to the log."""
-        node.line = where()
+        node.line = self.line or where()
         self.log.append(node)
         if len(self.log) - self.done > LIMIT:
             self.stop(f"more than {LIMIT} operations", "write the loop with arrays")
@@ -374,7 +376,7 @@ class Recording(Sizes):
                 if origin is None:
                     v, n = x[i], publisher(x[i])
                     if n is not v:
-                        put = functools.partial(list.__setitem__, x, i)
+                        put = functools.partial(raw_method(x, "__setitem__"), i)
                         put(n)
                         if self.differentiating:
                             self.lent.append((functools.partial(item, x, i), put, v, n))
