@@ -126,8 +126,12 @@ class _Maker:
             if node.op.kind is Kind.CONTROL:
                 found.append(self._control(node, times, places, name, trips))
                 continue
-            kernel = lower(node, name, in_place(node, places))
-            found.append(KernelStep(node, kernel, self.count, times[0], slots, trips))
+            strips, joined = (self.plan.strips, self.plan.joined) if table is None else ({}, frozenset())
+            if node.results and node.results[0].name in joined:
+                continue
+            mine = {v.name: strips[v.name] for v in (*node.operands, *node.results) if v.name in strips}
+            kernel = lower(node, name, in_place(node, places, mine), mine)
+            found.append(KernelStep(node, kernel, self.count, times[0], slots, trips, mine))
             self.count += 1
         return found
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from graphc.codegen.loops import Offset
 from graphc.ir.dims import Dim, Shape, product
+from graphc.passes.plan import Strip
 
 Indices = tuple[Offset, ...]
 ZERO = Offset()
@@ -44,9 +45,11 @@ def row_major(shape: Shape) -> tuple[Dim, ...]:
     return tuple(product(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-def linear(indices: Indices, shape: Shape) -> Offset:
-    """The position of an element in row-major order."""
-    return combine([(i, stride) for i, stride, d in zip(indices, row_major(shape), shape) if d != 1])
+def linear(indices: Indices, shape: Shape, strip: Strip | None = None) -> Offset:
+    """The position of an element in row-major order, or in a strip of wider rows."""
+    strides = row_major(shape if strip is None else (*shape[:-1], strip.width))
+    column = 0 if strip is None else strip.column
+    return combine([(i, stride) for i, stride, d in zip(indices, strides, shape) if d != 1], column)
 
 
 def broadcast(indices: Indices, shape: Shape) -> Indices:

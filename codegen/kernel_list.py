@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphc.codegen.loops import Kernel
 from graphc.ir.dims import Dim
@@ -11,6 +11,7 @@ from graphc.ir.errors import ArgumentError
 from graphc.ir.graph import Graph, Node
 from graphc.ir.locations import Location
 from graphc.ir.opdef import Kind
+from graphc.passes.plan import Strip
 from graphc.passes.schedule import is_alias
 
 
@@ -20,7 +21,8 @@ class KernelStep:
 
     `number` counts the kernels, `time` is the kernel's step in the memory plan. `slots` has the places of its
     pointers in the table of the control op around it (None: in that of the whole step), `trips` how often it
-    runs, as far as the lengths of scans say.
+    runs, as far as the lengths of scans say. `strips` has the operands and results that are columns of wider
+    rows.
     """
 
     node: Node
@@ -29,6 +31,7 @@ class KernelStep:
     time: int = 0
     slots: Mapping[str, int] | None = None
     trips: Dim = 1
+    strips: Mapping[str, Strip] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -77,10 +80,15 @@ def left_outside(graph: Graph) -> Node | None:
     return None
 
 
-def in_place(node: Node, places: Mapping[str, int]) -> dict[str, str]:
-    """Which results of a kernel lie where which operand lies, if values have these slots."""
+def in_place(
+    node: Node, places: Mapping[str, int], strips: Mapping[str, Strip] | None = None
+) -> dict[str, str]:
+    """Which results of a kernel lie where which operand lies, if values have these slots; strips of one slot
+    lie side by side.
+    """
+    beside = strips or {}
     operands = {places[v.name]: v.name for v in node.operands}
-    found = {r.name: places[r.name] for r in node.results}
+    found = {r.name: places[r.name] for r in node.results if r.name not in beside}
     return {name: operands[place] for name, place in found.items() if place in operands}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from graphc.codegen import index_maps
 from graphc.codegen import window_rule as _window_rule  # noqa: F401, its import registers the rule
 from graphc.codegen.chunks import chunked
 from graphc.codegen.collapse import collapse
@@ -24,19 +23,26 @@ from graphc.codegen.values import Values
 from graphc.ir import Kind, Node, Value
 from graphc.ir.errors import CompileError
 from graphc.passes.clusters import Part, divide
+from graphc.passes.plan import Strip
 
 
-def lower(node: Node, name: str = "", in_place: Mapping[str, str] | None = None) -> Kernel:
+def lower(
+    node: Node,
+    name: str = "",
+    in_place: Mapping[str, str] | None = None,
+    strips: Mapping[str, Strip] | None = None,
+) -> Kernel:
     """The loop nests of a `kernel` node; its buffers bear the names of the node's operands and results.
 
     `in_place` says which results take the place of which operands in memory; where it is not given, any
-    result may take the place of any operand of its type.
+    result may take the place of any operand of its type. `strips` has the operands and results that are
+    columns of wider rows.
     """
-    return _Lowering(node, in_place).kernel(name or node.results[0].name)
+    return _Lowering(node, in_place, strips or {}).kernel(name or node.results[0].name)
 
 
 class _Lowering:
-    def __init__(self, node: Node, in_place: Mapping[str, str] | None) -> None:
+    def __init__(self, node: Node, in_place: Mapping[str, str] | None, strips: Mapping[str, Strip]) -> None:
         (region,) = node.regions
         self.node, self.region, self.in_place = node, region, in_place
         self.inputs = {v: x.name for v, x in zip(region.inputs, node.operands)}
@@ -46,7 +52,7 @@ class _Lowering:
         self.scalars = Scalars()
         for buffer in dict.fromkeys([*self.inputs.values(), *(r.name for r in node.results)]):
             self.scalars.fresh(buffer)
-        self.values = Values(region, dict(self.inputs), self.scalars)
+        self.values = Values(region, dict(self.inputs), self.scalars, strips=strips)
         self.shared: list[Temporary] = []
         self.loops: list[Loops] = []
         self.copies: list[tuple[str, str, Value]] = []
@@ -117,7 +123,7 @@ class _Lowering:
         self.values.buffers[value] = source
         indices = tuple(self.values.axis(f"i{axis}", d, OUTER) for axis, d in enumerate(value.type.shape))
         element = self.values.at(value, indices)
-        store = Store(target, index_maps.linear(indices, value.type.shape), element.name)
+        store = Store(target, self.values.place(target, indices, value.type.shape), element.name)
         axes = tuple(self.values.loop(i.terms[0][0]) for i in indices if i.terms)
         body = (*self.scalars.code[OUTER], store)
         lane = axes[-1].name if axes else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from graphc.codegen import index_maps
 from graphc.codegen.loops import Nest, Stage, Store
 from graphc.codegen.scalar import BODY, OUTER
 from graphc.codegen.values import Values
@@ -25,7 +24,7 @@ def lower_map(values: Values, outputs: Outputs, shape: Shape) -> Nest:
     depth = BODY if len(names) > 1 else OUTER
     for buffer, value in outputs:
         element = values.at(value, tuple(indices))
-        offset = index_maps.linear(tuple(indices), shape)
+        offset = values.place(buffer, tuple(indices), shape)
         values.scalars.code[depth].append(Store(buffer, offset, element.name))
     axes = [values.loop(n) for n in names]
     start, outer, body = values.scalars.code

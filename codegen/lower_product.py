@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphc.codegen import index_maps
-from graphc.codegen.index_maps import ZERO, Indices, combine, linear, variable
+from graphc.codegen.index_maps import ZERO, Indices, combine, variable
 from graphc.codegen.loops import Fold, Matrix, Nest, Offset, Product, Stage, Store, Temporary
 from graphc.codegen.lower_map import Outputs
 from graphc.codegen.lower_windows import WindowOperands
@@ -69,14 +69,14 @@ class _Operands:
         return tuple(i.terms[0][0] for i in self.batch if i.terms)
 
     def _matrix(self, x: Value, turned: bool) -> Matrix:
-        shape = x.type.shape
-        strides = index_maps.row_major(shape)
-        row, column = (1, shape[-1]) if turned else (shape[-1], 1)
-        offset = ZERO
+        shape, buffer = x.type.shape, self.values.buffers[x]
+        strides, offset = self.values.strides(buffer, shape), self.values.first(buffer)
+        row, column = (1, strides[-2]) if turned else (strides[-2], 1)
         if self.batch:
             outer = index_maps.broadcast(self.batch, shape[:-2])
-            offset = combine([(i, s) for i, s, d in zip(outer, strides, shape[:-2]) if d != 1])
-        return Matrix(self.values.buffers[x], offset, row, column)
+            outside = [(i, s) for i, s, d in zip(outer, strides, shape[:-2]) if d != 1]
+            offset = combine([(offset, 1), *outside])
+        return Matrix(buffer, offset, row, column)
 
     def indices(self, row: str, column: str) -> Indices:
         """The place of an element of the product in its result."""
@@ -93,9 +93,10 @@ class _Operands:
 
     def whole(self, buffer: str) -> Matrix:
         """A buffer of the shape of the result, as a matrix."""
-        strides = index_maps.row_major(self.shape)
-        offset = combine([(i, s) for i, s, d in zip(self.batch, strides, self.shape) if d != 1])
-        return Matrix(buffer, offset, self.n, 1)
+        strides = self.values.strides(buffer, self.shape)
+        outside = [(i, s) for i, s, d in zip(self.batch, strides, self.shape) if d != 1]
+        row = self.n if self.flat else strides[-2]
+        return Matrix(buffer, combine([(self.values.first(buffer), 1), *outside]), row, 1)
 
 
 def _transposed(x: Matrix) -> Matrix:
@@ -224,7 +225,7 @@ class _Tile:
         values.hook = self._same_place
         for buffer, value in self.outputs:
             element = values.at(value, indices)
-            store = Store(buffer, self._place(), element.name)
+            store = Store(buffer, self._place(buffer), element.name)
             values.scalars.code[OUTER].append(store)
         values.hook = None
         start, body, _ = values.scalars.code
@@ -238,9 +239,9 @@ class _Tile:
     def _indices(self) -> Indices:
         return self.o.indices(self.row, self.column)
 
-    def _place(self) -> Offset:
-        """The place of the element in every array of the result's shape."""
-        c = self.o.whole("")
+    def _place(self, buffer: str) -> Offset:
+        """The place of the element in an array of the result's shape."""
+        c = self.o.whole(buffer)
         return combine([(c.offset, 1), (variable(self.row), c.row), (variable(self.column), 1)])
 
     def _same_place(self, value: Value, indices: Indices, guard: Guard) -> Scalar | None:
@@ -248,7 +249,8 @@ class _Tile:
             return None
         if indices != self._indices():
             return None
-        return self.values.scalars.load(self.values.buffers[value], value.type.dtype, self._place())
+        buffer = self.values.buffers[value]
+        return self.values.scalars.load(buffer, value.type.dtype, self._place(buffer))
 
     def _target(self, dtype: object) -> tuple[Matrix, Temporary | None]:
         """Where the product goes: to an output that is not the memory of anything read later, else to a
@@ -313,7 +315,7 @@ def _integer_product(values: Values, node: Node, outputs: Outputs) -> Nest:
     values.known[node.result] = (indices, fold)
     for buffer, value in outputs:
         element = values.at(value, indices)
-        scalars.code[OUTER].append(Store(buffer, linear(indices, shape), element.name))
+        scalars.code[OUTER].append(Store(buffer, values.place(buffer, indices, shape), element.name))
     axes = tuple(values.loop(i.terms[0][0]) for i in indices if i.terms)
     loops = (values.loop(inner.terms[0][0]),) if inner.terms else ()
     stages = ([Stage((), before)] if before else []) + [Stage(loops, body, tuple(scalars.code[OUTER]))]

@@ -142,7 +142,7 @@ class _Reduce:
         for buffer, value in whole:
             element = self.values.at(value, self.indices)
             scalars.code[BODY].append(
-                Store(buffer, index_maps.linear(self.indices, self.shape), element.name)
+                Store(buffer, self.values.place(buffer, self.indices, self.shape), element.name)
             )
         folds = []
         for node, folded in results:
@@ -221,7 +221,7 @@ class _Reduce:
     def _store_reduced(self, buffer: str, value: Value) -> None:
         indices = self._reduced_indices(value.type.shape)
         element = self.values.at(value, indices)
-        offset = index_maps.linear(indices, value.type.shape)
+        offset = self.values.place(buffer, indices, value.type.shape)
         self.values.scalars.code[OUTER].append(Store(buffer, offset, element.name))
 
     # -- temporaries -----------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ Groups of channels are a batch of products; a value with one spatial axis has im
 
 from __future__ import annotations
 
-from graphc.codegen import index_maps
 from graphc.codegen.index_maps import ZERO, Indices, combine, variable
 from graphc.codegen.loops import Matrix, Offset, Windows
 from graphc.codegen.scalar import START
@@ -45,7 +44,7 @@ class WindowOperands:
         if node.op.name == "window_correlation":
             self.k: Dim = product(other.type.shape[:-1])
             self.a = self._windows(x, other.type.shape[1:-1], transposed=True)
-            self.b = Matrix(values.buffers[other], self._at(self.n), other.type.shape[-1], 1)
+            self.b = self._strided(values.buffers[other], other.type.shape)
         else:
             self.k = taps * self.channels
             self.a, self.b = self._multiplied(x, other, taps)
@@ -68,10 +67,10 @@ class WindowOperands:
         return combine([(self.group, each)])
 
     def _windows(self, x: Value, out: Shape, tap: Dim = 0, transposed: bool = False) -> Windows:
-        attrs, shape = self.node.attrs, x.type.shape
+        attrs, shape, buffer = self.node.attrs, x.type.shape, self.values.buffers[x]
         return Windows(
-            self.values.buffers[x],
-            self._at(self.channels),
+            buffer,
+            combine([(self.values.first(buffer), 1), (self.group, self.channels)]),
             _pair(shape[1:-1], 1),
             _pair(out, 1),
             _pair(attrs["size"], 1),
@@ -79,10 +78,15 @@ class WindowOperands:
             _pair(attrs["low"], 0),
             _pair(attrs["dilation"], 1),
             self.channels,
-            shape[-1],
+            self.values.strides(buffer, shape)[-2],
             tap,
             transposed,
         )
+
+    def _strided(self, buffer: str, shape: Shape) -> Matrix:
+        """The group's columns of a value with a row per pixel."""
+        start = combine([(self.values.first(buffer), 1), (self.group, self.n)])
+        return Matrix(buffer, start, self.values.strides(buffer, shape)[-2], 1)
 
     def indices(self, row: str, column: str) -> Indices:
         """The place of an element of the product in its result."""
@@ -96,4 +100,4 @@ class WindowOperands:
 
     def whole(self, buffer: str) -> Matrix:
         """A buffer of the shape of the result, as a matrix."""
-        return Matrix(buffer, self._at(self.n), index_maps.row_major(self.shape)[-2], 1)
+        return self._strided(buffer, self.shape)

@@ -65,7 +65,8 @@ def _structure(step: KernelStep, layout: Layout) -> Hashable:
     """What the code of a kernel follows from."""
     own = _own_slots(step, layout)
     operands = (*step.node.operands, *step.node.results)
-    return canonical_text(step.node.regions[0]), tuple(own[v.name] for v in operands)
+    places = tuple((own[v.name], step.strips.get(v.name)) for v in operands)
+    return canonical_text(step.node.regions[0]), places
 
 
 def _caller(step: KernelStep, shared: KernelText, name: str, layout: Layout) -> KernelText:

@@ -8,19 +8,20 @@ where the condition holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from graphc.codegen import index_maps
-from graphc.codegen.index_maps import ZERO, Indices, linear, variable
+from graphc.codegen.index_maps import ZERO, Indices, combine, linear, row_major, variable
 from graphc.codegen.loops import Axis, Check, Failure, Offset, Table
 from graphc.codegen.scalar import BODY, OUTER, Scalar, Scalars
 from graphc.ir import Graph, Kind, Node, Value
-from graphc.ir.dims import Dim, Size
+from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.errors import CompileError
 from graphc.ir.types import BOOL, I64
+from graphc.passes.plan import Strip
 
 Guard = Scalar | None
 DEEP = 50
@@ -43,6 +44,7 @@ class Values:
     hook: Callable[[Value, Indices, Guard], Scalar | None] | None = None
     failures: dict[Failure, int] = field(default_factory=dict)
     tables: dict[Value, Table] = field(default_factory=dict)
+    strips: Mapping[str, Strip] = field(default_factory=dict)
     _memo: dict[tuple[Value, Indices, str], Scalar] = field(default_factory=dict)
     _outside: bool = True
 
@@ -134,7 +136,23 @@ class Values:
     def load(self, buffer: str, value: Value, indices: Indices, guard: Guard) -> Scalar:
         """The element of a value that lies in a buffer."""
         fill = self.scalars.constant(0, value.type.dtype) if guard else None
-        return self.scalars.load(buffer, value.type.dtype, linear(indices, value.type.shape), guard, fill)
+        return self.scalars.load(
+            buffer, value.type.dtype, self.place(buffer, indices, value.type.shape), guard, fill
+        )
+
+    def place(self, buffer: str, indices: Indices, shape: Shape) -> Offset:
+        """Where in a buffer the element of a value of that shape is."""
+        return linear(indices, shape, self.strips.get(buffer))
+
+    def strides(self, buffer: str, shape: Shape) -> tuple[Dim, ...]:
+        """By how many elements each axis of a value of that shape moves in a buffer."""
+        strip = self.strips.get(buffer)
+        return row_major(shape if strip is None else (*shape[:-1], strip.width))
+
+    def first(self, buffer: str) -> Offset:
+        """Where in a buffer its value begins."""
+        strip = self.strips.get(buffer)
+        return ZERO if strip is None else combine([], strip.column)
 
     def _elementwise(self, node: Node, indices: Indices, guard: Guard) -> Scalar:
         args = [self.at(x, index_maps.broadcast(indices, x.type.shape), guard) for x in node.operands]

@@ -27,12 +27,17 @@ from graphc.passes.sinking import cheaper_again, with_sunk
 
 CYCLE = "another kernel needs the one and is needed by the other"
 NOTE = "division"
+JOINED = "what is concatenated is computed in its place"
 PRODUCT_OPERAND = "a product reads its operands from memory"
+
+
+STORED_OPERANDS = {Role.CONTRACTION: PRODUCT_OPERAND, Role.JOIN: JOINED, Role.OUTSIDE: ""}
+"""Why nodes of these roles read their operands from memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One loop nest. `kind`: map, reduce, rows, contract, scatter, scan; or outside (no loop nest of ours).
+    """One loop nest. `kind`: map, reduce, rows, contract, scatter, scan, join; or outside (no nest of ours).
 
     `shape` is the shape of the loops, `reduced` the axes of it that folds run over. `inputs` are read from
     memory and `outputs` written to it; `nodes` are in order and have all cheap nodes that the part computes
@@ -189,8 +194,8 @@ class _Divider:
         number = self.groups.add(sources) if number is None else number
         draft = _new_draft(node, role)
         for s, value in sources.items():
-            if role in (Role.CONTRACTION, Role.OUTSIDE):
-                reason = PRODUCT_OPERAND if role is Role.CONTRACTION else outside_reason(node)
+            if role in STORED_OPERANDS:
+                reason = STORED_OPERANDS[role] or outside_reason(node)
                 self.refusals.append(Refusal(value, node, reason))
             elif self._absorbable(s, number, node, draft):
                 draft.absorb(self.drafts.pop(s))

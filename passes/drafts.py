@@ -31,6 +31,7 @@ FULL = f"the loops compute {MOST_NODES} values already, and code for many more c
 ALONE = {
     Role.OUTSIDE: "is not computed by a kernel",
     Role.SCATTER: "a scatter is complete only after its last element",
+    Role.JOIN: "the parts of a concatenation are written where they belong",
     Role.SCAN: "a running fold has a loop of its own",
     Role.CONTRACTION: "a product's result is folded by another loop",
 }

@@ -147,7 +147,7 @@ class _Rebuilder:
         return Node(get_op("kernel"), operands, attrs, results, (region,), main.anchor.location)
 
     def _main(self, group: _Group) -> Part:
-        order = ("contract", "scatter", "scan", "rows", "reduce", "map")
+        order = ("contract", "scatter", "scan", "join", "rows", "reduce", "map")
         return min(
             (self.parts[i] for i in group.parts), key=lambda p: (order.index(p.kind), is_single(p.shape))
         )

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from graphc.ir.graph import Graph, Node, Value
 from graphc.passes.acyclic import Groups
-from graphc.passes.clusters import CYCLE, PRODUCT_OPERAND, Part, Partition, Refusal, outside_reason
+from graphc.passes.clusters import CYCLE, JOINED, PRODUCT_OPERAND, Part, Partition, Refusal, outside_reason
 from graphc.passes.roles import is_single
 
 NARROW = 64
@@ -63,6 +63,8 @@ class Kernels:
         kinds = {first.kind, second.kind}
         if "outside" in kinds:
             return outside_reason((second if second.kind == "outside" else first).anchor)
+        if "join" in kinds:
+            return JOINED
         if kinds & {"scatter", "scan"}:
             return ONE_LOOP
         if second.kind == "contract" and v in second.anchor.operands:
@@ -131,7 +133,10 @@ def _repeated(graph: Graph, parts: tuple[Part, ...], home: dict[Value, int]) -> 
     """Parts that compute one number from parameters: every kernel that needs it computes it for itself."""
     found: set[int] = set()
     needed = {
-        v for p in parts if p.kind in ("outside", "contract", "scatter", "scan") for v in p.anchor.operands
+        v
+        for p in parts
+        if p.kind in ("outside", "contract", "scatter", "scan", "join")
+        for v in p.anchor.operands
     }
     for i, part in enumerate(parts):
         given = all(v not in graph.producers or home.get(v) in found for v in part.inputs)

@@ -8,6 +8,7 @@ else is placed by `placing`, and in the regions of control ops by `region_memory
 from __future__ import annotations
 
 from graphc.ir.graph import Graph, Value
+from graphc.passes.joins import joins_of
 from graphc.passes.placing import Placing, Slots
 from graphc.passes.plan import Copy, Plan
 from graphc.passes.region_memory import place_regions
@@ -24,6 +25,7 @@ def plan(graph: Graph, transactional: bool = True, nan_checks: bool = False) -> 
     planner = _Planner(graph, transactional, nan_checks)
     planner.place_parameters()
     planner.place_results()
+    planner.place_strips()
     planner.place_temporaries(place_regions)
     return planner.finish()
 
@@ -37,6 +39,7 @@ class _Planner(Placing):
         self.end = times.end
         self.before: list[Copy] = []
         self.copies: list[Copy] = []
+        self.joins = joins_of(graph, self.root)
         failing = [end for n, (_, end) in times.nodes.items() if nan_checks or may_raise(n)]
         self.last_failure = max(failing, default=-1) if transactional else -1
 
@@ -86,9 +89,23 @@ class _Planner(Placing):
             return False
         return self.last[target] < begin or self.overwrites(node, target, new)
 
+    def place_strips(self) -> None:
+        """What is concatenated in place shares the slot of the result."""
+        for value, (base, _) in self.joins.strips.items():
+            if base not in self.place:
+                self.place[base] = self.slots.new_arena(base, self.first[base], self.last[base])
+                self.shared.add(self.place[base])
+            slot = self.slots[self.place[base]]
+            slot.values.append(value.name)
+            slot.first, slot.last = min(slot.first, self.first[value]), max(slot.last, self.last[value])
+            self.place[value] = self.place[base]
+
     def finish(self) -> Plan:
         """The plan as data."""
         places = {v.name: self.place[self.root[v]] for v in self.graph.values()}
         slots = tuple(s.freeze() for s in self.slots.drafts)
         copies = (*self.before, *self.copies)
-        return Plan(self.end, slots, places, tuple(self.slots.scratch), copies, self.slots.controls)
+        scratch, strips = tuple(self.slots.scratch), self.joins.strips
+        named = {v.name: strips[self.root[v]][1] for v in self.graph.values() if self.root[v] in strips}
+        joined = frozenset(v.name for v in self.joins.joined)
+        return Plan(self.end, slots, places, scratch, copies, self.slots.controls, named, joined)

@@ -71,6 +71,7 @@ class Placing:
         self.first = {v: times.nodes[n][0] for v, n in graph.producers.items()}
         self.last = self._last_reads()
         self.place: dict[Value, int] = {}  # of roots
+        self.shared: set[int] = set()  # slots in which several values lie side by side
         self._parts: dict[Node, list[Part]] = {}
 
     def _last_reads(self) -> dict[Value, int]:
@@ -122,7 +123,8 @@ class Placing:
 
     def _dying(self, node: Node, step: int) -> list[Value]:
         roots = dict.fromkeys(self.root[v] for v in node.operands)
-        return [v for v in roots if self.last[v] == step and self.slots[self.place[v]].kind == "arena"]
+        whole = (v for v in roots if self.place[v] not in self.shared)
+        return [v for v in whole if self.last[v] == step and self.slots[self.place[v]].kind == "arena"]
 
     def _place_temporary(self, node: Node, value: Value, step: int, free: list[Value]) -> None:
         for old in free:

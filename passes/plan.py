@@ -37,6 +37,14 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Strip:
+    """Where the rows of a value lie in its slot: columns from `column` on of rows of `width` elements."""
+
+    width: Dim
+    column: Dim
+
+
+@dataclass(frozen=True)
 class Copy:
     """After the last step (of a graph, or of a region), and in order: the bytes of one slot go to another."""
 
@@ -109,6 +117,8 @@ class Plan:
     `places`: the slot of every value by name; an alias has that of its source. `scratch`: for each step, the
     slots of values that one part of a kernel hands to another and that do not leave the kernel, by their
     names in the region. `controls`: the memory of each control op by the step with which it begins.
+    `strips`: values that share their slot with others, side by side; `joined`: results that lie there, whole,
+    when their operands do, and so need no code.
     """
 
     steps: int
@@ -117,6 +127,8 @@ class Plan:
     scratch: tuple[Mapping[str, int], ...]
     copies: tuple[Copy, ...]
     controls: Mapping[int, ControlPlan] = field(default_factory=dict)
+    strips: Mapping[str, Strip] = field(default_factory=dict)
+    joined: frozenset[str] = frozenset()
 
     def layout(self, sizes: Mapping[str, int]) -> Layout:
         """First fit by lifetime: each slot at the lowest offset that is free while it lives.
@@ -149,6 +161,8 @@ class Plan:
             {"steps": self.steps, "slots": slots, "places": dict(self.places)}
             | {"scratch": scratch, "copies": copies}
             | {"controls": {step: astuple(control) for step, control in self.controls.items()}}
+            | {"strips": {name: [str(s.width), str(s.column)] for name, s in self.strips.items()}}
+            | {"joined": sorted(self.joined)}
         )
 
     @staticmethod
@@ -161,7 +175,9 @@ class Plan:
         )
         copies = tuple(Copy(*c) for c in data["copies"])
         controls = {int(step): _read_control(*parts) for step, parts in data["controls"].items()}
-        return Plan(data["steps"], slots, data["places"], tuple(data["scratch"]), copies, controls)
+        strips = {name: Strip(*map(dims.parse, s)) for name, s in data["strips"].items()}
+        scratch, joined = tuple(data["scratch"]), frozenset(data["joined"])
+        return Plan(data["steps"], slots, data["places"], scratch, copies, controls, strips, joined)
 
 
 def _read_control(

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from itertools import combinations, pairwise
 
 from graphc.ir import dims
+from graphc.ir.dims import product
 from graphc.ir.errors import VerifyError
 from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import Kind
 from graphc.passes.clusters import partition
 from graphc.passes.in_place import may_overwrite
-from graphc.passes.plan import Layout, Plan
+from graphc.passes.plan import Layout, Plan, Strip
 from graphc.passes.plan_walk import walk
 from graphc.passes.schedule import is_alias, may_raise, roots_of
 from graphc.passes.times import times_of
@@ -22,6 +23,7 @@ def check_plan(graph: Graph, plan: Plan, sizes: Mapping[str, int], transactional
     layout = plan.layout(sizes)
     _check_layout(plan, layout, sizes)
     _check_values(graph, plan, sizes)
+    _check_strips(graph, plan)
     for a, b in _successions(graph, plan):
         _check_succession(graph, a, b)
     _check_updates(graph, plan, transactional)
@@ -60,7 +62,9 @@ def _check_values(graph: Graph, plan: Plan, sizes: Mapping[str, int]) -> None:
                 _fail(f"%{v.name} is an alias of %{root[v].name}, but lies elsewhere")
             continue
         slot = plan.slots[plan.places[v.name]]
-        if dims.evaluate(slot.size, sizes) != dims.evaluate(v.type.size, sizes) * v.type.dtype.itemsize:
+        shape = v.type.shape
+        rows = shape if v.name not in plan.strips else (*shape[:-1], plan.strips[v.name].width)
+        if dims.evaluate(slot.size, sizes) != dims.evaluate(product(rows), sizes) * v.type.dtype.itemsize:
             _fail(f"%{v.name} does not fit the size of its slot")
         if first[v] < slot.first or last[v] > slot.last or v.name not in slot.values:
             _fail(
@@ -71,6 +75,50 @@ def _check_values(graph: Graph, plan: Plan, sizes: Mapping[str, int]) -> None:
             slot = plan.slots[i]
             if slot.kind != "arena" or (slot.first, slot.last) != (step, step):
                 _fail(f"the scratch value %{name} of step {step} is not in a slot of its own step")
+
+
+def _check_strips(graph: Graph, plan: Plan) -> None:
+    """Strips of one slot that live at one time have no column in common, or one is a concatenation of the
+    other; what is joined has its operands side by side.
+    """
+    root = roots_of(graph)
+    first, last = _lifetimes(graph)
+    within: dict[str, str] = {}
+    for node in graph.nodes:
+        for r in node.results:
+            if r.name in plan.joined:
+                within.update((root[v].name, r.name) for v in node.operands)
+                _check_joined(node, plan)
+    strips = [v for v in graph.values() if root[v] is v and v.name in plan.strips]
+    for a, b in combinations(strips, 2):
+        (left, right), (p, q) = sorted((plan.strips[v.name].column, v.name) for v in (a, b)), (a, b)
+        width = next(v for v in (a, b) if v.name == left[1]).type.shape[-1]
+        apart = plan.places[a.name] != plan.places[b.name] or left[0] + width <= right[0]
+        same_time = first[p] <= last[q] and first[q] <= last[p]
+        if same_time and not apart and not (_is_within(a, b, within) or _is_within(b, a, within)):
+            _fail(f"%{a.name} and %{b.name} share columns while both live")
+
+
+def _is_within(a: Value, b: Value, within: Mapping[str, str]) -> bool:
+    """Whether a is a part of the concatenation b, or of one that is."""
+    name: str | None = a.name
+    while name is not None and name != b.name:
+        name = within.get(name)
+    return name == b.name
+
+
+def _check_joined(node: Node, plan: Plan) -> None:
+    """A concatenation without code is where its operands are, one beside the other."""
+    (result,), (region,) = node.results, node.regions
+    given = dict(zip(region.inputs, node.operands))
+    whole = plan.strips.get(result.name, Strip(result.type.shape[-1], 0))
+    column = whole.column
+    for v in region.nodes[-1].operands:
+        expected = Strip(whole.width, column)
+        here = plan.places[given[v].name] == plan.places[result.name]
+        if not here or plan.strips.get(given[v].name) != expected:
+            _fail(f"%{given[v].name} is not in its columns of %{result.name}")
+        column = column + v.type.shape[-1]
 
 
 def _lifetimes(graph: Graph) -> tuple[dict[Value, int], dict[Value, int]]:
@@ -90,7 +138,8 @@ def _successions(graph: Graph, plan: Plan) -> list[tuple[Value, Value]]:
     by_name = {v.name: v for v in graph.values()}
     pairs = []
     for slot in (plan.slots[i] for i in sorted(set(plan.places.values()))):
-        values = [by_name[name] for name in slot.values if name in by_name]
+        named = [by_name[name] for name in slot.values if name in by_name]
+        values = [v for v in named if v.name not in plan.strips]
         pairs += list(pairwise(values))
     return pairs
 

@@ -20,7 +20,7 @@ from graphc.passes.times import Times, region_times, times_of
 
 Token = Hashable
 Path = tuple[int, ...]
-"""A slot, then the slices inside of it."""
+"""A slot, then the slices inside of it; a strip that begins at column c is the slice -1 - c."""
 
 Overwrites = Callable[[Node, Value, Value, Mapping[Value, Value]], bool]
 
@@ -84,6 +84,10 @@ class _Walker:
         """Fail unless that token is there."""
         if not self.turns and isinstance(token, tuple) and token[0] == "stack":
             return  # no bytes
+        if isinstance(token, tuple) and token[0] == "joined":
+            for place, mine in token[1]:
+                self.expect(place, mine, time, what)
+            return
         found = self.read(path, time)
         if found != token:
             _fail(f"at step {time}, {what} should be {token}, but its place holds {found}")
@@ -99,14 +103,21 @@ class _Walker:
     ) -> None:
         """Run the nodes of a graph or a region; `moved` has where moved slots are, `values` what is known."""
         root = roots_of(graph)
+        whole = places is self.plan.places
+        strips, joined = (self.plan.strips, self.plan.joined) if whole else ({}, frozenset())
 
         def at(value: Value) -> Path:
             slot = places[value.name]
+            if value.name in strips:
+                return (slot, -1 - int(strips[value.name].column))
             return moved.get(slot, (slot,))
 
         for node, (begin, end) in times.nodes.items():
             if is_alias(node):
                 values[node.result] = values[node.operands[0]]
+                continue
+            if node.results and node.results[0].name in joined:
+                values[node.results[0]] = _joined([(at(v), values[v]) for v in node.operands])
                 continue
             for v in node.operands:
                 self.expect(at(v), values[v], begin, f"%{v.name}")
@@ -130,6 +141,15 @@ class _Walker:
             _fail(f"two results of {node!r} lie in one place")
         self.count += 1
         return [("made", self.count, i) for i in range(len(node.results))]
+
+
+def _joined(operands: list[tuple[Path, Token]]) -> Token:
+    """The token of what lies in its place when its operands do."""
+    found: list[tuple[Path, Token]] = []
+    for path, token in operands:
+        inner = isinstance(token, tuple) and token[0] == "joined"
+        found += token[1] if inner else [(path, token)]
+    return ("joined", tuple(found))
 
 
 def part(token: Token, index: int) -> Token:

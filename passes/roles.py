@@ -27,6 +27,7 @@ class Role(Enum):
     CONTRACTION = "contract"
     SCATTER = "scatter"
     SCAN = "scan"
+    JOIN = "join"
     OUTSIDE = "outside"
 
 
@@ -64,6 +65,15 @@ def is_unit_reshape(node: Node) -> bool:
     """Whether a reshape only adds or removes axes of size 1."""
     kept = [[d for d in v.type.shape if d != 1] for v in (node.operands[0], node.results[0])]
     return node.op.name == "reshape" and kept[0] == kept[1]
+
+
+def is_join(node: Node) -> bool:
+    """Whether a node concatenates the channels of images: whatever computes these can write them in place."""
+    if node.op.name != "concatenate" or node.results[0].type.rank < 3 or len(node.operands) < 2:
+        return False
+    last = node.results[0].type.rank - 1
+    channels = [v.type.shape[-1] for v in node.operands]
+    return node.attrs["axis"] == last and all(isinstance(c, int) and c > 1 for c in channels)
 
 
 def is_single(shape: Shape) -> bool:
@@ -107,8 +117,10 @@ def _needs(graph: Graph) -> tuple[dict[Node, Role], set[Value]]:
         r = _BY_KIND.get(node.op.kind, Role.OUTSIDE)
         if node.op.name == "reshape" and (node.results[0] in stored or not is_unit_reshape(node)):
             r = Role.OUTSIDE
+        if is_join(node):
+            r = Role.JOIN
         role[node] = r
-        if r in (Role.OUTSIDE, Role.CONTRACTION):
+        if r in (Role.OUTSIDE, Role.CONTRACTION, Role.JOIN):
             stored.update(node.operands)
         elif node.op.kind is Kind.GATHER or node.op.name == "windows":
             # read at several places each, so never computed on the way

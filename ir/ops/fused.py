@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphc.ir.errors import ArgumentError
 from graphc.ir.opdef import Kind, op
 
-STRATEGIES = ("map", "reduce", "rows", "contract", "scatter", "scan")
+STRATEGIES = ("map", "reduce", "rows", "contract", "scatter", "scan", "join")
 
 
 def match_parameters(region, types):

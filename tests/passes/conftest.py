@@ -179,6 +179,21 @@ def aliases(b: Builder) -> None:
 
 
 @program
+def joined_images(b: Builder) -> None:
+    """Concatenations of channels: of products, of maps, of concatenations; of inputs and of results."""
+    x, y = b.input("x", tensor("f32", "B", 3, 4)), b.input("y", tensor("f32", "B", 3, 5))
+    h = b.concatenate(b.tanh(x), b.matmul(y, b.weight("w", tensor("f32", 5, 6))), axis=2)
+    for i in range(2):
+        new = b.matmul(b.tanh(h), b.weight(f"w{i}", tensor("f32", h.shape[-1], 3)))
+        h = b.concatenate(h, new, axis=2)
+    b.output(b.sum(b.exp(h), axes=(1,)))
+    copied = b.concatenate(x, b.tanh(y), axis=2)
+    b.output(b.max(copied, axes=(1,)), b.concatenate(b.tanh(x), b.tanh(y), axis=2))
+    rows = b.reshape(b.concatenate(b.exp(x), b.exp(y), axis=2), shape=(3 * symbol("B"), 9))
+    b.output(b.matmul(rows, b.weight("v", tensor("f32", 9, 2))))
+
+
+@program
 def scalars_only(b: Builder) -> None:
     step = b.weight("step", tensor("i64"))
     b.update(step, step + 1)
@@ -255,15 +270,29 @@ class Machine:
         for v in graph.parameters:
             self.write(memory.places[v.name], arrays[v.name])
 
-    def write(self, slot: int, array: np.ndarray) -> None:
-        self.bytes[slot][:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    def write(self, slot: int, array: np.ndarray, name: str = "") -> None:
+        if name in self.plan.strips:
+            self.strip(slot, name, array.dtype, array.shape)[...] = array
+        else:
+            self.bytes[slot][:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
-    def read(self, slot: int, value: Value) -> np.ndarray:
+    def read(self, slot: int, value: Value, name: str = "") -> np.ndarray:
         shape = tuple(dims.evaluate(d, self.sizes) for d in value.type.shape)
+        if name in self.plan.strips:
+            return self.strip(slot, name, value.type.dtype.numpy, shape).copy()
         return self.bytes[slot].view(value.type.dtype.numpy).reshape(shape).copy()
+
+    def strip(self, slot: int, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+        """A view of the columns in which a value lies."""
+        strip = self.plan.strips[name]
+        width, column = (dims.evaluate(d, self.sizes) for d in (strip.width, strip.column))
+        rows = self.bytes[slot].view(dtype).reshape(*shape[:-1], width)
+        return rows[..., column : column + shape[-1]]
 
     def run(self) -> Run:
         for node, (step, _) in times_of(self.graph).nodes.items():
+            if node.results and node.results[0].name in self.plan.joined:
+                continue
             if node.op.name == "kernel":
                 self.kernel(step, node)
             elif node.op.name != "reshape":
@@ -282,6 +311,8 @@ class Machine:
     def kernel(self, step: int, node: Node) -> None:
         region = node.regions[0]
         place = {v: self.plan.places[o.name] for v, o in zip(region.inputs, node.operands)}
+        names = {v: o.name for v, o in zip(region.inputs, node.operands)}
+        names |= {v: r.name for v, r in zip(region.outputs, node.results)}
         for part in partition(region):
             place |= {
                 v: self.plan.places[node.results[region.outputs.index(v)].name]
@@ -289,12 +320,12 @@ class Machine:
                 else self.plan.scratch[step][v.name]
                 for v in part.outputs
             }
-            values = {v: self.read(place[v], v) for v in part.inputs}
+            values = {v: self.read(place[v], v, names.get(v, "")) for v in part.inputs}
             for n in part.nodes:
                 results = evaluate_node(n, [values[v] for v in n.operands], self.sizes)
                 values.update(zip(n.results, results))
             for v in part.outputs:
-                self.write(place[v], values[v])
+                self.write(place[v], values[v], names.get(v, ""))
 
 
 @pytest.fixture
