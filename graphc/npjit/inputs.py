@@ -6,6 +6,7 @@ lines of the fast function: what the recording relied on.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import types
@@ -250,9 +251,12 @@ def _geometry(v: np.ndarray, owner: np.ndarray) -> tuple[int, tuple[int, ...], t
     return offset, v.shape, v.strides
 
 
+_basename = functools.cache(os.path.basename)
+
+
 def where() -> str:
     """The user's file and line that is being run."""
     f: types.FrameType | None = sys._getframe(1)
     while f is not None and f.f_code.co_filename.startswith(HERE):
         f = f.f_back
-    return f"{os.path.basename(f.f_code.co_filename)}:{f.f_lineno}" if f is not None else "?"
+    return f"{_basename(f.f_code.co_filename)}:{f.f_lineno}" if f is not None else "?"

@@ -85,11 +85,14 @@ class Walk:
 
     def run(self) -> None:
         """Carry everything back to the leaves."""
+        outer = self.rec.line
         for node in reversed(self.nodes):
+            self.rec.line = node.line  # what is recorded for a node belongs to its line
             if node in self.several:
                 self.through(node, self.several.pop(node))
             elif node in self.cts and node not in self.leaves:
                 self.step(node, self.cts.pop(node))
+        self.rec.line = outer
 
     def of(self, node: Node) -> Any:
         """The cotangent of a leaf; None where nothing depends on it."""

@@ -49,6 +49,8 @@ class Rules:
 
     def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments by position as far as the rules name them, and the other keywords."""
+        if not kwargs:
+            return list(args), {}
         positional = [
             p
             for p in self.signature.parameters.values()
