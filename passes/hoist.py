@@ -97,13 +97,36 @@ class _Scan:
 
     def _before(self) -> bool:
         slices = {x.parameter: x.operand for x in self.form.xs}
-        found = {}
-        for n in self.form.nodes:
-            if n.op.name == "matmul" and n.operands[0] in slices and self._by_weight(n):
-                whole = self._times(slices[n.operands[0]], n)
-                found[n.result] = self.form.scanned(whole.value)
-        self.form.replace(found)
-        return bool(found)
+        taken = [
+            n
+            for n in self.form.nodes
+            if n.op.name == "matmul" and n.operands[0] in slices and self._by_weight(n)
+        ]
+        for n in taken:
+            whole, sums = self._with_constants(n, self._times(slices[n.operands[0]], n))
+            slice_ = self.form.scanned(whole.value)
+            self.form.replace({n.result: slice_} | {old: new or slice_ for old, new in sums.items()})
+        return bool(taken)
+
+    def _with_constants(self, n: Node, whole: Expr) -> tuple[Expr, dict[Value, Value | None]]:
+        """The product of all turns with the constants that every turn adds to it, as (a + h_t @ u) + bias
+        does; and what stands for the region's sums then: another sum, or (None) the product.
+        """
+        users, outputs = self.form.users(), self.form.outputs
+        sums: dict[Value, Value | None] = {}
+        value, now = n.result, None
+        while len(users.get(value, [])) == 1 and value not in outputs:
+            (above,) = users[value]
+            if above.op.name != "add" or above.result.type != value.type or above.operands.count(value) != 1:
+                break
+            (other,) = (v for v in above.operands if v is not value)
+            if other in self.constants:
+                whole = whole + Expr(self.b, self.constants[other])
+                sums[above.result] = now
+            else:
+                now = above.result
+            value = above.result
+        return whole, sums
 
     def _by_weight(self, n: Node) -> bool:
         """Whether a product's right operand is a matrix that is the same in all turns, and the left one is as

@@ -32,7 +32,7 @@ def walk(graph: Graph, plan: Plan, turns: int, choice: int, may_overwrite: Overw
     `may_overwrite(node, old, new, root)` says whether a kernel may write a result over an operand.
     """
     walker = _Walker(plan, turns, choice, may_overwrite)
-    values = {v: ("given", v.name) for v in graph.parameters}
+    values: dict[Value, Token] = {v: ("given", v.name) for v in graph.parameters}
     for v, token in values.items():
         walker.write((plan.places[v.name],), token, -1)
     walker.run(graph, times_of(graph), plan.places, {}, values)

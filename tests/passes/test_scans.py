@@ -207,6 +207,28 @@ def test_what_stays_in_the_loop(case: str) -> None:
     assert ops(scan) == ops(scans(graph)[0])
 
 
+@pytest.mark.parametrize("order", ["first", "last", "twice"])
+def test_a_bias_goes_with_the_product(order: str) -> None:
+    def make(b: Builder, t: Expr, x: Expr, w: Expr) -> tuple[Expr, ...]:
+        bias = b.slice(w, start=(0, 0), stop=(1, 4), step=(1, 1))
+        a, c = b.matmul(x, w), b.matmul(t, w)
+        sums = {"first": (a + w) + c, "last": (c + a) + w, "twice": ((w + a) + c) + w}
+        return (b.tanh(sums[order]) * bias,)
+
+    graph = body(make)
+    after = passes.run(graph, "dce, hoist, trim, dce")
+    check_values(graph, after)
+    assert ops(scans(after)[0]).count("add") == 1
+    assert ops(scans(after)[0]).count("matmul") == 1
+
+
+def test_a_sum_that_is_read_stays() -> None:
+    graph = body(lambda b, t, x, w: (b.tanh((y := b.matmul(x, w) + t) + w), y))
+    after = passes.run(graph, "hoist, trim, dce")
+    check_values(graph, after)
+    assert ops(scans(after)[0]) == ["add", "add", "tanh"]
+
+
 def test_what_is_the_same_in_all_turns_leaves_the_loop() -> None:
     def make(b: Builder, t: Expr, x: Expr, w: Expr) -> tuple[Expr, ...]:
         return (b.tanh(b.matmul(t, b.exp(w * 2.0 + 1.0)) + b.sum(w, axes=(0,)) * x),)
