@@ -18,7 +18,7 @@ from graphc.codegen.object_cache import canonical_text
 from graphc.codegen.target import Target
 from graphc.codegen.text import Function
 
-GATHER = "kernel.gather"
+GATHER = "pointers.gather"  # the names of kernels begin with "kernel."
 
 
 def kernel_text(step: KernelStep, layout: Layout, target: Target) -> KernelText:

@@ -118,3 +118,21 @@ def test_kernels_in_loops_share_with_those_outside():
     expected = run(graph, arrays).outputs
     for got, wanted in zip(compile(graph)(*arrays.values()), expected, strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_kernel_named_gather_does_not_meet_the_functions_that_gather_pointers():
+    b = Builder("rows")
+    x, where, w = (
+        b.input("x", tensor("f64", 12, 4)),
+        b.input("where", tensor("i64", 12)),
+        b.input("w", tensor("f64", 4)),
+    )
+    rows = b.gather(x, where, axis=0)
+    for first in (0, 6):
+        part = b.slice(rows, start=(first, 0), stop=(first + 6, 4), step=(1, 1))
+        product = b.matmul(part, b.reshape(w, shape=(4, 1)))
+        w = w - b.reshape(b.matmul(part, product, transpose_a=True), shape=(4,))
+    b.output(w)
+    arrays = np.arange(48.0).reshape(12, 4) / 96, np.arange(12)[::-1].copy(), np.ones(4)
+    want = compile(b.build(), backend="reference")(*arrays)
+    np.testing.assert_allclose(compile(b.build(), cache=False)(*arrays), want, rtol=1e-12)

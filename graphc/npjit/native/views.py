@@ -72,8 +72,10 @@ def _put(b: Builder, before: Any, step: Step, new: Any) -> Any:
         return written_to(b, before, args[0], new)
     if key is operator.getitem:
         p = plan(b, before.shape, args[0])
-        if p.arrays:
+        if any(i.rank for _, i in p.arrays):
             raise Unexpressed("a view by integer arrays")
+        if p.arrays:
+            return written_to(b, before, args[0], new)
         return basic_write_to(b, before, p, new.expr)
     if key in (np.split, np.array_split):
         return _unsplit(b, before, args, kwargs, new)
@@ -179,11 +181,17 @@ def added_at(b: Builder, view: Operand, key: Any, value: Item) -> Operand:
     return Operand(added(b, view.expr, key, value))
 
 
+def subtracted_at(b: Builder, view: Operand, key: Any, value: Item) -> Operand:
+    """`np.subtract.at(view, key, value)`"""
+    return Operand(added(b, view.expr, key, Operand(-store_as(b, value, view.dtype))))
+
+
 CHANGES: dict[Any, Change] = {
     operator.setitem: assigned,
     ("method", "fill"): filled,
     np.copyto: copied,
     ("at", np.add): added_at,
+    ("at", np.subtract): subtracted_at,
 }
 
 

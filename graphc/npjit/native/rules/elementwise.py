@@ -228,11 +228,16 @@ def call_ufunc(b: Builder, ufunc: np.ufunc, *items: Item, dtype: Any = None) -> 
     return masked(b, items, result)
 
 
+def _is_float(x: Item) -> bool:
+    """Whether a Python number is a float, or a constant that Python makes one without rounding."""
+    return own_dtype(x).kind == "f" or (type(x) is int and abs(x) < 1 << 53)
+
+
 def _operator(b: Builder, ufunc: np.ufunc, function: Any, *items: Item) -> Any:
     """An operator; between Python numbers it is Python's own."""
     if all((type(x) is Operand and x.weak) or type(x) in (bool, int, float) for x in items):
-        floats = all(own_dtype(x).kind == "f" for x in items)
-        if not floats or function not in _FLOATING_ONLY:
+        divides = function is operator.truediv and type(items[1]) in (int, float) and items[1] != 0
+        if not all(map(_is_float, items)) or not (function in _FLOATING_ONLY or divides):
             raise Unexpressed("arithmetic of Python numbers")
     return call_ufunc(b, ufunc, *items)
 
@@ -383,6 +388,15 @@ for _name in [
 def to_float(b: Builder, x: Item) -> Operand:
     """A Python float."""
     return Operand(expr_as(b, operand(b, x), np.float64), weak=True)
+
+
+@rule(int)
+def to_int(b: Builder, x: Item) -> Operand:
+    """A Python int of an integer; floats may be NaN, which Python refuses."""
+    value = operand(b, x)
+    if value.dtype.kind not in "ib" or value.rank:
+        raise Unexpressed("int() of this")
+    return Operand(expr_as(b, value, np.int64), weak=True)
 
 
 @rule(bool)

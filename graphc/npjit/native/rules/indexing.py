@@ -66,6 +66,8 @@ def _as_array(b: Builder, entry: Any) -> Expr | None:
     if isinstance(entry, list):
         if any(isinstance(x, (Operand, list)) for x in entry):
             raise Unexpressed("a nested index")
+        if entry and entry == list(range(len(entry))):
+            return b.iota(shape=(len(entry),), axis=0, dtype="i64")
         made = np.array(entry, dtype=None if entry else np.int64)
         if made.dtype.kind != "i":
             raise Unexpressed("an index of this type")

@@ -89,3 +89,25 @@ def test_results_are_of_numpys_classes(log, same):
     program = segments.compile(log.nodes, [total, number, nothing])
     for got, node in zip(program(x.value), (total, number, nothing), strict=True):
         same(got, node.value)
+
+
+def test_python_numbers_are_added_up(log, same):
+    x = log.input(np.arange(6.0))
+    total = log.op(operator.add, 0, log.op(float, log.op(np.sum, log.op(operator.mul, x, 3))))
+    total = log.op(operator.truediv, log.op(operator.add, total, log.op(float, log.op(np.max, x))), 4)
+    place = log.op(int, log.op(np.argmax, log.op(operator.mul, x, -1)))
+    program = segments.compile(log.nodes, [total, place])
+    assert not any(line.reason for line in program.explain())
+    for got, node in zip(program(x.value), (total, place), strict=True):
+        same(got, node.value)
+
+
+def test_python_numbers_whose_errors_are_pythons_stay_pythons(log):
+    x = log.input(np.zeros(3))
+    a, b = (log.op(float, log.op(np.sum, log.op(operator.add, x, i))) for i in (0, 1))
+    ratio = log.op(operator.truediv, a, b)
+    program = segments.compile(log.nodes, [ratio])
+    assert "arithmetic of Python numbers" in [line.reason for line in program.explain()]
+    assert program(np.zeros(3)) == (0.0,)
+    with pytest.raises(ZeroDivisionError):
+        program(np.full(3, -1.0))

@@ -63,6 +63,8 @@ STORES = {
     "one in each row": (operator.setitem, (), ((np.arange(5), np.array([0, 1, -1, 2, 3])), np.arange(5.0))),
     "add.at": (bound(np.add, "at"), (), (np.array([0, 1, 0, -1]), np.arange(24.0).reshape(4, 6))),
     "add.at of numbers": (bound(np.add, "at"), (), ((np.array([0, 0, 4]), np.array([1, 1, 2])), 1.5)),
+    "subtract.at": (bound(np.subtract, "at"), (), (np.array([0, 1, 0]), 1.5)),
+    "rows of a range": (operator.setitem, (), ((range(5), I[[0, 1, 2, 0, 1]]), np.arange(5.0))),
     "add.at of columns": (bound(np.add, "at"), (), ((slice(None), np.array([0, 0, 3])), 1.0)),
 }
 IN_FLOAT32 = ("through reshape", "-=", "/=", "@=", "mask", "add.at", "row", "out of a ufunc")
