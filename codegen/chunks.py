@@ -4,8 +4,9 @@ and these are folded in order.
     sum over j < n        ->    for c < ceil(n / L), shared out: partial[c] = sum over j < L from c * L on
                                 sum over c of partial[c]
 
-The chunks follow from the sizes alone, so the result has the same bits for any number of threads. It is done
-where the outer axes have too few turns to be shared out; other nests are left as they are.
+Products of few rows and columns that are sums of very many terms (the gradient of a convolution's kernel) are
+cut the same way. The chunks follow from the sizes alone, so the result has the same bits for any number of
+threads. It is done where the outer axes have too few turns to be shared out; other nests stay as they are.
 """
 
 from __future__ import annotations
@@ -23,15 +24,19 @@ from graphc.codegen.loops import (
     Index,
     Instruction,
     Load,
+    Matrix,
     Nest,
     Offset,
+    Part,
+    Product,
     Running,
     Stage,
     Store,
     Temporary,
+    Windows,
 )
 from graphc.ir import DType
-from graphc.ir.dims import Dim, ceildiv, product
+from graphc.ir.dims import Dim, ceildiv, product, substitute, symbols
 from graphc.ir.types import I64
 
 CHUNK = 16384
@@ -39,6 +44,10 @@ CHUNK = 16384
 FEW = 128
 """Turns of the outer axes that are too few to be shared out."""
 POSITIONAL = ("argmax", "argmin")
+TERMS, MANY, SMALL = 4608, 128, 4096
+"""Of products: terms of a chunk; from how many terms on, with symbols counted as 1, they are cut if they have
+up to so many elements.
+"""
 Fresh = Callable[[str], str]
 
 
@@ -52,6 +61,73 @@ def chunked(nest: Nest, fresh: Fresh) -> tuple[list[Nest], list[Temporary]]:
     writer = _Writer(nest, axis, fresh)
     writer.write()
     return writer.nests, writer.shared
+
+
+def chunked_product(p: Product, fresh: Fresh) -> tuple[list[Part], list[Temporary]]:
+    """The same for a product: one for each piece of k, and a nest that adds them up and does the rest."""
+    if not _is_thin(p):
+        return [p], []
+    chunk = Axis(fresh("chunk"), ceildiv(p.k, TERMS))
+    partial = Temporary(fresh("product.parts"), p.dtype, chunk.extent * p.m * p.n)
+    c = Matrix(partial.name, Offset(((chunk.name, p.m * p.n),)), p.n, 1)
+    a = p.a if isinstance(p.a, Windows) else _moved_matrix(p.a, chunk, p.a.column)
+    b = _moved_matrix(p.b, chunk, p.b.row)
+    pieces = Product(p.dtype, a, b, c, p.m, p.n, p.k, (chunk,), piece=TERMS)
+    memory = [partial] if p.accumulator is None else [partial, p.accumulator]
+    return [pieces, _sum_of_pieces(p, chunk, partial, fresh)], memory
+
+
+def _is_thin(p: Product) -> bool:
+    """Whether members could divide neither rows nor columns well, and there are enough terms."""
+    if p.batch or not p.dtype.is_floating or not isinstance(p.m, int) or not isinstance(p.n, int):
+        return False
+    if isinstance(p.a, Windows) and not p.a.transposed:
+        return False
+    if p.tile is not None and (len(p.tile.stages) != 1 or p.tile.stages[0].axes or len(p.tile.outer) != 2):
+        return False
+    terms = substitute(p.k, dict.fromkeys(symbols(p.k), 1))
+    enough = 2 * TERMS if isinstance(p.k, int) else MANY
+    return 0 < p.m * p.n <= SMALL and isinstance(terms, int) and terms >= enough
+
+
+def _moved_matrix(x: Matrix, chunk: Axis, stride: Dim) -> Matrix:
+    return replace(x, offset=Offset((*x.offset.terms, (chunk.name, stride * TERMS)), x.offset.constant))
+
+
+def _sum_of_pieces(p: Product, chunk: Axis, partial: Temporary, fresh: Fresh) -> Nest:
+    """c = max(init + alpha * the sum of the pieces, floor), then the tile."""
+    row, column = (
+        p.tile.outer if p.tile is not None else (Axis(fresh("row"), p.m), Axis(fresh("column"), p.n))
+    )
+    part, total = fresh("part"), fresh("total")
+    place = Offset(((chunk.name, p.m * p.n), (row.name, p.n), (column.name, 1)))
+    body = (Load(part, p.dtype, partial.name, place), Fold(total, p.dtype, "sum", part))
+    finish: list[Instruction] = []
+
+    def apply(op: str, other: str) -> None:
+        nonlocal total
+        finish.append(Compute(result := fresh(op), p.dtype, op, (other, total)))
+        total = result
+
+    if p.alpha is not None:
+        apply("multiply", p.alpha)
+    if p.init is not None:
+        finish.append(Load(start := fresh("init"), p.dtype, p.init.buffer, _element(p.init, row, column)))
+        apply("add", start)
+    if p.floor is not None:
+        finish.append(Constant(floor := fresh("floor"), p.dtype, p.floor))
+        apply("maximum", floor)
+    finish.append(Store(p.c.buffer, _element(p.c, row, column), total))
+    start_code = p.start
+    if p.tile is not None:
+        start_code += p.tile.start
+        finish += [*p.tile.stages[0].body, *p.tile.stages[0].finish]
+    return Nest((row, column), (Stage((chunk,), body, tuple(finish)),), column.name, start=start_code)
+
+
+def _element(x: Matrix, row: Axis, column: Axis) -> Offset:
+    terms = [(name, stride) for name, stride in ((row.name, x.row), (column.name, x.column)) if stride != 0]
+    return Offset((*x.offset.terms, *terms), x.offset.constant)
 
 
 def _long_axis(nest: Nest) -> Axis | None:

@@ -220,15 +220,18 @@ class Writer:
         depth = self.depth
         self.loops(p.batch)
         self.body(p.start)
-        b, c = self.matrix(p.b), self.matrix(p.c)
+        b, c, first, length = self.matrix(p.b), self.matrix(p.c), "0", str(p.k)
+        if p.piece is not None:
+            first = f"{p.piece}*{self.scalars[p.batch[0].name]}"
+            length = f"min({p.piece}, {p.k} - {first})"
         alpha = "1" if p.alpha is None else self.name(p.alpha)
         limit = "None" if p.floor is None else folds.literal(p.floor, p.dtype)
         init = "None" if p.init is None else self.matrix(p.init)
-        rest = f"{b}, {c}, {init}, ({p.m}, {p.n}, {p.k}), {alpha}, {limit}"
+        rest = f"{b}, {c}, {init}, ({p.m}, {p.n}, {length}), {alpha}, {limit}"
         if isinstance(p.a, Matrix):
             self.put(f"product({self.matrix(p.a)}, {rest})")
         elif p.a.transposed:
-            self.put(f"window_correlation({self.windows(p.a)}, {rest})")
+            self.put(f"window_correlation({self.windows(p.a)}, {rest}, {first})")
         else:
             self.put(f"window_product({self.windows(p.a)}, {rest}, {p.a.tap})")
         if p.tile is not None:

@@ -88,6 +88,7 @@ class CorrelateWriter(WindowsWriter):
     """Windows, transposed, times a gradient; members divide groups, columns, or where these are few taps."""
 
     driver = "correlate"
+    terms = Terms("0", "0", "true", "true")
 
     def ways(self, m: Operand, n: Operand) -> tuple[str, str]:
         f = self.f
@@ -103,6 +104,9 @@ class CorrelateWriter(WindowsWriter):
 
     def write_calls(self, context: str, count: Operand) -> None:
         """In whole blocks of K, so that sums are the same. No windows at all are one call as well."""
+        if self.part.piece is not None:
+            self.write_batch(0, Body(self.frame), context, count)
+            return
         f, k = self.f, self.frame.size(self.part.k)
         every = f.maximum(k, 1)
         step = self.step(strategy(self.t.dtype, self.frame.target).kc, every)
@@ -114,8 +118,10 @@ class CorrelateWriter(WindowsWriter):
 
     def ends(self, body: Body, context: str) -> tuple[str, Operand, str, str]:
         """Later terms add to the result; the last ones end as asked for."""
-        f, t, terms = self.f, self.t, self.terms
         init, init_row, floor, context = super().ends(body, context)
+        if self.part.piece is not None:
+            return init, init_row, floor, context
+        f, t, terms = self.f, self.t, self.terms
         c, c_row = (text.split()[1] for text in self.result(body).split(", "))
         if context != "null":
             context = f.select("ptr", terms.last, context, "null")
@@ -127,7 +133,10 @@ class CorrelateWriter(WindowsWriter):
         )
 
     def operands(self, body: Body) -> str:
-        terms, unit = self.terms, self.row_unit()
+        first, length, row = self.terms.start, self.terms.length, self.terms.start
+        if self.part.piece is not None:
+            first, length, row = *map(str, self.piece_of(body)), "0"
+        unit = self.row_unit()
         taps = f"i64 {self.f.udiv(self.row, unit)}, i64 {self.f.udiv(self.rows, unit)}"
-        sizes = f"i64 {terms.start}, {taps}, i64 {self.columns}, i64 {terms.length}"
-        return f"{self.windows(body)}, {self.right(body, terms.start)}, {self.result(body)}, {sizes}"
+        sizes = f"i64 {first}, {taps}, i64 {self.columns}, i64 {length}"
+        return f"{self.windows(body)}, {self.right(body, row)}, {self.result(body)}, {sizes}"

@@ -159,7 +159,8 @@ class _Machine:
             local = scalars | turn
             for instruction in p.start:
                 self.step(instruction, local, {})
-            a, b = self.left(p, m, k, local).astype(wide), self.right(p, k, n, local).astype(wide)
+            terms = k if p.piece is None else min(p.piece, k - p.piece * local[p.batch[0].name])
+            a, b = (x.astype(wide) for x in (self.left(p, m, terms, local), self.right(p, terms, n, local)))
             result = (a[:, :, None] * b).sum(1) * (1 if p.alpha is None else local[p.alpha])
             if p.init is not None:
                 result = self.matrix(p.init, m, n, local) + result
@@ -174,7 +175,8 @@ class _Machine:
     def left(self, p: Product, rows: int, columns: int, scalars: Scalars) -> np.ndarray:
         if isinstance(p.a, Matrix):
             return self.matrix(p.a, rows, columns, scalars)
-        windows = self.windows(p.a, columns if p.a.transposed else rows, scalars)
+        first = 0 if p.piece is None else p.piece * scalars[p.batch[0].name]
+        windows = self.windows(p.a, first + (columns if p.a.transposed else rows), scalars)[first:]
         return windows.T if p.a.transposed else windows
 
     def windows(self, x: Windows, count: int, scalars: Scalars) -> np.ndarray:

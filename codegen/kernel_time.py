@@ -88,7 +88,7 @@ def _element(code: Iterable[Instruction], lane: str | None, lanes: int, axes: fr
 def _product(p: Product, target: Target) -> Dim:
     """Multiply-adds at most of a core's rate, what is packed, and the finished tiles."""
     lanes = target.register_bytes // p.dtype.itemsize
-    batch = product(a.extent for a in p.batch)
+    batch = product(a.extent for a in (p.batch if p.piece is None else p.batch[1:]))
     columns = ceildiv(p.n, lanes) * lanes
     total = p.m * columns * p.k * (220 // lanes)
     total = total + (p.m * p.k + p.k * p.n + p.m * p.n) * (2 * BYTE * p.dtype.itemsize)

@@ -254,7 +254,9 @@ class Product:
     stride 0; it may be c. `start` holds instructions that depend on batch axes only; `alpha` (None: 1) names
     one of their results. `floor` None: no limit; NaN stays. `tile` has outer axes (row < m, column < n), lane
     = column, and one stage without axes; its instructions may use the batch axes and the results of `start`,
-    and read and write c at (row, column). `accumulator`: c is a temporary of the size m * n.
+    and read and write c at (row, column). `accumulator`: c is a temporary of the size m * n. `piece`: the
+    first batch axis counts pieces of k of that length, the last one is what is left. Where a piece begins is
+    part of the offsets of matrices; windows begin with number `piece` times the count.
     """
 
     dtype: DType
@@ -271,6 +273,7 @@ class Product:
     start: tuple[Instruction, ...] = ()
     tile: Nest | None = None
     accumulator: Temporary | None = None
+    piece: int | None = None
 
 
 Part = Nest | Product
@@ -396,7 +399,8 @@ def _nest_lines(nest: Nest, word: str) -> Iterator[str]:
 
 def _product_lines(p: Product) -> Iterator[str]:
     batch = "".join(f" {axis}," for axis in p.batch).rstrip(",")
-    yield f"product {p.dtype}{batch} : m = {p.m}, n = {p.n}, k = {p.k}"
+    pieces = "" if p.piece is None else f", {p.piece} of k in a turn"
+    yield f"product {p.dtype}{batch} : m = {p.m}, n = {p.n}, k = {p.k}{pieces}"
     if p.accumulator is not None:
         yield f"  temporary %{p.accumulator.name}: {p.dtype}[{p.accumulator.extent}]"
     yield from (f"  {print_instruction(i)}" for i in p.start)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from graphc.codegen import window_rule as _window_rule  # noqa: F401, its import registers the rule
-from graphc.codegen.chunks import chunked
+from graphc.codegen.chunks import chunked, chunked_product
 from graphc.codegen.collapse import collapse
 from graphc.codegen.loops import Buffer, Kernel, Nest, Stage, Store, Temporary
 from graphc.codegen.loops import Part as Loops
@@ -67,9 +67,10 @@ class _Lowering:
             self.loops.append(self._copy(target, source, value))
         parts: list[Loops] = []
         for loops in map(collapse, self.loops):
-            nests, memory = chunked(loops, self.scalars.fresh) if isinstance(loops, Nest) else ([loops], [])
-            parts += nests
-            self.shared += memory
+            fresh = self.scalars.fresh
+            cut = chunked(loops, fresh) if isinstance(loops, Nest) else chunked_product(loops, fresh)
+            parts += cut[0]
+            self.shared += cut[1]
         return Kernel(
             name,
             _buffers(self.node),

@@ -156,16 +156,18 @@ def window_correlation(
     shape: tuple[int, int, int],
     alpha: float,
     floor: float | None,
+    first: int,
 ) -> None:
-    """`product` for windows that are transposed: rows are taps and channels.
+    """`product` for windows that are transposed: rows are taps and channels. It begins with window
+    `first`.
 
     >>> x, y, out = np.arange(1.0, 5.0), np.ones(3), np.empty(2)
     >>> windows = (x, 0, (1, 4, 1, 3, 1, 2, 1, 1, 0, 0, 1, 1, 1, 1))
-    >>> window_correlation(windows, (y, 0, 1, 1), (out, 0, 1, 1), None, (2, 1, 3), 1, None)
+    >>> window_correlation(windows, (y, 0, 1, 1), (out, 0, 1, 1), None, (2, 1, 3), 1, None, 0)
     >>> out
     array([6., 9.])
     """
-    _compiled_correlation(a, b, c, init, shape, alpha, floor)
+    _compiled_correlation(a, b, c, init, shape, alpha, floor, first)
 
 
 @overload(window_product)
@@ -211,11 +213,13 @@ def _product_for(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floo
 
 
 @overload(window_correlation)
-def _correlation_for(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> Any:
+def _correlation_for(
+    a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any, first: Any
+) -> Any:
     dtype, size = f"f{c.types[0].dtype.bitwidth}", c.types[0].dtype.bitwidth // 8
     native, scratch_bytes = _native(dtype, "correlate"), windows_scratch_bytes(dtype, host()) + 64
 
-    def compiled(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> None:
+    def compiled(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any, first: Any) -> None:
         _, columns, inner = shape
         (x, x_at, places), (y, y_at, y_row, y_column), (z, z_at, z_row, _) = a, b, c
         scratch, geometry, zeros = (
@@ -235,7 +239,7 @@ def _correlation_for(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, 
             y_column,
             z.ctypes.data + size * z_at,
             z_row,
-            0,
+            first,
             0,
             places[4] * places[5],
             columns,
@@ -276,5 +280,7 @@ def _compiled_product(
 
 
 @njit(error_model="numpy")
-def _compiled_correlation(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any) -> None:
-    window_correlation(a, b, c, init, shape, alpha, floor)
+def _compiled_correlation(
+    a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floor: Any, first: Any
+) -> None:
+    window_correlation(a, b, c, init, shape, alpha, floor, first)

@@ -129,8 +129,16 @@ class ProductWriter:
         assert isinstance(p.a, Matrix)
         a = f.at(self.t.name, self.start(p.a, body), f.mul(self.row, size(p.a.row)))
         left = f"ptr {a}, i64 {size(p.a.row)}, i64 {size(p.a.column)}"
-        rest = f"i64 {self.rows}, i64 {self.columns}, i64 {size(p.k)}"
+        rest = f"i64 {self.rows}, i64 {self.columns}, i64 {self.piece_of(body)[1]}"
         return f"{left}, {self.right(body)}, {self.result(body)}, {rest}"
+
+    def piece_of(self, body: Body) -> tuple[Operand, Operand]:
+        """Start and length of the piece of k that a call multiplies."""
+        p, f, k = self.part, self.f, self.frame.size(self.part.k)
+        if p.piece is None:
+            return 0, k
+        first = f.mul(body.counts[p.batch[0].name], p.piece)
+        return first, f.minimum(f.sub(k, first), p.piece)
 
     def right(self, body: Body, row: Operand = 0) -> str:
         """The right operand from a row on, as arguments."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphc.codegen.chunks import CHUNK, FEW
+from graphc.codegen.chunks import CHUNK, FEW, TERMS
 from graphc.codegen.phases import phases
 from graphc.ir import tensor
 
@@ -86,6 +86,47 @@ def test_chunks_are_a_phase_of_their_own(lab):
     chunks, together = kernel.parts
     assert phases(kernel, {}) == [(chunks,), (together,)]
     assert "stage j0 < min(16384, N - 16384*chunk)" in str(kernel)
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+@pytest.mark.parametrize("after", ["bare", "formula", "tile"])
+def test_thin_products(lab, after, members):
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=s) for s in ((2 * TERMS + 100, 5), (2 * TERMS + 100, 7), (7,))]
+    rest = {
+        "bare": lambda b, p, z: p,
+        "formula": lambda b, p, z: b.relu(p + b.broadcast(z, shape=(5, 7))),
+        "tile": lambda b, p, z: b.exp(p * 0.001) * b.broadcast(z, shape=(5, 7)),
+    }[after]
+
+    def make(b, x, y, z):
+        return rest(b, b.matmul(x, y, transpose_a=True), z)
+
+    types = [tensor("f64", *x.shape) for x in arrays]
+    kernel, _ = lab.kernel(make, types)
+    pieces, _ = kernel.parts
+    assert pieces.piece == TERMS
+    got, want = lab.run(make, types, arrays, members=members)
+    lab.check(got[0], want[0], ulps=1e4, near_zero=1e4)
+
+
+def test_products_that_are_not_cut(lab):
+    def turned(b, x, y):
+        return b.matmul(x, y, transpose_a=True)
+
+    for k, m, n in ((2 * TERMS - 1, 5, 7), (10 * TERMS, 70, 70), ("N", 5, 7)):
+        kernel, _ = lab.kernel(turned, [tensor("f32", k, m), tensor("f32", k, n)])
+        assert [p.piece for p in kernel.parts] == [None]
+
+
+def test_the_interpreter_adds_pieces_up(lab):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2 * TERMS + 9, 2)), rng.normal(size=(2 * TERMS + 9, 1))
+    types = [tensor("f64", *x.shape), tensor("f64", *y.shape)]
+    kernel, region = lab.kernel(lambda b, x, y: b.matmul(x, y, transpose_a=True), types)
+    running = lab.running(kernel, region, [x, y])
+    assert running.interpreted() == 0
+    lab.check(running.outputs[0], running.want[0], ulps=1e4, near_zero=1e4)
 
 
 def test_the_interpreter_agrees(lab):

@@ -66,6 +66,11 @@ def operands(shapes, dtype="f32"):
     return [rng.normal(size=s).astype({"f32": "f4", "f64": "f8"}[dtype]) for s in shapes]
 
 
+def kernel_gradient(b, x, ct):
+    more = {"size": (3, 3), "strides": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
+    return b.conv_weight_gradient(x, ct, **more)
+
+
 KINDS = {
     "batch of products": (lambda b, x, y: b.matmul(x, y), [(7, 5, 9), (7, 9, 3)]),
     "one column": (lambda b, x, y: b.matmul(x, y), [(300, 40), (40, 1)]),
@@ -78,6 +83,8 @@ KINDS = {
         lambda b, x: b.scatter_add(x, b.constant(np.arange(40) % 7, "i64"), x * 2.0, axis=0),
         [(40, 9)],
     ),
+    "thin product": (lambda b, x, y: b.relu(b.matmul(x, y, transpose_a=True) + 1.0), [(9999, 5), (9999, 7)]),
+    "kernel gradient": (kernel_gradient, [(40, 17, 17, 3), (40, 17, 17, 5)]),
     "join": (lambda b, x, y: b.concatenate(x, y, axis=1), [(31, 5), (31, 8)]),
 }
 
