@@ -106,7 +106,6 @@ class Calls(Surface):
         """A callable object: a jitted function, or one whose class has `__call__`."""
         inside = getattr(f, "__graphc_record__", None)
         if inside is not None:
-            self.rec.settle_sizes()
             return inside(self, args, kwargs)
         inner = getattr(f, "__graphc_fn__", None)
         if inner is not None:
@@ -130,7 +129,7 @@ class Calls(Surface):
         rec.flush()
         rec.clean()
         publisher = Publisher(rec)
-        args, kwargs = [publisher(a) for a in args], {k: publisher(v) for k, v in kwargs.items()}
+        args, kwargs = tuple([publisher(a) for a in args]), {k: publisher(v) for k, v in kwargs.items()}
         if foreign is not None:
             return foreign.call(self, args, kwargs)
         r = self.outside(f, args, kwargs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -186,8 +186,8 @@ class Containers(Surface):
         return {k: self.getitem(x, k) for k in self.iter(x)}
 
     def dict_copy(self, x: dict[Any, Any]) -> Any:
-        if type(x).__name__ == "defaultdict":
-            return type(x)(x.default_factory, self.snapshot(x))  # type: ignore[attr-defined]
+        if isinstance(x, defaultdict):
+            return type(x)(x.default_factory, self.snapshot(x))
         return type(x)(self.snapshot(x))
 
     def list_extend(self, x: list[Any], values: Any) -> None:

@@ -102,6 +102,7 @@ class Inputs:
             return v
         if path is not None and path in self.memo:
             return self.memo[path]
+        w: Any
         if t is np.ndarray and not v.dtype.hasobject:
             w = self.array(v, path)
         elif isinstance(v, CONSTANT):

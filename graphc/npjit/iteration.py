@@ -39,12 +39,12 @@ class Manager:
             rec.flush()
             rec.clean()
             if isinstance(self.manager, np.errstate) and not rec.states:
-                rec.states.append((0, np.geterr()))
+                rec.states.append((0, {**np.geterr()}))
         result = getattr(self.manager, name)(*args)
         if rec is not None:
             rec.take_back()
             if isinstance(self.manager, np.errstate):
-                rec.states.append((len(rec.log), np.geterr()))
+                rec.states.append((len(rec.log), {**np.geterr()}))
             elif not isinstance(self.manager, HARMLESS):
                 rec.leak(f"a context manager of class {type(self.manager).__name__}")
         return result

@@ -6,12 +6,13 @@ import functools
 import random
 import types
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from graphc.npjit.calls import RANDOM
-from graphc.npjit.lookup import in_class, is_array
+from graphc.npjit.lookup import in_class, is_array, raw_method
 from graphc.npjit.surface import Surface
 from graphc.npjit.values import Num, Sym, settled
 
@@ -62,12 +63,13 @@ class Methods(Surface):
 
     def raw_method(self, x: Any, name: str, args: Any, kwargs: Any) -> Any:
         """A method of a built-in class, past what derived classes say: super().__setattr__(...)."""
-        raw = {
+        table: dict[str, Callable[..., Any]] = {
             "__setattr__": lambda k, v: self.store_attr(v, x, k),
             "__getattribute__": lambda k: self.rec.wrap(object.__getattribute__(x, k), None),
             "__setitem__": lambda k, v: self.store_item(v, x, self.steered(k)),
             "__init__": functools.partial(self._raw_init, x),
-        }.get(name)
+        }
+        raw = table.get(name)
         if type(x) is Sym:
             return self.array_method(x, name, args, kwargs)
         if raw is not None and not isinstance(x, np.ndarray):
@@ -78,15 +80,12 @@ class Methods(Surface):
             return self._text_method(x, name, args, kwargs)
         if isinstance(x, dict | list) and name == "__getitem__":
             k = self.steered(args[0])
-            return self.rec.wrap(
-                next(c for c in (dict, list) if isinstance(x, c)).__getitem__(x, k), self.item_path(x, k)
-            )
+            return self.rec.wrap(raw_method(x, "__getitem__")(k), self.item_path(x, k))
         base = next((c for c in type(x).__mro__ if name in c.__dict__ and c.__module__ == "builtins"), object)
         return self.opaque(getattr(base, name), x, *args, **kwargs)
 
     def _raw_init(self, x: Any, *args: Any, **kwargs: Any) -> None:
         if isinstance(x, dict | list | set) and (args or kwargs):
-            base = next(c for c in (dict, list, set) if isinstance(x, c))
-            base.__init__(x, *[self._own_list(a) for a in args], **kwargs)
+            raw_method(x, "__init__")(*[self._own_list(a) for a in args], **kwargs)
         elif args or kwargs:
             self.opaque(super(type(x), x).__init__, *args, **kwargs)

@@ -98,7 +98,8 @@ class NumpyCalls(Surface):
             )
         if kwargs.get("out") is not None:
             return self.opaque(getattr(s, name), *args, **kwargs)
-        draw = getattr(spare(type(s)), name)
+        kind: Any = type(s)
+        draw = getattr(spare(kind), name)
         try:
             return rec.record(
                 method_fn(name),

@@ -73,7 +73,7 @@ class Recording(Sizes):
         self.marks: list[list[int]] = []
         self.rolled_back = False
         self.noisy = False
-        self.states: list[tuple[int, dict[str, str]]] = []
+        self.states: list[tuple[int, dict[str, Any]]] = []
 
     # ---- operations
 
@@ -87,6 +87,7 @@ class Recording(Sizes):
             return s.node
         if s.chain:
             s.node = self.add(Node(follow, (storage.node, Chain(s.chain)), meta=s.meta))
+            self.shadows[s.node] = s.shadow
         else:
             s.node = storage.node
         s.at = storage.node
@@ -219,7 +220,7 @@ class Recording(Sizes):
         if tree.kind == "none":
             return None
         made = Sym(tree, node, Storage(node) if tree.kind == "array" else None)
-        made.shadow = shadow
+        made.shadow = self.shadows[node] = shadow
         return made
 
     def change(
@@ -255,6 +256,7 @@ class Recording(Sizes):
         keywords = {k: self.lower(v) for k, v in kwargs.items()}
         arguments = (storage.node, Chain(s.chain), fn, lowered, keywords)
         node = self.add(Node(mutate, arguments, None, storage.node.meta, impure))
+        self.shadows[node] = self.shadows.get(storage.node)
         storage.history.append((len(self.log), storage.node))
         storage.node, storage.mutated = node, True
         self.dirty.append(storage)
@@ -333,8 +335,9 @@ class Recording(Sizes):
 
     # ---- effects
 
-    def effect(self, kind: str, var: str, key: Any, value: Any, undo: Callable[[], Any]) -> None:
+    def effect(self, kind: str, var: str | None, key: Any, value: Any, undo: Callable[[], Any]) -> None:
         """Note what was just done to an outside object."""
+        assert var is not None
         self.effects.append(effects.Effect(len(self.log), kind, var, key, value, undo))
 
     def roll_back(self) -> bool:

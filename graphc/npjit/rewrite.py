@@ -114,23 +114,25 @@ def _module(f: FunctionType, node: Any, owner: str | None) -> ast.Module:
     return module
 
 
-def _clear_lines(n: ast.AST) -> None:
-    if isinstance(n, ast.stmt | ast.expr):
-        n.lineno = n.col_offset = None  # type: ignore[assignment]
+def _clear_lines(n: Any) -> None:
+    if "lineno" in getattr(n, "_attributes", ()):
+        n.lineno = n.col_offset = None
 
 
-def _fill_lines(n: ast.AST, line: int) -> None:
+def _fill_lines(n: Any, line: int) -> None:
     """New nodes get the line of what they were made from, so that tracebacks show the user's lines."""
     here = getattr(n, "lineno", None)
     if here is None and hasattr(n, "lineno"):
-        lines = [x.lineno for x in ast.walk(n) if getattr(x, "lineno", None)]
+        known: list[Any] = [x for x in ast.walk(n) if getattr(x, "lineno", None)]
+        lines = [x.lineno for x in known]
         here = min(lines, default=line)
         n.lineno = n.end_lineno = here
-        n.col_offset = n.end_col_offset = 0  # type: ignore[attr-defined]
+        n.col_offset = n.end_col_offset = 0
+    c: Any
     for c in ast.iter_child_nodes(n):
         if not hasattr(c, "lineno") and "lineno" in getattr(c, "_attributes", ()):
-            c.lineno = c.end_lineno = here or line  # type: ignore[attr-defined]
-            c.col_offset = c.end_col_offset = 0  # type: ignore[attr-defined]
+            c.lineno = c.end_lineno = here or line
+            c.col_offset = c.end_col_offset = 0
         _fill_lines(c, here or line)
 
 

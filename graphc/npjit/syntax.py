@@ -157,7 +157,17 @@ class Rewriter(ast.NodeTransformer):
         self.scopes.pop()
         return n
 
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = comprehension
+    def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
+        return self.comprehension(node)
+
+    def visit_SetComp(self, node: ast.SetComp) -> ast.expr:
+        return self.comprehension(node)
+
+    def visit_DictComp(self, node: ast.DictComp) -> ast.expr:
+        return self.comprehension(node)
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
+        return self.comprehension(node)
 
     def iterate(self, it: ast.expr, target: ast.expr, method: str = "iter") -> ast.expr:
         unpacked = depth(target)
