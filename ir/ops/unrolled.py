@@ -19,6 +19,7 @@ from graphc.ir.ops.phases import added_windows, by_phases, can_divide, lows_of
 from graphc.ir.ops.window import few, returned_windows, taken_windows, window_counts, with_border
 
 LEAST_CHANNELS = 8
+LEAST_PIXELS, LEAST_WALK = 16, 16
 MOST_AXES = 2
 """Spatial axes of windows that products read where they are."""
 
@@ -61,6 +62,18 @@ def _is_alone(x, attributes):
 def _is_implicit(x, attributes):
     """Whether the windows of x need not be stored for a product."""
     return len(attributes["size"]) <= MOST_AXES and all(s == 1 for s in attributes["spread"])
+
+
+def _walks(x, attributes, groups):
+    """Whether a product reads the windows of x where they are. Of pixels alone it does so if there are enough
+    of them: few rows are better read by columns, and few channels packed.
+    """
+    if not _is_implicit(x, attributes):
+        return False
+    pixels, channels = product(attributes["out"]), x.shape[-1]
+    enough = not isinstance(pixels, int) or pixels >= LEAST_PIXELS
+    many = not isinstance(channels, int) or channels >= LEAST_WALK
+    return groups > 1 or not _is_alone(x, attributes) or (enough and many)
 
 
 def _places(attributes, *names):
@@ -139,6 +152,9 @@ def _product_back(b, ct, kernel, attributes, groups):
     """Windows of a gradient, stored, times the kernel that carries it back."""
     shape = (ct.shape[0], *attributes["out"], kernel.shape[-2] * groups)
     rows = _unrolled(b, ct, attributes, groups)
+    if groups == 1 and all(k == 1 for k in attributes["size"]):
+        matrix = _kernel_matrix(b, kernel, attributes["size"], groups)
+        return _pixels(b, b.matmul(rows, matrix, transpose_b=True), shape, groups)
     matrix = _kernel_back(b, kernel, attributes["size"], groups)
     return _pixels(b, b.matmul(rows, matrix), shape, groups)
 
@@ -179,7 +195,7 @@ def forward(b, x, kernel, size, strides, padding, dilation, groups):
     shape = (x.shape[0], *out, kernel.shape[-1])
     if has_few_terms(x, size, groups):
         return term_by_term(b, x, attributes, kernel, shape)
-    if _is_implicit(x, attributes) and (groups > 1 or not _is_alone(x, attributes)):
+    if _walks(x, attributes, groups):
         return b.window_product(x, kernel, **_places(attributes, "out"), groups=groups)
     if groups == 1 and few(size) and _narrows(kernel, size, strides):
         turned = b.transpose(kernel, axes=(*range(len(size)), len(size) + 1, len(size)))
@@ -194,7 +210,7 @@ def backward_data(b, ct, kernel, sizes, size, strides, padding, dilation, groups
         return gathered(b, wide, kernel.shape[-1] // groups)
 
     def product_of(ct, kernel, size, attributes):
-        if _is_implicit(ct, attributes) and (groups > 1 or not _is_alone(ct, attributes)):
+        if _walks(ct, attributes, groups):
             return b.window_product(ct, kernel, **_places(attributes, "out"), groups=groups, turned=True)
         return _product_back(b, ct, kernel, attributes, groups)
 

@@ -32,7 +32,7 @@ def test_decompositions_have_the_values_of_the_op(op: OpDef) -> None:
         graph, arrays = graph_of(op, case)
         after = passes.run(graph, "decompose")
         after.verify()
-        assert all(n.op.decompose is None for n in after.nodes)
+        assert all(n.op.decompose is None for n in after.nodes if n.op.kind is Kind.COARSE)
         for expected, found in zip(run(graph, arrays).outputs, run(after, arrays).outputs, strict=True):
             assert difference(expected, found) <= 64, case
 
