@@ -30,6 +30,7 @@ from graphc.npjit.log import Meta
 from graphc.npjit.reverse import Walk, floating
 from graphc.npjit.tidying import prune, without_leaves
 from graphc.npjit.values import Num, Sym
+from graphc.npjit.vjps.calls import shape_of
 
 Argnums = int | Sequence[int] | None
 
@@ -120,9 +121,8 @@ class Differentiated:
 
     def fitted(self, rt: Any, y: Any, ct: Any) -> Any:
         """A cotangent in the dtype of its result."""
-        shape = known(y).shape
-        given = rt.call(np.shape, ct)
-        if None not in shape and given != shape:
+        shape, given = shape_of(y), shape_of(ct)
+        if len(shape) != len(given) or any(n != m for n, m in zip(shape, given)):
             raise ShapeError(f"the cotangent of {self.name} must have its shape {shape}, but got {given}.")
         dtype = known(y).dtype
         return rt.call(np.asarray, ct, dtype=dtype if isinstance(dtype, np.dtype) else np.dtype(float))

@@ -87,7 +87,7 @@ class Leaves:
         if not floating(meta):
             return x
         node = self.rec.add(Node(leaf, (self.rec.lower(x),), meta=meta))
-        inner = self.rec.result(node, meta)
+        inner = self.rec.result(node, meta, x.shadow if type(x) is Sym else None)
         if type(x) is Sym:
             inner.readonly = x.readonly
         self.nodes.append(node)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,9 +21,10 @@ from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, masks, m
 from graphc.npjit.inputs import where
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
 from graphc.npjit.lookup import raw_method
+from graphc.npjit.pieces import Pieces
 from graphc.npjit.promotion import only_arithmetic
 from graphc.npjit.publish import Publisher, item
-from graphc.npjit.running import preserve, run_nodes
+from graphc.npjit.running import preserve
 from graphc.npjit.sizes import Sizes, part
 from graphc.npjit.values import Num, Storage, Sym
 
@@ -55,8 +57,10 @@ REMEDIES = {
 class Recording(Sizes):
     """See the module."""
 
-    def __init__(self, seen: dict[str, tuple[int, ...]] | None = None) -> None:
+    def __init__(self, seen: dict[str, tuple[int, ...]] | None = None, pieces: Pieces | None = None) -> None:
         super().__init__(seen)
+        self.pieces = pieces if pieces is not None else Pieces({})
+        self.made: list[weakref.ref[Sym]] = []
         self.log: list[Node] = []
         self.done = 0
         self.differentiating = 0
@@ -269,7 +273,7 @@ class Recording(Sizes):
         """Run what is pending, and write back into the caller's arrays."""
         if self.done == len(self.log) and not self.dirty:
             return
-        end, error = run_nodes(self.log, self.done, self.warned)
+        end, error = self.pieces.run(self)
         if error is not None:
             while self.effects and self.effects[-1].position > end:
                 self.effects.pop().undo()  # what the program did after the node that failed

@@ -21,6 +21,7 @@ from graphc.ir.errors import GradientError
 from graphc.npjit.current import recording, runtime
 from graphc.npjit.log import Meta, Node, Parts, Place, follow, mutate, operands, pick, source
 from graphc.npjit.recording import Recording
+from graphc.npjit.sizes import part as part_of
 from graphc.npjit.values import Storage, Sym
 from graphc.npjit.vjps.calls import np
 from graphc.npjit.vjps.find import NOTHING, find
@@ -137,6 +138,7 @@ class Walk:
             if isinstance(meta, Parts):
                 return [self.part(node, i) for i in range(len(meta.parts))]
             found = Sym(meta, node, Storage(node) if meta.kind == "array" else None)
+            found.shadow = self.rec.shadows.get(node)
             self.values[node] = found
         return found
 
@@ -145,6 +147,7 @@ class Walk:
         if known is None:
             known = self.rec.add(Node(pick, (node, i), meta=node.meta.parts[i]))
             self.parts.setdefault(node, {})[i] = known
+            self.rec.shadows[known] = part_of(self.rec.shadows.get(node), i)
         return self.value(known)
 
     def lifted(self, a: Any, place: Any = None) -> Any:
@@ -308,13 +311,11 @@ class Walk:
     def same_layout(self, ct: Any, node: Node) -> Any:
         """The cotangent in an array laid out as the memory is, so that the same steps give views of it."""
         meta = node.meta
-        if (
-            isinstance(ct, Sym)
-            and isinstance(meta, Meta)
-            and not ct.chain
-            and ct.meta.strides == meta.strides
-        ):
-            return ct
+        shadow = self.rec.shadows.get(node) or meta
+        if type(ct) is Sym and isinstance(meta, Meta) and not ct.chain:
+            other = ct.shadow or ct.meta
+            if (ct.meta.strides, other.strides) == (meta.strides, shadow.strides):
+                return ct
         laid = np.empty_like(self.value(node))
         laid[...] = ct
         return laid
@@ -323,7 +324,9 @@ class Walk:
         """The whole array that a view looks into."""
         storage = view.storage
         assert storage is not None
-        return Sym(storage.node.meta, storage.node, storage)
+        whole = Sym(storage.node.meta, storage.node, storage)
+        whole.shadow = self.rec.shadows.get(storage.node)
+        return whole
 
 
 def _is_array(x: Any) -> bool:
@@ -366,7 +369,7 @@ def pull_through(
         if type(a) is Sym and floating(a.meta):
             node = rec.add(Node(leaf, (rec.lower(a),), meta=a.meta))
             marked.append(node)
-            return rec.result(node, a.meta)
+            return rec.result(node, a.meta, a.shadow)
         return a
 
     inner = [mark(a) for a in args]

@@ -16,7 +16,7 @@ import numpy as np
 
 from graphc.npjit.infer import Alias, Tree, infer
 from graphc.npjit.inputs import Inputs
-from graphc.npjit.log import Meta, Parts
+from graphc.npjit.log import Meta, Node, Parts
 from graphc.npjit.promotion import c_strides, only_arithmetic
 from graphc.npjit.values import Num, Sym
 
@@ -57,6 +57,7 @@ class Sizes(Inputs):
         self.expressions: dict[tuple[int, int], str] = {}
         self.all_symbols: list[Num] = []
         self.others: set[int] = set()
+        self.shadows: dict[Node, Any] = {}
 
     def flush(self) -> None:
         raise AssertionError("a recording runs its log")
@@ -77,6 +78,8 @@ class Sizes(Inputs):
         self.geometry[var] = self.geometry[var]._replace(shape=tuple(shape))
         if other != list(v.shape):
             s.shadow = s.meta._replace(shape=tuple(other), strides=c_strides(other, v.itemsize))
+            if s.node is not None:
+                self.shadows[s.node] = s.shadow
 
     def _symbol(self, n: int, before: int, expr: str) -> Num | None:
         """The symbol of a size; sizes that were and are equal share it."""

@@ -37,29 +37,29 @@ class Recorded:
         return found
 
 
-def _shape(x: Any) -> tuple[Any, ...]:
+def shape_of(x: Any) -> tuple[Any, ...]:
     """The shape of a value, deferred or not; never an operation of its own."""
     m = getattr(x, "meta", None)
     if m is not None and m.kind in ("array", "scalar", "python"):
-        return runtime().call(numpy.shape, x) if None in m.shape else m.shape
+        return runtime().sym_attr(x, "shape") if m.kind == "array" else ()
     if isinstance(x, (list, tuple)):
-        return (len(x), *_shape(x[0])) if x else (0,)
+        return (len(x), *shape_of(x[0])) if x else (0,)
     return numpy.shape(getattr(x, "value", x) if hasattr(x, "expr") else x)
 
 
 def _ndim(x: Any) -> int:
     m = getattr(x, "meta", None)
-    return len(m.shape) if m is not None and m.kind == "array" else len(_shape(x))
+    return len(m.shape) if m is not None and m.kind == "array" else len(shape_of(x))
 
 
 def _size(x: Any) -> Any:
     size = 1
-    for n in _shape(x):
+    for n in shape_of(x):
         size = size * n
     return size
 
 
-SIZES: dict[str, Callable[[Any], Any]] = {"shape": _shape, "ndim": _ndim, "size": _size}
+SIZES: dict[str, Callable[[Any], Any]] = {"shape": shape_of, "ndim": _ndim, "size": _size}
 """Questions about sizes, which are answered at once."""
 
 

@@ -475,3 +475,16 @@ def test_many_sizes():
         value, g = f(w, x)
         np.testing.assert_allclose(g, 2 * x.T @ (x @ w - 1) / n)
         assert value == np.mean((x @ w - 1) ** 2)
+
+
+def test_sizes_become_symbols():
+    f = graphc.value_and_grad(lambda w, x: np.mean(np.maximum(x @ w["W"] + w["b"], 0)[:, 0] ** 2))
+    r = np.random.default_rng(0)
+    w = {"W": r.normal(size=(2, 3)), "b": r.normal(size=3)}
+    for n in range(2, 16):
+        x = r.normal(size=(n, 2))
+        _, g = f(w, x)
+        h = np.maximum(x @ w["W"] + w["b"], 0)[:, :1] * np.array([[2.0, 0, 0]]) / n
+        np.testing.assert_allclose(g["W"], x.T @ h)
+        np.testing.assert_allclose(g["b"], h.sum(axis=0))
+    assert f.recordings == 2
