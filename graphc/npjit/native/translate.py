@@ -25,7 +25,7 @@ PYTHON = {float: "f64", int: "i64", bool: "bool"}
 
 def key_of(fn: Any) -> Any:
     """What the tables call a function of the log: NumPy's own, or ("method", name), ("attribute", name),
-    ("at", ufunc), ("reduce", ufunc), "pick".
+    ("at", ufunc) and its like, ("join", "c_"), "pick".
     """
     if getattr(fn, "is_method", False):
         return "method", fn.__name__
@@ -34,8 +34,10 @@ def key_of(fn: Any) -> Any:
     if fn is pick:
         return "pick"
     owner = getattr(fn, "__self__", None)
-    if isinstance(owner, np.ufunc) and fn.__name__ in ("at", "reduce"):
+    if isinstance(owner, np.ufunc) and fn.__name__ in ("at", "reduce", "outer", "accumulate"):
         return fn.__name__, owner
+    if owner is np.c_ or owner is np.r_:
+        return "join", "c_" if owner is np.c_ else "r_"
     return fn
 
 

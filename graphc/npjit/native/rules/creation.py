@@ -200,7 +200,8 @@ rule(np.triu)(_triangle(False))
 @rule(np.take)
 def take(b: Builder, a: Item, indices: Item, axis: Any = None) -> Expr:
     """Slices at positions."""
-    x, where = whole(b, a), expr_of(b, indices)
+    x = whole(b, a)
+    where = expr_of(b, Operand(array(b, indices)) if isinstance(indices, (list, tuple)) else indices)
     if axis is None:
         x = reshaped(b, x, (size_of(x.shape),))
     if where.dtype.kind not in "iu":

@@ -22,6 +22,7 @@ from graphc.npjit.native.operands import (
     is_value,
     operand,
     own_dtype,
+    reshaped,
     type_key,
 )
 from graphc.npjit.native.rules.table import RULES, rule
@@ -254,6 +255,19 @@ for _ufunc in FORMULAS:
     RULES[_ufunc] = _ufunc_rule(_ufunc)
 for _function, _ufunc in OPERATORS.items():
     RULES[_function] = _operator_rule(_ufunc, _function)
+
+
+def _outer_rule(ufunc: np.ufunc) -> Formula:
+    def outer(b: Builder, x: Item, y: Item) -> Any:
+        left, right = operand(b, x), operand(b, y)
+        column = reshaped(b, left.expr, (*left.shape, *(1 for _ in right.shape)))
+        return call_ufunc(b, ufunc, Operand(column, left.weak), y)
+
+    return outer
+
+
+for _ufunc in (np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.equal, np.less):
+    RULES["outer", _ufunc] = _outer_rule(_ufunc)
 
 
 @rule(np.power)

@@ -16,6 +16,7 @@ from graphc.npjit.native.operands import (
     common,
     expr_as,
     is_weak,
+    producer,
     reshaped,
     shape_of,
     size_of,
@@ -49,12 +50,22 @@ def _product(b: Builder, x: Expr, y: Expr) -> Expr:
         whole = b.matmul(reshaped(b, x, (1, *x.shape)), y)
         return reshaped(b, whole, (*whole.shape[:-2], whole.shape[-1]))
     if y.rank == 1:
-        whole = b.matmul(x, reshaped(b, y, (*y.shape, 1)))
-        return reshaped(b, whole, whole.shape[:-1])
+        return _times_vector(b, x, y)
+    if x.rank == y.rank == 2 and y.shape[1] == 1 and x.dtype.kind == "f":
+        return reshaped(b, _times_vector(b, x, reshaped(b, y, y.shape[:1])), (x.shape[0], 1))
     if x.rank > 2 and y.rank == 2 and x.shape[-1]:
         rows = reshaped(b, x, (size_of(x.shape[:-1]), x.shape[-1]))
         return reshaped(b, b.matmul(rows, y), (*x.shape[:-1], y.shape[-1]))
     return b.matmul(x, y)
+
+
+def _times_vector(b: Builder, x: Expr, v: Expr) -> Expr:
+    """A matrix by a vector: each row is a sum, unless the matrix is turned, when columns are summed."""
+    made = producer(x)
+    if made is not None and made.op.name == "transpose" and x.rank == 2:
+        matrix = Expr(b, made.operands[0])
+        return reshaped(b, b.matmul(reshaped(b, v, (1, *v.shape)), matrix), x.shape[:1])
+    return _along_last(b, x, v)
 
 
 @rule(np.matmul, operator.matmul)

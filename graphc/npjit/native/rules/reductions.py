@@ -234,6 +234,12 @@ def cumsum(b: Builder, a: Item, axis: Axis = None, dtype: Any = None) -> Expr:
     return b.cumsum(value, axis=axis_of(0 if axis is None else axis, value.rank))
 
 
+@rule(("accumulate", np.add))
+def accumulated(b: Builder, a: Item, axis: Axis = 0, dtype: Any = None) -> Expr:
+    """`np.add.accumulate`: sums so far, along the first axis where none is given."""
+    return cumsum(b, a, axis, dtype)
+
+
 @rule(np.ptp)
 def ptp(b: Builder, a: Item, axis: Axis = None, *, keepdims: Any = False) -> Expr:
     """The largest minus the smallest element."""

@@ -21,7 +21,10 @@ from graphc.npjit.native.operands import (
     expr_as,
     expr_of,
     integer,
+    is_value,
+    is_weak,
     operand,
+    own_dtype,
     reshaped,
     size_of,
     strong,
@@ -240,6 +243,33 @@ def column_stack(b: Builder, tup: Any) -> Expr:
     return _concatenated(b, parts, 1)
 
 
+@rule(("join", "c_"))
+def columns_of(b: Builder, key: Any) -> Expr:
+    """`np.c_[x, y]`: vectors as columns, side by side."""
+    parts = [reshaped(b, p, (*p.shape, 1) if p.rank == 1 else p.shape) for p in _listed(b, key)]
+    if any(p.rank != 2 for p in parts):
+        raise Unexpressed("np.c_ of other arrays than vectors and matrices")
+    return _concatenated(b, parts, 1)
+
+
+@rule(("join", "r_"))
+def rows_of(b: Builder, key: Any) -> Expr:
+    """`np.r_[x, 0.0, y]`: vectors and numbers one after the other."""
+    parts = [reshaped(b, p, p.shape or (1,)) for p in _listed(b, key)]
+    if any(p.rank != 1 for p in parts):
+        raise Unexpressed("np.r_ of other arrays than vectors and numbers")
+    return _concatenated(b, parts, 0)
+
+
+def _listed(b: Builder, key: Any) -> list[Expr]:
+    entries = key if isinstance(key, tuple) else (key,)
+    if any(type(x) is not Operand or x.weak for x in entries) and not all(map(is_value, entries)):
+        raise Unexpressed("slices or texts where arrays are joined")
+    if any(is_weak(x) for x in entries) and all(own_dtype(x).kind != "f" for x in entries):
+        raise Unexpressed("numbers among integers")
+    return [expr_as(b, x, common(entries)) for x in entries]
+
+
 @rule(np.append)
 def append(b: Builder, arr: Item, values: Item, axis: Any = None) -> Expr:
     """The values after the array."""
@@ -293,6 +323,18 @@ def split_marks(sections: Any, size: int) -> list[int]:
     if marks != sorted(marks):
         raise Unexpressed("pieces in a falling order")
     return marks
+
+
+@rule(np.diff)
+def diff(b: Builder, a: Item, n: Any = 1, axis: Any = -1) -> Expr:
+    """Each element less the one before it."""
+    x = whole(b, a)
+    place = axis_of(axis, x.rank)
+    size = integer(x.shape[place])
+    if n != 1 or x.dtype.kind in "bu" or not size:
+        raise Unexpressed("these differences")
+    first = split(b, Operand(x), [size - 1], place)[0]
+    return split(b, Operand(x), [1], place)[1] - first
 
 
 @rule(np.roll)

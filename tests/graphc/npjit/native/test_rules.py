@@ -161,6 +161,8 @@ def product_cases():
             yield f"{name} {dtype} vector right", fn, (a, u), {}
             yield f"{name} {dtype} vector left", fn, (v, a), {}
             yield f"{name} {dtype} vectors", fn, (u, u), {}
+            yield f"{name} {dtype} column", fn, (a, u[:, None]), {}
+            yield f"{name} {dtype} row by column", fn, (u[None], u[:, None]), {}
             yield f"{name} {dtype} deep", fn, (deep, b), {}
         yield f"deep by deep {dtype}", np.matmul, (deep, other), {}
         yield f"dot deep by deep {dtype}", np.dot, (deep, other), {}
@@ -256,6 +258,13 @@ def shape_cases():
         ("array of a range", np.asarray, (range(4),)),
     ):
         yield name, fn, args, {}
+    yield "c_", np.c_.__getitem__, ((v, x.T[:1].ravel().repeat(2)[:5]),), {}
+    yield "r_", np.r_.__getitem__, ((v * 1.0, 0.5, v[::-1]),), {}
+    yield "diff", np.diff, (x,), {}
+    yield "diff down", np.diff, (x,), {"axis": 0}
+    yield "take by a list", np.take, (v, [0, 2]), {}
+    yield "outer sum", bound(np.add, "outer"), (v, x), {}
+    yield "accumulate", bound(np.add, "accumulate"), (x,), {}
     yield "array of scalars", np.array, ([np.float32(1), 2.5, np.float64(3)],), {}
     yield "array of rows", np.array, ([v, [1, 2, 3, 4, 5]],), {}
     yield "full of a scalar", np.full, ((2, 3), np.float32(1.5)), {}
