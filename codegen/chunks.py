@@ -51,20 +51,24 @@ up to so many elements.
 Fresh = Callable[[str], str]
 
 
-def chunked(nest: Nest, fresh: Fresh) -> tuple[list[Nest], list[Temporary]]:
-    """The nests that do what a nest does, and the memory in which they leave partial results; the nest alone
-    where it is left as it is. `fresh` gives names that the kernel does not have.
+def in_pieces(part: Part, fresh: Fresh) -> tuple[list[Part], list[Temporary]]:
+    """The parts that do what a part does, and the memory in which they leave partial results; the part alone
+    where it stays as it is. `fresh` gives names that the kernel does not have.
     """
+    return _product_in_pieces(part, fresh) if isinstance(part, Product) else _nest_in_pieces(part, fresh)
+
+
+def _nest_in_pieces(nest: Nest, fresh: Fresh) -> tuple[list[Part], list[Temporary]]:
     axis = _long_axis(nest)
     if axis is None:
         return [nest], []
     writer = _Writer(nest, axis, fresh)
     writer.write()
-    return writer.nests, writer.shared
+    return [*writer.nests], writer.shared
 
 
-def chunked_product(p: Product, fresh: Fresh) -> tuple[list[Part], list[Temporary]]:
-    """The same for a product: one for each piece of k, and a nest that adds them up and does the rest."""
+def _product_in_pieces(p: Product, fresh: Fresh) -> tuple[list[Part], list[Temporary]]:
+    """A product for each piece of k, and a nest that adds them up and does the rest."""
     if not _is_thin(p):
         return [p], []
     chunk = Axis(fresh("chunk"), ceildiv(p.k, TERMS))

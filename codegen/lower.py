@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from graphc.codegen import window_rule as _window_rule  # noqa: F401, its import registers the rule
-from graphc.codegen.chunks import chunked, chunked_product
+from graphc.codegen.chunks import in_pieces
 from graphc.codegen.collapse import collapse
 from graphc.codegen.loops import Buffer, Kernel, Nest, Stage, Store, Temporary
 from graphc.codegen.loops import Part as Loops
@@ -65,16 +65,15 @@ class _Lowering:
             self._part(part, later)
         for target, source, value in self.copies:
             self.loops.append(self._copy(target, source, value))
-        parts: list[Loops] = []
+        pieces: list[Loops] = []
         for loops in map(collapse, self.loops):
-            fresh = self.scalars.fresh
-            cut = chunked(loops, fresh) if isinstance(loops, Nest) else chunked_product(loops, fresh)
-            parts += cut[0]
-            self.shared += cut[1]
+            found, memory = in_pieces(loops, self.scalars.fresh)
+            pieces += found
+            self.shared += memory
         return Kernel(
             name,
             _buffers(self.node),
-            tuple(parts),
+            tuple(pieces),
             tuple(self.values.failures),
             tuple(self.values.tables.values()),
             tuple(self.shared),
