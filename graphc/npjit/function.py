@@ -16,6 +16,7 @@ from graphc.npjit.choice import Aside, Choice, Way
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.emit import MISS, CannotError, Emitter, Fast
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
+from graphc.npjit.pieces import Pieces
 from graphc.npjit.recording import Recording
 from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.runtime import RUNTIME
@@ -45,6 +46,7 @@ class Jit:
         self.shapes: dict[Any, dict[str, tuple[int, ...]]] = {}
         self.sizes: dict[Any, int] = {}
         self.promoted: set[Any] = set()
+        self.pieces = Pieces(self.options)
         self.notes: list[str] = []
         self.recordings = self.hits = 0
         self.last: Recording | None = None
@@ -100,7 +102,7 @@ class Jit:
 
     def record(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call, recording it; keep a fast function if it can be done again."""
-        rec = self.last = Recording(self._seen(key))
+        rec = self.last = Recording(self._seen(key), self.pieces)
         token, begin = RECORDING.set(rec), perf_counter_ns()
         self.recordings += 1
         CLASS_ATTRIBUTES.clear()

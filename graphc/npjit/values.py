@@ -9,6 +9,7 @@ Sym      a deferred array (a view of a Storage: `chain` leads from its base to t
 from __future__ import annotations
 
 import operator
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -157,6 +158,9 @@ class Sym(_Operators):
         self.readonly = False
         # the meta for other sizes (see sizes.py), where it differs
         self.shadow: Meta | None = None
+        rec = recording()
+        if rec is not None:
+            rec.made.append(weakref.ref(self))
 
     def force(self, why: str) -> Any:
         """The value itself, now: a break."""

@@ -1,0 +1,130 @@
+"""Pieces between breaks: compiled once they have shown to be worth it, and found again by their structure.
+
+A function with a break is recorded at each call. What lies between two breaks is run by NumPy the first
+times; where that takes long for the number of operations, the same piece of later calls is one program, which
+gives the values that something still refers to.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from graphc.ir.errors import StateError
+from graphc.npjit.log import Chain, Node
+from graphc.npjit.running import run_nodes
+from graphc.npjit.values import Sym
+from graphc.npjit.warned import strict
+
+if TYPE_CHECKING:
+    from graphc.npjit.recording import Recording
+
+WORTH = 40_000
+"""Nanoseconds per operation from which a piece is compiled: finding its program costs some thousand."""
+SEEN = 2
+"""How often a piece is measured before."""
+KEPT = 200
+LONGEST = 2_000
+"""Operations of a piece that is still compiled."""
+
+
+class Lost:
+    """The value of a node that a program did not give, since nothing referred to the node."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise StateError("a value inside of a compiled piece was asked for")
+
+    __array_ufunc__ = None
+
+
+LOST = Lost()
+
+
+class Pieces:
+    """The pieces of one jitted function, over all its recordings."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self.times: dict[Any, list[int]] = {}
+        self.noisy: set[Any] = set()
+        self.compiled = 0
+
+    def run(self, rec: Recording) -> tuple[int, Exception | None]:
+        """Compute the pending nodes of a recording; (how far it came, the exception that stopped it)."""
+        nodes = rec.log[rec.done :]
+        key = (nodes[0].line, nodes[-1].line, len(nodes)) if nodes else None
+        if key is None or rec.differentiating or not self._is_worth(key, len(nodes)):
+            return self._measured(rec, key)
+        if any(n.impure for n in nodes) or strict() or not self._by_program(rec, nodes):
+            return run_nodes(rec.log, rec.done, rec.warned)
+        self.compiled += 1
+        return len(rec.log), None
+
+    def _is_worth(self, key: Any, count: int) -> bool:
+        times = self.times.get(key, ())
+        slow = len(times) >= SEEN and min(times) > WORTH * count
+        return slow and count <= LONGEST and key not in self.noisy
+
+    def _measured(self, rec: Recording, key: Any) -> tuple[int, Exception | None]:
+        heard, rec.noisy = rec.noisy, False
+        begin = perf_counter_ns()
+        end = run_nodes(rec.log, rec.done, rec.warned)
+        if rec.noisy:
+            self.noisy.add(key)
+        elif len(self.times) < KEPT or key in self.times:
+            self.times.setdefault(key, []).append(perf_counter_ns() - begin)
+            del self.times[key][:-SEEN]
+        rec.noisy = rec.noisy or heard
+        return end
+
+    def _by_program(self, rec: Recording, nodes: Sequence[Node]) -> bool:
+        """Compute the nodes by a program. False: it can't be; then nothing has changed."""
+        from graphc.codegen.options import resolve
+        from graphc.npjit.native import segments
+
+        inside = set(nodes)
+        wanted = [n for n in dict.fromkeys(referred(rec)) if n in inside]
+        try:
+            program = segments.compile(nodes, wanted, None, resolve(**self.options))
+            values = program(*[leaf.value for leaf in program.leaves])
+        except Exception:  # NumPy computes it, and raises what is to be raised
+            return False
+        for node in nodes:
+            node.value = LOST
+        for node, value in zip(wanted, values, strict=True):
+            node.value = value
+        return True
+
+
+def referred(rec: Recording) -> Iterator[Node]:
+    """The nodes whose values may be asked for later."""
+    for storage in [*rec.dirty, *rec.owners.values()]:
+        yield storage.node
+    for s in living(rec.made):
+        if s.node is not None:
+            yield s.node
+        if s.storage is not None:
+            yield s.storage.node
+        yield from _nodes(s.chain)
+
+
+def living(made: list[weakref.ref[Sym]]) -> list[Sym]:
+    """The deferred values that something still holds; the others are forgotten."""
+    found = [s for s in (ref() for ref in made) if s is not None]
+    made[:] = [weakref.ref(s) for s in found]
+    return found
+
+
+def _nodes(a: Any) -> Iterable[Node]:
+    t = type(a)
+    if t is Node:
+        yield a
+    elif t in (tuple, list, Chain):
+        for x in a:
+            yield from _nodes(x)
+    elif t is slice:
+        yield from _nodes((a.start, a.stop, a.step))
+    elif t is dict:
+        yield from _nodes(tuple(a.values()))
