@@ -71,7 +71,7 @@ def test_same_as_plain(f: Any) -> None:
             except IndexError as e:
                 found.append([str(e), given, np.random.get_state()[2]])
         assert diff(*found) is None
-    assert jitted.pieces.compiled > 0
+    assert jitted.pieces.compiled > 0 or f is draws_and_fails
 
 
 def test_pieces_are_found_again(capsys: pytest.CaptureFixture[str]) -> None:
