@@ -116,7 +116,7 @@ class _Lowering:
             return [lower_reduce(values, outputs, part.shape, part.reduced, self.in_place)]
         if part.kind == "outside" and part.anchor.op.kind is not Kind.VIEW:
             raise CompileError(f"'{part.anchor.op.name}' can't be computed in a kernel")
-        return [lower_map(values, outputs, part.shape)]
+        return [*lower_map(values, outputs, part.shape, part.nodes)]
 
     def _copy(self, target: str, source: str, value: Value) -> Nest:
         self.values.start()

@@ -1,25 +1,75 @@
-"""Outputs of one shape without a reduction: one turn of the loops per element."""
+"""Outputs of one shape without a reduction: one turn of the loops per element.
+
+Where rows are put together of pieces (a concatenation, pads that are added), each range of columns has loops
+of its own, which need no conditions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
+
+from graphc.codegen.index_maps import combine
 from graphc.codegen.loops import Nest, Stage, Store
 from graphc.codegen.scalar import BODY, OUTER
 from graphc.codegen.values import Values
-from graphc.ir import Value
-from graphc.ir.dims import Shape
+from graphc.ir import Node, Value
+from graphc.ir.dims import Dim, Shape
 
 Outputs = list[tuple[str, Value]]
 
 
-def lower_map(values: Values, outputs: Outputs, shape: Shape) -> Nest:
-    """A nest over all axes of `shape`; its lane is the last one."""
+LEAST_COLUMNS, MOST_RANGES = 8, 16
+"""Ranges of fewer columns, or more ranges, are not worth loops of their own."""
+
+
+def lower_map(values: Values, outputs: Outputs, shape: Shape, nodes: Iterable[Node] = ()) -> list[Nest]:
+    """Nests over all axes of `shape`, whose lane is the last one; `nodes` are those that they compute."""
+    found = []
+    for start, stop in _ranges(shape, nodes):
+        if found:
+            values.start()
+        found.append(_nest(values, outputs, shape, start, stop - start))
+    return found
+
+
+def _ranges(shape: Shape, nodes: Iterable[Node]) -> list[tuple[Dim, Dim]]:
+    """The ranges of columns within which no piece begins or ends."""
+    whole: list[tuple[Dim, Dim]] = [(0, shape[-1] if shape else 1)]
+    columns = whole[0][1]
+    if not isinstance(columns, int):
+        return whole
+    cuts = {0, columns}
+    for node in nodes:
+        if node.op.name in ("pad", "concatenate") and node.result.type.shape[-1:] == shape[-1:]:
+            cuts |= _cuts(node, columns)
+    ranges = list(pairwise(sorted(c for c in cuts if 0 <= c <= columns)))
+    fine = len(ranges) <= MOST_RANGES and all(b - a >= LEAST_COLUMNS for a, b in ranges)
+    return [*ranges] if fine and ranges else whole
+
+
+def _cuts(node: Node, columns: int) -> set[int]:
+    """Where the pieces of a node's rows begin and end, as far as that is known."""
+    if node.op.name == "pad":
+        ends = (node.attrs["low"][-1], columns - node.attrs["high"][-1])
+    elif node.attrs["axis"] == node.result.type.rank - 1:
+        ends = tuple(accumulate(v.type.shape[-1] for v in node.operands))
+    else:
+        ends = ()
+    return {end for end in ends if isinstance(end, int)}
+
+
+def _nest(values: Values, outputs: Outputs, shape: Shape, first: Dim, columns: Dim) -> Nest:
+    """The nest of a range of columns."""
     rank = len([d for d in shape if d != 1])
     seen = 0
     indices = []
     for axis, d in enumerate(shape):
         seen += d != 1
         inner = d != 1 and seen == rank and rank > 1
-        indices.append(values.axis(f"i{axis}", d, BODY if inner else OUTER))
+        last = axis == len(shape) - 1
+        index = values.axis(f"i{axis}", columns if last else d, BODY if inner else OUTER)
+        indices.append(combine([(index, 1)], first) if last else index)
     names = [i.terms[0][0] for i in indices if i.terms]
     depth = BODY if len(names) > 1 else OUTER
     for buffer, value in outputs:

@@ -171,6 +171,11 @@ class Values:
             result = self.both(result, below)
         return result
 
+    def never_within(self, index: Offset, low: Dim, high: Dim) -> bool:
+        """Whether low <= index < high certainly holds nowhere."""
+        least, most = self.bounds(index)
+        return _at_least(low, most + 1 if most is not None else None) or _at_least(least, high)
+
     def both(self, a: Guard, b: Guard) -> Guard:
         """The conjunction of two conditions, where None always holds."""
         if a is None or b is None:

@@ -71,6 +71,8 @@ def _slice(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
 def _pad(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
     (x,) = node.operands
     source = tuple(combine([(i, 1)], -low) for i, low in zip(indices, node.attrs["low"]))
+    if any(v.never_within(i, 0, d) for i, d in zip(source, x.type.shape)):
+        return v.scalars.constant(node.attrs["value"], x.type.dtype)
     inside: Guard = None
     for i, d in zip(source, x.type.shape):
         inside = v.both(inside, v.within(i, 0, d))
@@ -90,6 +92,9 @@ def _concatenate(v: Values, node: Node, indices: Indices, guard: Guard) -> Scala
     for x in node.operands:
         extent = x.type.shape[axis]
         mine = combine([(indices[axis], 1)], -start)
+        start = start + extent
+        if v.never_within(mine, 0, extent):
+            continue
         inside = v.within(mine, 0, extent)
         source = (*indices[:axis], ZERO if extent == 1 else mine, *indices[axis + 1 :])
         if extent != 0:
@@ -98,7 +103,6 @@ def _concatenate(v: Values, node: Node, indices: Indices, guard: Guard) -> Scala
                 result = element
             else:
                 result = v.scalars.primitive("select", element.dtype, inside, element, result)
-        start = start + extent
     return result if result is not None else v.scalars.constant(0, node.result.type.dtype)
 
 
