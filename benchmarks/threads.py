@@ -4,7 +4,7 @@
 
 A phase of a kernel is run many times within one native call, by one member and by two who wait for each other
 after each turn. `GRAIN` in `graphc/codegen/team.py` is the time, in barriers, from which two are quicker.
-What the slower of its two pieces takes by itself says how well a phase is divided, also on a busy machine.
+The CPU time of the slower of its two pieces says how well a phase is divided, also on a busy machine.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 
 import graphc
 from graphc import layers
-from graphc.codegen.loader import load
+from graphc.codegen.loader import Code, load
 from graphc.codegen.native import NativeRunner
 from graphc.codegen.target import host
-from graphc.codegen.team import Team, team
+from graphc.codegen.team import team
 from graphc.codegen.team_step import Phase, phases_of
 from graphc.codegen.team_text import AWAIT, RECORD, SHARE
 from graphc.codegen.text import Function, module
@@ -90,7 +90,6 @@ def step_of(name: str, threads: int) -> Callable[[], object]:
         return step(x, y)
 
     run.step = step  # type: ignore[attr-defined]
-    run.arrays = (x, y)  # type: ignore[attr-defined]
     return run
 
 
@@ -99,82 +98,82 @@ def step_of(name: str, threads: int) -> Callable[[], object]:
 
 @dataclass(frozen=True)
 class Repeated:
-    """Phases of a step, run alone or by two members; `keep` holds what their pointers point to."""
+    """The phases of a step, run many times in one native call, by the caller or by two members."""
 
-    team: Team
-    task: int
-    piece: int
-    frame: object
-    code: object
+    runner: NativeRunner
+    code: Code
     keep: object
 
-    def seconds(self, phase: Phase, members: int, turns: int) -> float:
-        """The time of one turn."""
-        address = self.keep[1].program.code.address(phase.symbol)  # type: ignore[index]
-        table = self.frame.table  # type: ignore[attr-defined]
-        sizes = table.ctypes.data + 8 * self.keep[1].program.layout.symbols_at  # type: ignore[index]
+    def two(self, phase: Phase, turns: int) -> float:
+        """Seconds of a turn of two members, who wait for each other behind it."""
         records = np.zeros(RECORD * turns, np.uint8)
-        argument = (ctypes.c_int64 * 5)(address, table.ctypes.data, sizes, records.ctypes.data, turns)
-        start = time.perf_counter()
-        self.team.run(members, self.task, ctypes.addressof(argument))
-        return (time.perf_counter() - start) / turns
+        return self._run("by_two", phase, turns, 2, records.ctypes.data)[0]
 
-    def piece_seconds(self, phase: Phase, piece: int, turns: int) -> float:
-        """The time of one of two pieces, by the caller."""
-        address = self.keep[1].program.code.address(phase.symbol)  # type: ignore[index]
-        table = self.frame.table  # type: ignore[attr-defined]
-        sizes = table.ctypes.data + 8 * self.keep[1].program.layout.symbols_at  # type: ignore[index]
-        argument = (ctypes.c_int64 * 5)(address, table.ctypes.data, sizes, piece, turns)
-        start = time.perf_counter()
-        self.team.run(1, self.piece, ctypes.addressof(argument))
-        return (time.perf_counter() - start) / turns
+    def piece(self, phase: Phase, turns: int, number: int, count: int) -> tuple[float, float]:
+        """Seconds, and seconds of CPU time, of one of `count` pieces by the caller."""
+        return self._run("piece", phase, turns, 1, number, count)
+
+    def _run(self, task: str, phase: Phase, turns: int, members: int, *more: int) -> tuple[float, float]:
+        program, table = self.runner.program, self.runner._free[-1].table.ctypes.data
+        address, sizes = program.code.address(phase.symbol), table + 8 * program.layout.symbols_at
+        argument = (ctypes.c_int64 * 6)(address, table, sizes, turns, *more)
+        wall, cpu = time.perf_counter(), time.thread_time()
+        team().run(members, self.code.address(task), ctypes.addressof(argument))
+        return (time.perf_counter() - wall) / turns, (time.thread_time() - cpu) / turns
 
 
 def repeated(run: Callable[[], object], runner: NativeRunner) -> Repeated:
-    f = Function("repeat", "i64 %member, i64 %pieces, ptr %argument")
-    phase, table, sizes, records = (f.load("ptr", f.at("ptr", "%argument", i)) for i in range(4))
-    with f.loop(0, f.load("i64", f.at("i64", "%argument", 4)), 1) as turn:
-        record = f.at("i8", records, f.mul(turn.i, RECORD))
+    def begin(name: str) -> tuple[Function, list[str], list[str]]:
+        f = Function(name, "i64 %member, i64 %pieces, ptr %argument")
+        pointers = [f.load("ptr", f.at("ptr", "%argument", i)) for i in (0, 1, 2)]
+        return f, pointers, [f.load("i64", f.at("i64", "%argument", i)) for i in (3, 4, 5)]
+
+    f, (phase, table, sizes), (turns, records, _) = begin("by_two")
+    with f.loop(0, turns, 1) as turn:
+        record = f(f"inttoptr i64 {f.add(records, f.mul(turn.i, RECORD))} to ptr")
         what = f"ptr {phase}, ptr {table}, ptr {sizes}"
         f.do(f"call void @{SHARE}({what}, i64 %member, i64 %pieces, ptr {record})")
         f.do(f"call void @{AWAIT}(ptr {record}, i64 %pieces)")
-    g = Function("piece", "i64 %member, i64 %pieces, ptr %argument")
-    phase, table, sizes = (g.load("ptr", g.at("ptr", "%argument", i)) for i in range(3))
-    number, turns = (g.load("i64", g.at("i64", "%argument", i)) for i in (3, 4))
+    g, (phase, table, sizes), (turns, number, count) = begin("piece")
     with g.loop(0, turns, 1):
-        g(f"call i64 {phase}(ptr {table}, ptr {sizes}, i64 {number}, i64 2)")
+        g(f"call i64 {phase}(ptr {table}, ptr {sizes}, i64 {number}, i64 {count})")
     code = load([module(f.text(), g.text(), target=host())], host(), 0, team().symbols)
-    tasks = code.address("repeat"), code.address("piece")
-    return Repeated(team(), *tasks, runner._free[-1], code, (run, runner))
+    return Repeated(runner, code, run)
 
 
 def show_phases(name: str) -> None:
     run = step_of(name, 2)
     compiled = run.step.compiled  # type: ignore[attr-defined]
-    lowered, runner = compiled.lowered, compiled._runner
-    found = phases_of(lowered.steps, lowered.layout, lowered.target)
-    times = repeated(run, runner)
+    lowered = compiled.lowered
+    times = repeated(run, compiled._runner)
     print(f"\n{name}: phase, us alone, us estimated, two members quicker by, by the slower piece")
     total = shared = 0.0
-    for phase in found:
+    for phase in phases_of(lowered.steps, lowered.layout, lowered.target):
         estimate = dims.evaluate(phase.time, compiled.last_sizes) * 1e-12
-        turns = max(1, min(200, round(SECONDS / max(times.seconds(phase, 1, 1), 1e-7))))
-        best = [1.0] * 4
-        for _ in range(ROUNDS):
-            for i in (0, 1):
-                best[i] = min(best[i], times.seconds(phase, i + 1, turns))
-                best[i + 2] = min(best[i + 2], times.piece_seconds(phase, i, turns))
-        alone, two, piece = best[0], best[1], max(best[2:])
+        divided = estimate * 1e12 >= team().grain
+        wall, alone, two, piece = measured(times, phase)
         total += alone
-        shared += piece if estimate * 1e12 >= team().grain else alone
-        mark = "divided" if estimate * 1e12 >= team().grain else ""
+        shared += piece if divided else alone
         print(
-            f"  {phase.symbol[7:47]:40} {1e6 * alone:9.2f} {1e6 * estimate:9.2f} {alone / two:6.2f}"
-            f" {alone / piece:6.2f} {mark}"
+            f"  {phase.symbol[7:47]:40} {1e6 * alone:9.2f} {1e6 * estimate:9.2f} {wall / two:6.2f}"
+            f" {alone / piece:6.2f} {'divided' if divided else ''}"
         )
-    print(
-        f"  all phases {1e3 * total:.3f} ms; with the slower pieces {1e3 * shared:.3f}: {total / shared:.2f}"
-    )
+    ratio = total / shared
+    print(f"  all phases {1e3 * total:.3f} ms; with the slower pieces {1e3 * shared:.3f} ms: {ratio:.2f}")
+
+
+def measured(times: Repeated, phase: Phase) -> tuple[float, float, float, float]:
+    """The least seconds of a phase alone, the same of CPU time, of two members, and of the slower piece."""
+    turns = max(1, min(200, round(SECONDS / max(times.piece(phase, 1, 0, 1)[0], 1e-7))))
+    walls, alone, two, pieces = [], [], [], ([], [])  # type: ignore[var-annotated]
+    for _ in range(ROUNDS):
+        wall, cpu = times.piece(phase, turns, 0, 1)
+        walls.append(wall)
+        alone.append(cpu)
+        two.append(times.two(phase, turns))
+        for i in (0, 1):
+            pieces[i].append(times.piece(phase, turns, i, 2)[1])
+    return min(walls), min(alone), min(two), max(min(pieces[0]), min(pieces[1]))
 
 
 def show_steps(names: list[str]) -> None:
