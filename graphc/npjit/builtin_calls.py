@@ -89,6 +89,17 @@ def convert(cls: Any) -> Handler:
     return handler
 
 
+def recorded(fn: Any) -> Handler:
+    """A built-in function of numbers, as one operation where one of them is deferred."""
+
+    def handler(rt: Any, *args: Any) -> Any:
+        if any(type(a) is Sym and a.meta.kind != "object" for a in args):
+            return rt.rec.record(fn, args)
+        return fn(*args)
+
+    return handler
+
+
 def collect(cls: Any) -> Handler:
     return lambda rt, *a: cls(*[rt.iter(x) for x in a])
 
@@ -205,6 +216,8 @@ HANDLERS: dict[Any, Handler] = {
     map: map_,
     filter: filter_,
     sorted: sorted_,
+    round: recorded(round),
+    divmod: recorded(divmod),
     abs: lambda rt, x: rt.uop("abs", x),
     iter: lambda rt, x, *a: iter(x, *a) if a else iter(rt.iter(x)),
     copy.deepcopy: deep_copy,

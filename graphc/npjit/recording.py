@@ -134,6 +134,8 @@ class Recording(Sizes):
         """The deferred result of fn(*args, **kwargs)."""
         kwargs = kwargs or {}
         if fn in SIZED_BY_FLOATS:
+            if any(type(a) is Sym for a in args):
+                return runtime().opaque(fn, *args, **kwargs)
             args = [self._frozen(a, (int, float, np.number)) for a in args]
         elif not only_arithmetic(fn):
             args, kwargs = self._sized(args, getitem), {k: self._frozen(v) for k, v in kwargs.items()}

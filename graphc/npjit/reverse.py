@@ -143,8 +143,10 @@ class Walk:
         return found
 
     def part(self, node: Node, i: int) -> Any:
+        """One of several results of a node."""
         known = self.parts.get(node, {}).get(i)
         if known is None:
+            assert isinstance(node.meta, Parts)
             known = self.rec.add(Node(pick, (node, i), meta=node.meta.parts[i]))
             self.parts.setdefault(node, {})[i] = known
             self.rec.shadows[known] = part_of(self.rec.shadows.get(node), i)
@@ -175,7 +177,7 @@ class Walk:
         """Cotangents of a lifted argument to its nodes."""
         if given is None:
             return
-        if type(a) is Sym:
+        if type(a) is Sym and a.node is not None:
             self.add(a.node, given, masked)
         elif isinstance(a, (tuple, list)):
             for g, x in zip(given, a):
@@ -311,8 +313,9 @@ class Walk:
     def same_layout(self, ct: Any, node: Node) -> Any:
         """The cotangent in an array laid out as the memory is, so that the same steps give views of it."""
         meta = node.meta
+        assert isinstance(meta, Meta)
         shadow = self.rec.shadows.get(node) or meta
-        if type(ct) is Sym and isinstance(meta, Meta) and not ct.chain:
+        if type(ct) is Sym and not ct.chain:
             other = ct.shadow or ct.meta
             if (ct.meta.strides, other.strides) == (meta.strides, shadow.strides):
                 return ct
@@ -324,6 +327,7 @@ class Walk:
         """The whole array that a view looks into."""
         storage = view.storage
         assert storage is not None
+        assert isinstance(storage.node.meta, Meta)
         whole = Sym(storage.node.meta, storage.node, storage)
         whole.shadow = self.rec.shadows.get(storage.node)
         return whole

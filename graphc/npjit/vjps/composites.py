@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy
+
 from graphc.ir.errors import ArgumentError
 from graphc.npjit.vjps.calls import cast, dtype_of, np
 from graphc.npjit.vjps.choosing import taken
@@ -194,6 +196,7 @@ def _quantile(
 
 
 composite("quantile", _quantile)
+composite("row_stack", lambda tup: np.vstack(tup))
 composite("percentile", lambda a, q, *rest, **options: _quantile(a, np.asarray(q) / 100, *rest, **options))
 
 
@@ -420,6 +423,26 @@ joint("linalg.lstsq")(_lstsq)
 # ---- other
 
 
+def _linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    steps = int(num) - 1 if endpoint else int(num)
+    start, stop = np.asarray(start) * np.ones_like(stop), np.asarray(stop) * np.ones_like(start)
+    t = np.arange(int(num)) / (steps if steps > 0 else 1)
+    t = np.reshape(t, (-1, *(1,) * np.ndim(start)))
+    found = np.moveaxis(start * (1 - t) + stop * t, 0, axis)
+    return (found, (stop - start) / steps) if retstep else found
+
+
+composite("linspace", _linspace)
+
+
 def _logspace(
     start: Any,
     stop: Any,
@@ -448,5 +471,15 @@ def _vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
 
 
 composite("vander", _vander)
+
+
+def _resize(a: Any, new_shape: Any) -> Any:
+    shape = tuple(new_shape) if isinstance(new_shape, (tuple, list)) else (new_shape,)
+    size, have = int(numpy.prod(shape)), int(np.size(a))
+    return np.reshape(np.tile(np.reshape(a, (-1,)), -(-size // have))[:size], shape)
+
+
+composite("resize", _resize)
+composite("polymul", lambda a1, a2: np.convolve(a1, a2))
 composite("divmod", lambda x, y: (np.floor_divide(x, y), np.remainder(x, y)))
 composite("modf", lambda x: (x - np.fmod(x, 1.0), np.fmod(x, 1.0)))

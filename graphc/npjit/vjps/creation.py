@@ -12,27 +12,13 @@ define("full", None, lambda ct, out, shape, fill_value, dtype=None, order="C", *
 define("full_like", None, lambda ct, out, a, fill_value, dtype=None, **o: ct, keeps=True)
 
 
-def _positions(ct: Any, num: Any, endpoint: bool, axis: int = 0) -> Any:
-    """0 ... 1 along the axis of the samples."""
-    steps = num - 1 if endpoint else num
-    t = np.arange(num) / (steps if steps else 1)
-    rank = np.ndim(ct)
-    return np.reshape(t, tuple(-1 if i == axis % rank else 1 for i in range(rank)))
-
-
-def _linspace(ct: Any, weights: Any, axis: int) -> Any:
-    return np.sum(ct * weights, axis=axis)
-
-
 define(
-    "linspace",
-    lambda ct, out, start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0: _linspace(
-        ct, 1 - _positions(ct, num, endpoint, axis), axis
-    ),
-    lambda ct, out, start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0: _linspace(
-        ct, _positions(ct, num, endpoint, axis), axis
-    ),
+    "arange",
+    lambda ct, out, start, stop=None, step=1, **o: np.sum(ct) if stop is not None else 0 * np.sum(ct),
+    None,
+    lambda ct, out, start, stop=None, step=1, **o: np.sum(ct * np.arange(np.shape(ct)[0])),
 )
+define("bincount", None, lambda ct, out, x, weights=None, minlength=0: ct[x], keeps=True)
 
 
 def _standard(out: Any, loc: Any, scale: Any) -> Any:
@@ -53,8 +39,4 @@ define(
 )
 for _name in ("exponential", "rayleigh"):
     define(f"random.{_name}", lambda ct, out, scale=1.0, size=None: ct * out / scale)
-
-zero("zeros ones empty random.rand random.randn random.random random.random_sample random.randint")
-zero("random.choice")
-zero("random.binomial random.multinomial random.poisson random.permutation random.standard_normal")
-zero("random.seed")
+zero("zeros_like ones_like empty_like")

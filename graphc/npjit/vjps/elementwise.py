@@ -116,6 +116,7 @@ elementwise(
     lambda ct, out, x, y: ct * np.exp2(np.where(y == out, 0, y - out)),
 )
 elementwise("copysign", lambda ct, out, x, y: ct * np.copysign(np.sign(x), x * y), None, singular=False)
+elementwise("nextafter", lambda ct, out, x, y: ct, None, singular=False)
 elementwise("ldexp", lambda ct, out, x, n: np.ldexp(ct, n), None)
 elementwise(
     "heaviside",
@@ -132,9 +133,4 @@ elementwise(
 )
 elementwise("unwrap", lambda ct, out, p, discont=None, axis=-1, *, period=6.283185307179586: ct)
 
-zero("sign signbit floor ceil trunc rint round around fix floor_divide isnan isinf isfinite isneginf")
-zero("isposinf isclose")
-zero("equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not")
-zero("logical_xor")
-zero("bitwise_and bitwise_or bitwise_xor bitwise_not left_shift right_shift invert spacing imag angle")
-zero("iscomplex isreal")
+zero("sign floor ceil trunc rint round around fix floor_divide spacing imag angle")

@@ -6,7 +6,7 @@ from typing import Any
 
 from graphc.ir.errors import ArgumentError
 from graphc.npjit.vjps.calls import meta, np
-from graphc.npjit.vjps.table import define, joint, zero
+from graphc.npjit.vjps.table import define, joint
 
 
 def _order(x: Any, order: str) -> str:
@@ -240,6 +240,3 @@ def _meshgrid(
         others = tuple(a for a in range(rank) if a != axis)
         given.append(None if ct is None else _shaped(np.sum(ct, axis=others), x))
     return tuple(given)
-
-
-zero("ix_ indices tri eye identity arange triu_indices tril_indices diag_indices unravel_index")

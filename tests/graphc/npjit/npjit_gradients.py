@@ -587,3 +587,16 @@ def is_subgradient(g, x):
 @case(lambda r: (np.array([1.0, 3.0, 3.0, -2.0]),), accept=is_subgradient)
 def tied_maximum(x):
     return np.max(x)
+
+
+@case(lambda r: (r.normal(size=3), 0.3, np.array([0, 1, 1])), argnums=(0, 1), breaks=True)
+def counted_and_stepped(x, h, k):
+    grid, step = np.linspace(x, h, 4, retstep=True)
+    line = np.arange(x[0], x[0] + 3 * 0.5, 0.5)
+    total = np.sum(np.bincount(k, weights=x**2) ** 2) + np.sum(grid**2) + np.sum(step * x) + np.sum(line**2)
+    return (
+        total
+        + np.sum(np.resize(x, (2, 4)) ** 2)
+        + np.sum(np.polymul(x, [1.0, h]))
+        + np.sum(np.logspace(0, h, 3))
+    )

@@ -341,6 +341,15 @@ ERRORS = [
         "a keyword argument of np.pad",
     ),
     (lambda x: np.sum(np.i0(x)), (X,), {}, GradientError, r"np\.i0"),
+    (lambda x: np.sum(np.random.permutation(x)), (X,), {}, GradientError, "permutation"),
+    (
+        lambda x: np.histogram(x, bins=2, weights=x)[0].sum(),
+        (X,),
+        {},
+        GradientError,
+        "keyword argument of np.histogram|np.histogram",
+    ),
+    (lambda x: np.linalg.eig(x * np.eye(3))[1].sum(), (X,), {}, GradientError, "np.eig"),
 ]
 
 

@@ -364,8 +364,6 @@ SHAPES = [
     (method_fn("clip"), [n(5), -0.1, 0.5], {}),
     (np.select, [[n(4) > 0, n(4) > -1], [n(4), n(4)]], {"default": 2.0}),
     (np.choose, [np.array([0, 1, 1]), [n(3), n(3)]], {}),
-    (np.linspace, [np.asarray(n()), np.asarray(n()), 5], {}),
-    (np.linspace, [n(2), n(2)], {"num": 4, "endpoint": False, "axis": 1}),
     (np.full, [(2, 3), n(3)], {}),
     (np.unwrap, [unit(4)], {}),
     (np.ldexp, [n(3), 2], {}),
