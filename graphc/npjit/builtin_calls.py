@@ -217,7 +217,6 @@ HANDLERS: dict[Any, Handler] = {
     filter: filter_,
     sorted: sorted_,
     round: recorded(round),
-    divmod: recorded(divmod),
     abs: lambda rt, x: rt.uop("abs", x),
     iter: lambda rt, x, *a: iter(x, *a) if a else iter(rt.iter(x)),
     copy.deepcopy: deep_copy,

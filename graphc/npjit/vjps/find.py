@@ -167,7 +167,6 @@ def _register() -> None:
     for name, same in MATH.items():
         if hasattr(math, name):
             RULES[getattr(math, name)] = RULES[function(same)]
-    RULES[divmod] = RULES[numpy.divmod]
     ZERO.add(round)
     for kind in (float, numpy.float16, numpy.float32, numpy.float64, numpy.longdouble):
         RULES[kind] = IDENTITY
