@@ -120,7 +120,7 @@ class Twin(nn.Module):
             made = MODULES[type(layer).__name__](layer)
             for parameter in made.parameters():
                 parameter.requires_grad_(parameter.requires_grad and layer.trainable)
-            given = layer.input if isinstance(layer.input, list) else [layer.input]
+            given = layer.input if isinstance(layer.input, (list, tuple)) else [layer.input]
             self.inner.append(made)
             self.steps.append(([t.layer.name for t in given], layer.name))
         self.last = model.outputs[0].layer.name

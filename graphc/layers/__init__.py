@@ -48,6 +48,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "embedding": ("Embedding", "Masking"),
     "normalization": ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization"),
     "preprocessing": ("Normalization",),
+    "recurrent": ("RNN", "SimpleRNN", "LSTM", "GRU"),
+    "recurrent_cells": ("SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells"),
+    "bidirectional": ("Bidirectional",),
     "wrappers": ("TimeDistributed", "Wrapper"),
 }  # fmt: skip
 """Which file has which layers."""
