@@ -25,7 +25,7 @@ LEAST_COLUMNS, MOST_RANGES = 8, 16
 
 def lower_map(values: Values, outputs: Outputs, shape: Shape, nodes: Iterable[Node] = ()) -> list[Nest]:
     """Nests over all axes of `shape`, whose lane is the last one; `nodes` are those that they compute."""
-    found = []
+    found: list[Nest] = []
     for start, stop in _ranges(shape, nodes):
         if found:
             values.start()
@@ -50,12 +50,11 @@ def _ranges(shape: Shape, nodes: Iterable[Node]) -> list[tuple[Dim, Dim]]:
 
 def _cuts(node: Node, columns: int) -> set[int]:
     """Where the pieces of a node's rows begin and end, as far as that is known."""
+    ends: tuple[Dim, ...] = ()
     if node.op.name == "pad":
         ends = (node.attrs["low"][-1], columns - node.attrs["high"][-1])
     elif node.attrs["axis"] == node.result.type.rank - 1:
         ends = tuple(accumulate(v.type.shape[-1] for v in node.operands))
-    else:
-        ends = ()
     return {end for end in ends if isinstance(end, int)}
 
 

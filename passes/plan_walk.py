@@ -8,8 +8,8 @@ elsewhere; here every access must be in its slot's lifetime.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from typing import NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 from graphc.ir.errors import VerifyError
 from graphc.ir.graph import Graph, Node, Value
@@ -18,7 +18,8 @@ from graphc.passes.plan import Carry, ControlPlan, Plan
 from graphc.passes.schedule import is_alias, roots_of
 from graphc.passes.times import Times, region_times, times_of
 
-Token = Hashable
+Token = Any
+"""What stands for the contents of a value: anything that can be compared."""
 Path = tuple[int, ...]
 """A slot, then the slices inside of it; a strip that begins at column c is the slice -1 - c."""
 
