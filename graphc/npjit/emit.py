@@ -282,7 +282,9 @@ class Emitter:
         back = [f"copyto({s.var}, {s.text})" for s in stores if s.var not in in_place]
         begin = [*start, "if strict(): return flat(args, kw)"]
         body = [*begin, *self.guarded([call]), *back, *end]
-        return self.compiled(body, {"program": program.run, "flat": flat})
+        made: Any = self.compiled(body, {"program": program.run, "flat": flat})
+        made.graphs = [c.graph for c in program.calls]
+        return made
 
     def known_sizes(self) -> list[str]:
         """Where sizes are symbols: ask whether these are worth a recording of their own."""

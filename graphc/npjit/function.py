@@ -9,9 +9,10 @@ import sys
 import types
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphc.codegen.stats import STATS
+from graphc.ir.errors import StateError
 from graphc.npjit.choice import Aside, Choice, Way
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.emit import MISS, CannotError, Emitter, Fast
@@ -24,8 +25,13 @@ from graphc.passes.log import log
 
 HOT = 50
 """Calls with the same sizes after which these get a recording of their own."""
+if TYPE_CHECKING:
+    from graphc.codegen.compiled import Compiled
+
 MANY = 8
 """Fast functions of one call signature: a ninth is not kept, and the reason logged."""
+SHOWN = frozenset(["ir", "stages", "diff", "source", "llvm", "asm", "cost", "memory", "html", "parameters"])
+"""Members of `graphc.codegen.Compiled` that a jitted function has too."""
 WAYS = {"native": "native code", "flat": "NumPy without Python between", "plain": "plain Python"}
 NOT_TRACED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
@@ -215,6 +221,45 @@ class Jit:
     def explain(self) -> str:
         """What happened to the calls so far: recordings, fast calls, graph breaks with line and remedy."""
         return "\n".join([f"{self.name}: {self.recordings} recordings, {self.hits} fast calls", *self.notes])
+
+    @property
+    def compiled(self) -> Compiled:
+        """The largest graph that was compiled last, as an object that shows every step to machine code.
+
+        Raises
+        ------
+        StateError
+            Nothing of the function is compiled.
+        """
+        from graphc.codegen.compiled import Compiled
+        from graphc.codegen.options import resolve
+
+        ways = [f.ways.get("native") if isinstance(f, Choice) else f for of in self.fast.values() for f in of]
+        graphs = next((g for g in (getattr(w, "graphs", None) for w in ways) if g), None)
+        if graphs is None:
+            raise StateError(
+                f"nothing of {self.name} is compiled: call it some times, and see its explain()."
+            )
+        return Compiled(max(graphs, key=lambda g: len(g.nodes)), resolve(**self.options))
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in SHOWN:
+            raise AttributeError(f"a jitted function has no attribute {name!r}", name=name, obj=self)
+        return getattr(self.compiled, name)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What Numba asks for: in `@njit` code the function is compiled by Numba, from its source."""
+        from numba import types
+
+        return types.Dispatcher(self.njit_function)
+
+    @functools.cached_property
+    def njit_function(self) -> Any:
+        """The function as Numba compiles it."""
+        import numba
+
+        return numba.njit(self.fn)
 
     def __repr__(self) -> str:
         return f"<graphc.jit of {self.name}>"

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.ir.errors import ArgumentError
+from graphc.ir.errors import ArgumentError, StateError
 from graphc.npjit.function import Jit
 
 
@@ -474,3 +474,31 @@ def test_context_managers_are_entered_at_each_call() -> None:
         for _ in range(10):
             f(X, guard)
     assert len(held) == 10
+
+
+def test_compiled_code_can_be_looked_at() -> None:
+    f = graphc.jit(lambda x, w: np.tanh(x @ w).sum(axis=0))
+    with pytest.raises(StateError, match=r"nothing of .* is compiled"):
+        f.ir()
+    for _ in range(3):
+        f(X, X.T.copy())
+    assert "tanh" in str(f.ir("traced"))
+    assert f.source()
+    assert "define" in f.llvm()
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = f.nothing
+
+
+def test_inside_njit() -> None:
+    numba = pytest.importorskip("numba")
+    scaled = graphc.jit(numba_scaled)
+
+    @numba.njit
+    def summed(x: Any) -> Any:
+        return scaled(x, 2.0).sum()
+
+    assert summed(X) == scaled(X, 2.0).sum()
+
+
+def numba_scaled(x: Any, by: float) -> Any:
+    return x * by + 1
