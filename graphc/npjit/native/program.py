@@ -21,6 +21,7 @@ class Writer:
             "Retry": Retry,
             "asarray": np.asarray,
             "copyto": np.copyto,
+            "rows": np.ascontiguousarray,
         }
         self.names: dict[Any, str] = {}
         self._known: dict[int, str] = {}

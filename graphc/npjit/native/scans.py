@@ -118,7 +118,7 @@ class Rebuilding:
 
     def _beside(self, nodes: Sequence[Node], starts: np.ndarray, axis: int) -> Expr | None:
         x, shape = Expr(self.b, nodes[0].operands[0]), nodes[0].results[0].type.shape
-        extent, count = int(shape[axis]), len(nodes)  # type: ignore[call-overload]
+        extent, count = int(shape[axis]), len(nodes)
         steps = set(np.diff(starts[:, axis]).tolist())
         if len(steps) != 1 or (abs(min(steps)) != extent and extent != 1):
             return None
@@ -128,7 +128,7 @@ class Rebuilding:
         ends = [
             a + int(d) if i != axis else high + extent
             for i, (a, d) in enumerate(zip(first, shape, strict=True))
-        ]  # type: ignore[call-overload]
+        ]
         by = [1] * x.rank
         by[axis] = step if extent == 1 else 1
         block = self.b.slice(x, start=tuple(first), stop=tuple(ends), step=tuple(by))
@@ -252,9 +252,10 @@ class Scan:
             zero = self.b.constant(0 if kind.dtype.kind != "b" else False, kind.dtype)
             states.append(self.b.broadcast(zero, shape=kind.shape) if kind.rank else zero)
             self.body.input("last", kind)
-        for o in (*scanned, *constant):
-            value = o.values[0] if isinstance(o, Scanned) else o.value
-            self.given[o] = self.body.input("x", value.type).value
+        outside: list[tuple[Origin, Value]] = [(x, x.values[0]) for x in scanned]
+        outside += [(c, c.value) for c in constant]
+        for origin, value in outside:
+            self.given[origin] = self.body.input("x", value.type).value
         return states
 
     def body_outputs(

@@ -18,7 +18,7 @@ from graphc.npjit.native.program import Line, Program, Writer
 from graphc.npjit.native.rolling import roll
 from graphc.npjit.native.schedule import Schedule, Step, schedule
 from graphc.npjit.native.structure import Structure, uses
-from graphc.npjit.native.translate import Translator, meta_type, name_of
+from graphc.npjit.native.translate import Translator, memory_order, meta_type, name_of
 
 MOST_NODES = 4000
 """Larger graphs take too long to compile."""
@@ -227,14 +227,7 @@ def finished(translator: Translator, outputs: Iterable[Node], stores: Mapping[No
 
 def contiguous(meta: Any) -> bool:
     """Whether an input's memory is in row-major order, so that native code may write it."""
-    if not isinstance(meta, Meta) or meta.kind != "array" or meta.strides is None:
-        return False
-    step = meta.dtype.itemsize
-    for d, stride in zip(reversed(meta.shape), reversed(meta.strides), strict=True):
-        if d > 1 and stride != step:
-            return False
-        step *= d
-    return True
+    return isinstance(meta, Meta) and meta.strides is not None and memory_order(meta) == "C"
 
 
 def _may_view(leaf: Node, views: set[Node]) -> bool:
@@ -245,6 +238,9 @@ def _may_view(leaf: Node, views: set[Node]) -> bool:
 def _argument(writer: Writer, leaf: Any) -> str:
     """A leaf as an argument of a native call: Python ints and bools as NumPy scalars."""
     name = writer.leaf(leaf)
+    order = "C" if isinstance(leaf, Valued) else memory_order(leaf.meta)
+    if order != "C":
+        return f"{name}.T" if order == "F" else f"rows({name})"
     kind = type(leaf.value) if isinstance(leaf, Valued) else leaf.meta.dtype
     if isinstance(leaf, Valued) and kind not in (int, bool):
         return name

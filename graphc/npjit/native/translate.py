@@ -70,6 +70,29 @@ def meta_type(meta: Any) -> tuple[TensorType, bool]:
     return TensorType(ir_dtype(meta.dtype), shape), False
 
 
+def memory_order(meta: Any) -> str:
+    """How an array lies in memory: "C" by rows, "F" by columns (its turned view lies by rows), else ""."""
+    if not isinstance(meta, Meta) or meta.kind != "array" or meta.strides is None or None in meta.shape:
+        return "C"
+    for order, turn in (("C", -1), ("F", 1)):
+        step = meta.dtype.itemsize
+        for d, stride in list(zip(meta.shape, meta.strides, strict=True))[::turn]:
+            if d > 1 and stride != step:
+                break
+            step *= d
+        else:
+            return order
+    return ""
+
+
+def reversed_axes(kind: TensorType) -> TensorType:
+    return kind.with_shape(kind.shape[::-1])
+
+
+def _backwards(x: Expr) -> tuple[int, ...]:
+    return tuple(range(x.rank))[::-1]
+
+
 class Translator:
     """One graph in the making, from nodes of a log. `written` inputs become weights, which it updates."""
 
@@ -89,7 +112,11 @@ class Translator:
             if node in self._written:
                 return Operand(self.target(node))
             kind, weak = meta_type(node.meta)
-            expr = self.b.input(node.var or f"v{len(self.inputs)}", kind)
+            by_column = memory_order(node.meta) == "F"
+            made = self.b.input(
+                node.var or f"v{len(self.inputs)}", reversed_axes(kind) if by_column else kind
+            )
+            expr = self.b.transpose(made, axes=_backwards(made)) if by_column else made
             found = self.values[node] = Operand(expr, weak)
             self.inputs.append(node)
         return found
