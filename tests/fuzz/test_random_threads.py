@@ -6,6 +6,8 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,15 +17,23 @@ from graphc.codegen.target import host
 from graphc.codegen.team import members, team
 
 pytestmark = pytest.mark.skipif(members(2, host()) == 1, reason="no team on this system")
-SEEDS = (60, 1000)
+SEEDS = {"graph": (30, 1000), "loops": (8, 500)}
 """How many programs run by default, and in the long run."""
 
-_spec = importlib.util.spec_from_file_location("fuzz_generator", Path(__file__).with_name("generator.py"))
-assert _spec is not None
-assert _spec.loader is not None
-generator = importlib.util.module_from_spec(_spec)
-sys.modules.setdefault(_spec.name, generator)
-_spec.loader.exec_module(generator)
+
+def _beside(name: str) -> ModuleType:
+    """A module beside this file: tests are no package."""
+    spec = importlib.util.spec_from_file_location(f"fuzz_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(spec.name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+generator = _beside("generator")
+loops = _beside("control_programs")
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +45,7 @@ def divide_everything() -> Iterator[None]:
     team().grain = grain
 
 
-def ran(program: generator.Program, threads: int) -> list[bytes]:  # type: ignore[name-defined]
+def ran(program: Any, threads: int) -> list[bytes]:
     """All that a call gives and leaves behind."""
     graph, arrays = program.graph, program.arrays
     compiled = codegen.compile(graph, threads=threads, cache=False)
@@ -46,13 +56,19 @@ def ran(program: generator.Program, threads: int) -> list[bytes]:  # type: ignor
 
 
 def seeds() -> list:
-    quick, long = SEEDS
-    return [pytest.param(s, marks=(pytest.mark.slow,) if s >= quick else ()) for s in range(long)]
+    return [
+        pytest.param(kind, seed, marks=(pytest.mark.slow,) if seed >= quick else ())
+        for kind, (quick, long) in SEEDS.items()
+        for seed in range(long)
+    ]
 
 
-@pytest.mark.parametrize("seed", seeds())
-def test_threads(seed: int) -> None:
-    program = generator.generate(seed, generator.WILD if seed % 2 else generator.SMOOTH)
+@pytest.mark.parametrize(("kind", "seed"), seeds())
+def test_threads(kind: str, seed: int) -> None:
+    if kind == "loops":
+        program = loops.generate(seed)
+    else:
+        program = generator.generate(seed, generator.WILD if seed % 2 else generator.SMOOTH)
     alone = ran(program, 1)
     for threads in (2, 3):
-        assert alone == ran(program, threads), f"seed {seed}: {threads} threads"
+        assert alone == ran(program, threads), f"{kind}, seed {seed}: {threads} threads"
