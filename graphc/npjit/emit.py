@@ -246,15 +246,15 @@ class Emitter:
     def graph(self) -> list[str]:
         """The operations by NumPy, in the states for floating-point errors that they were recorded in."""
         lines: list[str] = []
-        states = self.rec.states
+        states, before = self.rec.states, ""
         for i, n in enumerate(self.rec.log):
             state = next((s for at, s in reversed(states) if at <= i), None)
             changed = {k: v for k, v in state.items() if states[0][1][k] != v} if state else {}
-            if changed:
-                keywords = ", ".join(f"{k}={v!r}" for k, v in changed.items())
-                lines += [f"with errstate({keywords}):", *_indented(self.node(n))]
-            else:
-                lines += self.node(n)
+            keywords = ", ".join(f"{k}={v!r}" for k, v in changed.items())
+            if keywords and keywords != before:
+                lines.append(f"with errstate({keywords}):")
+            lines += _indented(self.node(n)) if keywords else self.node(n)
+            before = keywords
         return lines
 
     def native(

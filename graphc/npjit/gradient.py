@@ -28,7 +28,7 @@ from graphc.npjit.infer import meta_of
 from graphc.npjit.leaves import Leaves, inner_of
 from graphc.npjit.log import Meta
 from graphc.npjit.reverse import Walk, floating
-from graphc.npjit.tidying import prune, without_leaves
+from graphc.npjit.tidying import prune, unheard, without_leaves
 from graphc.npjit.values import Num, Sym
 from graphc.npjit.vjps.calls import shape_of
 
@@ -76,8 +76,9 @@ class Differentiated:
         walk = Walk(rec, start, leaves.nodes)
         for node, c in results:
             walk.add(node, c)
-        walk.run()
-        gradients = {i: leaves.gradient(part, walk) for i, part in entered.items()}
+        with unheard(rec):
+            walk.run()
+            gradients = {i: leaves.gradient(part, walk) for i, part in entered.items()}
         prune(rec, behind, gradients)
         leaves.write_back()
         if rec.differentiating == 1:

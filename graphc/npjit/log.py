@@ -68,7 +68,7 @@ class Chain(tuple[Step, ...]):
 class Node:
     """One recorded operation. `line` is the user's "file:line"; `impure` ones are never dropped nor moved."""
 
-    __slots__ = ("args", "fn", "impure", "kwargs", "line", "meta", "origin", "value", "var")
+    __slots__ = ("args", "fn", "impure", "kwargs", "line", "meta", "origin", "quiet", "value", "var")
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class Node:
         self.impure, self.line = impure, line
         self.value: Any = None
         self.var: str | None = None
+        self.quiet = False  # whether NumPy's warnings of it are nobody's business
         self.origin: Node | None = None  # of an input: the node whose value a break wrote there
 
     def run(self) -> None:

@@ -64,7 +64,7 @@ class Recording(Sizes):
         self.log: list[Node] = []
         self.done = 0
         self.differentiating = 0
-        self.line = ""  # of what is recorded now, where it is known
+        self.line, self.quiet = "", False  # of what is recorded now, where it is known
         self.tainted: dict[int, Any] = {}
         self.lent: list[tuple[Callable[[], Any], Callable[[Any], Any], Any, Any]] = []
         self.effects: list[effects.Effect] = []
@@ -114,7 +114,7 @@ class Recording(Sizes):
 
     def add(self, node: Node) -> Node:
         """The node, appended to the log."""
-        node.line = self.line or where()
+        node.line, node.quiet = self.line or where(), self.quiet
         self.log.append(node)
         if len(self.log) - self.done > LIMIT:
             self.stop(f"more than {LIMIT} operations", "write the loop with arrays")

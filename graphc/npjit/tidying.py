@@ -3,7 +3,11 @@ leaves."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import numpy as np
 
 from graphc.npjit.log import Chain, Node, operands
 from graphc.npjit.recording import Recording
@@ -34,18 +38,32 @@ def prune(rec: Recording, start: int, results: Any) -> None:
         return
     needed: set[Node] = set()
     nodes_of(results, needed)
-    kept = []
     for node in reversed(rec.log[start:]):
         if node in needed or node.impure:
+            needed.add(node)
             needed.update(operands([node.args, node.kwargs or {}]))
-            kept.append(node)
-    rec.log[start:] = reversed(kept)
+    keep(rec, lambda i, node: i < start or node in needed)
+
+
+def keep(rec: Recording, wanted: Callable[[int, Node], bool]) -> None:
+    """Drop nodes from the log; what counts positions in it is told."""
+    places, log = [0], []
+    for i, node in enumerate(rec.log):
+        if wanted(i, node):
+            log.append(node)
+        places.append(len(log))
+    rec.log[:] = log
+    rec.done = places[rec.done]
+    rec.states[:] = [(places[i], state) for i, state in rec.states]
+    rec.effects[:] = [e._replace(position=places[e.position]) for e in rec.effects]
+    for marks in rec.marks:
+        marks[:] = [places[i] for i in marks]
+    for storage in rec.dirty:
+        storage.history[:] = [(places[i], node) for i, node in storage.history]
 
 
 def without_leaves(rec: Recording, start: int, leaves: Any) -> None:
     """Leaves are what they stand for, once no walk needs to tell them apart."""
-    if rec.done > start:
-        return
     stands_for = {n: n.args[0] for n in rec.log[start:] if n.fn is leaf}
 
     def plain(a: Any) -> Any:
@@ -62,7 +80,7 @@ def without_leaves(rec: Recording, start: int, leaves: Any) -> None:
             return {k: plain(v) for k, v in a.items()}
         return a
 
-    rec.log[start:] = [n for n in rec.log[start:] if n not in stands_for]
+    keep(rec, lambda i, node: node not in stands_for)
     for node in rec.log[start:]:
         node.args = plain(list(node.args))
         node.kwargs = plain(node.kwargs)
@@ -70,3 +88,19 @@ def without_leaves(rec: Recording, start: int, leaves: Any) -> None:
         storage = found.inner.storage
         if storage is not None and storage.node is found.node:
             storage.node = found.inner.node = found.inner.at = plain(found.node)
+
+
+@contextlib.contextmanager
+def unheard(rec: Recording) -> Iterator[None]:
+    """What is recorded inside sets no warnings off: infinite derivatives that a choice leaves out are
+    not the user's."""
+    outer, state = rec.quiet, np.geterr()
+    if not rec.states:
+        rec.states.append((0, {**state}))
+    rec.quiet = True
+    rec.states.append((len(rec.log), dict.fromkeys(state, "ignore")))
+    try:
+        yield
+    finally:
+        rec.quiet = outer
+        rec.states.append((len(rec.log), {**state}))

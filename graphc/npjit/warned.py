@@ -54,8 +54,10 @@ def noticing(current: Callable[[], Node], noticed: Callable[[], None]) -> Iterat
         return
 
     def warn(kind: str, _flag: int) -> None:
-        noticed()
         node = current()
+        if node.quiet:
+            return
+        noticed()
         file, _, line = node.line.rpartition(":")
         text = f"{kind} encountered in {_name(node)}"
         number = int(line) if line.isdigit() else 0
