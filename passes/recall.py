@@ -133,7 +133,7 @@ def _merged(earlier: ScanForm, later: ScanForm, new: dict[Value, Value]) -> bool
 def _recalled(earlier: ScanForm, later: ScanForm, new: dict[Value, Value]) -> bool:
     """Let the later scan read stacked values of the earlier one."""
     known = _given(earlier, later)
-    if not known:
+    if not any(x.parameter in known for x in later.xs):
         return False
     _matched(earlier, later, known)
     producers = later.producers()

@@ -139,6 +139,16 @@ def recurrent(gradient: bool, reverse: bool = False) -> Graph:
     return b.build()
 
 
+@pytest.mark.parametrize("last", ["dce.1", "hoist", "trim.1"])
+def test_the_gradient_of_a_recurrent_layer_as_text(last: str, golden: Callable[[str, str], None]) -> None:
+    """Three scans, the reverse sweep among them; what is left of them; and without what nobody needs."""
+    stages = passes.PassManager(f"{EXPANDED}, trim, merge_scans, recall, dce, hoist, trim").run(
+        recurrent(gradient=True)
+    )
+    stage = next(s for s in stages if s.name == last)
+    golden(f"scans/{last}.gir", f"{stage.graph}\n")
+
+
 EXPANDED = "autodiff, simplify, cse, decompose, simplify, cse, dce"
 
 
