@@ -157,8 +157,11 @@ def test_a_child_process_has_a_team_of_its_own():
     want = f(*arrays)
     child = os.fork()
     if child == 0:
-        fine = team().workers == 0 and same_bits(want, f(*arrays)) and team().workers > 0
-        os._exit(0 if fine else 1)
+        fine = False
+        try:
+            fine = team().workers == 0 and same_bits(want, f(*arrays)) and team().workers > 0
+        finally:
+            os._exit(0 if fine else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert same_bits(want, f(*arrays))
 
