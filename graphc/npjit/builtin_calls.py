@@ -217,6 +217,7 @@ HANDLERS: dict[Any, Handler] = {
     filter: filter_,
     sorted: sorted_,
     round: recorded(round),
+    np.errstate: constructed(np.errstate),
     abs: lambda rt, x: rt.uop("abs", x),
     iter: lambda rt, x, *a: iter(x, *a) if a else iter(rt.iter(x)),
     copy.deepcopy: deep_copy,
