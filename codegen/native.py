@@ -24,7 +24,6 @@ from graphc.codegen.program import Arrays
 from graphc.codegen.signature import Sizes
 from graphc.codegen.stages import Stages
 from graphc.codegen.target import Target, host
-from graphc.codegen.team import members, team
 
 if TYPE_CHECKING:
     from graphc.codegen.lowered import Lowered
@@ -46,8 +45,10 @@ class NativeProgram:
         symbols = call_symbols()
         for dtype in self.layout.products:
             symbols = symbols | product_symbols(dtype, self.target)
-        if members(options.threads, self.target) > 1:
-            symbols = symbols | team().symbols
+        if options.threads > 1:
+            from graphc.codegen.team import symbols_for
+
+            symbols = symbols | symbols_for(options.threads, self.target)
         self.code = Code([artifact.data], self.target, symbols)
         self.step = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self.code.address(STEP))
         self.entry = entry.python_callable(self.code, ENTRY) if entry.layout_is_known() else None

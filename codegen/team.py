@@ -123,6 +123,11 @@ def _team() -> Team:
     return Team(host())
 
 
+def symbols_for(threads: int, target: Target) -> dict[str, int]:
+    """What code for that many threads binds."""
+    return team().symbols if members(threads, target) > 1 else {}
+
+
 def members(threads: int, target: Target) -> int:
     """How many members a call may have for that many threads on a target: one where teams do not work.
 
