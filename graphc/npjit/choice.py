@@ -10,6 +10,8 @@ from graphc.npjit.emit import MISS, Fast
 
 ROUNDS = 3
 """Measured calls of each way."""
+LOOKED_AT, LONGER = 64, 10
+"""Each 64th call of plain Python is measured, and ten times the usual time is much longer."""
 Way = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
 
@@ -77,11 +79,12 @@ class Aside:
     def __init__(self) -> None:
         self.recorded: list[int] = []
         self.plain: list[int] = []
+        self.failing = True
 
     @property
     def tries_plain(self) -> bool:
         """Whether the next call is to be done by plain Python."""
-        return len(self.recorded) > ROUNDS and (len(self.plain) < ROUNDS or self.won)
+        return len(self.recorded) > ROUNDS and len(self.plain) < ROUNDS
 
     @property
     def won(self) -> bool:
@@ -89,15 +92,43 @@ class Aside:
         return len(self.plain) >= ROUNDS and min(self.plain) < min(self.recorded[1:])
 
     def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A call by plain Python."""
-        if self.won:
-            return fn(*args, **kwargs)
+        """A measured call by plain Python."""
         begin = perf_counter_ns()
-        result = fn(*args, **kwargs)
-        self.plain.append(perf_counter_ns() - begin)
-        return result
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            self.plain.append(perf_counter_ns() - begin)
 
     def summary(self) -> str:
         """The best times, in microseconds."""
         recorded, plain = min(self.recorded[1:]) / 1e3, min(self.plain) / 1e3
         return f"recording took {recorded:.1f} us, plain Python {plain:.1f} us"
+
+
+class Settled:
+    """Plain Python from now on.
+
+    `reopen` is called where calls become much longer, since data may have grown, and where one succeeds after
+    all those that were recorded had failed.
+    """
+
+    def __init__(
+        self, fn: Callable[..., Any], usual: int, failing: bool, reopen: Callable[[Settled], None]
+    ) -> None:
+        self.fn, self.usual, self.failing, self.reopen = fn, usual, failing, reopen
+        self.count = 0
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.failing:
+            result = self.fn(*args, **kwargs)
+            self.reopen(self)
+            return result
+        self.count += 1
+        if self.count % LOOKED_AT:
+            return self.fn(*args, **kwargs)
+        begin = perf_counter_ns()
+        try:
+            return self.fn(*args, **kwargs)
+        finally:
+            if perf_counter_ns() - begin > LONGER * max(self.usual, 50_000):
+                self.reopen(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphc.codegen.stats import STATS
 from graphc.ir.errors import StateError
-from graphc.npjit.choice import Aside, Choice, Way
+from graphc.npjit.choice import Aside, Choice, Settled, Way
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.emit import MISS, CannotError, Emitter, Fast
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
@@ -56,6 +57,7 @@ class Jit:
         self.notes: list[str] = []
         self.recordings = self.hits = 0
         self.last: Recording | None = None
+        self._why: tuple[str | None, str] | None = None
 
     def __get__(self, obj: Any, cls: type | None = None) -> Any:
         return self if obj is None else types.MethodType(self, obj)
@@ -75,16 +77,33 @@ class Jit:
             return self.fn(*args, **kwargs)
         aside = self.aside.get(key)
         plain = self.plain() if aside is not None and aside.tries_plain else None
-        if aside is not None and plain is not None:
-            result = aside.call(plain, args, kwargs)
+        if aside is None or plain is None:
+            with LOCK:
+                return self.record(key, args, kwargs)
+        try:
+            return aside.call(plain, args, kwargs)
+        finally:
             if aside.won:
-                self.note(f"steps aside for calls like this: {aside.summary()}")
-            return result
-        with LOCK:
-            return self.record(key, args, kwargs)
+                self._step_aside(key, aside, plain)
+
+    def _step_aside(self, key: Any, aside: Aside, plain: Callable[..., Any]) -> None:
+        """Plain Python does calls of this form from now on."""
+        self.note(f"steps aside for calls like this: {aside.summary()}")
+
+        def reopen(way: Settled) -> None:
+            self.fast[key] = [f for f in self.fast[key] if f is not way]
+
+        del self.aside[key]
+        self.fast.setdefault(key, []).append(Settled(plain, min(aside.plain), aside.failing, reopen))
 
     def untraced(self) -> str:
         """Why calls are not recorded; empty if they are."""
+        setting = os.environ.get("GRAPHC_BACKEND")
+        if self._why is None or self._why[0] != setting:
+            self._why = setting, self._untraced()
+        return self._why[1]
+
+    def _untraced(self) -> str:
         fn = self.fn
         while isinstance(fn, types.MethodType | functools.partial):
             fn = fn.__func__ if isinstance(fn, types.MethodType) else fn.func
@@ -115,6 +134,7 @@ class Jit:
         try:
             return self._recorded(key, rec, args, kwargs, begin)
         except Exception as error:
+            self.aside.setdefault(key, Aside()).recorded.append(perf_counter_ns() - begin)
             if not rec.rolled_back:
                 raise
             failed = error
@@ -143,7 +163,9 @@ class Jit:
         finally:
             rec.finish()
         if fast is None:
-            self.aside.setdefault(key, Aside()).recorded.append(perf_counter_ns() - begin)
+            aside = self.aside.setdefault(key, Aside())
+            aside.recorded.append(perf_counter_ns() - begin)
+            aside.failing = False
         else:
             self.aside.pop(key, None)
             self.shapes[key] = rec.shapes

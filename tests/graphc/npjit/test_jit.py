@@ -263,8 +263,23 @@ def test_respecialisation_is_bounded() -> None:
     f = graphc.jit(repeated)
     for n in range(30):
         assert np.array_equal(f(X, n), X + n)
-    assert len(f.fast[2,]) <= 8
+    assert len(f.fast[2,]) <= 9
+    assert f.recordings <= 8 + 4
     assert "fast functions already, the last for" in f.explain()
+
+
+def test_failing_calls_step_aside_until_one_succeeds() -> None:
+    def joined(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.concatenate([x, y]) * 2
+
+    f = graphc.jit(joined)
+    for _ in range(12):
+        with pytest.raises(ValueError, match="must match"):
+            f(X, np.ones((2, 2)))
+    assert f.recordings < 12
+    for _ in range(3):
+        assert np.array_equal(f(X, X), joined(X, X))
+    assert f.hits > 0
 
 
 def test_reference_backend_runs_the_function_itself(monkeypatch: pytest.MonkeyPatch) -> None:
