@@ -12,11 +12,14 @@ from dataclasses import replace
 from graphc.codegen.control_text import kernel_symbol
 from graphc.codegen.emit_frame import ARGUMENTS
 from graphc.codegen.emit_llvm import KernelText, emit_kernel, phase_names
-from graphc.codegen.kernel_list import KernelStep
+from graphc.codegen.kernel_list import KernelStep, in_place
 from graphc.codegen.layout import Layout
+from graphc.codegen.loops import Kernel
+from graphc.codegen.lower import lower
 from graphc.codegen.object_cache import canonical_text
 from graphc.codegen.target import Target
 from graphc.codegen.text import Function
+from graphc.passes.plan import Strip
 
 GATHER = "pointers.gather"  # the names of kernels begin with "kernel."
 
@@ -37,9 +40,8 @@ def kernel_texts(steps: Iterable[KernelStep], layout: Layout, target: Target) ->
         if len(same) == 1:
             texts.append(kernel_text(same[0], layout, target))
             continue
-        own = _own_slots(same[0], layout)
-        kernel = replace(same[0].kernel, name=f"shared.{number}")
-        shared = emit_kernel(kernel, target, own, _symbols(layout))
+        kernel = _from_pointers(same[0], f"shared.{number}", layout)
+        shared = emit_kernel(kernel, target, _own_slots(same[0], layout), _symbols(layout))
         texts += [shared, *(_caller(step, shared, kernel.name, layout) for step in same)]
     return texts
 
@@ -54,33 +56,49 @@ def _slots(step: KernelStep, layout: Layout) -> Mapping[str, int]:
 
 
 def _own_slots(step: KernelStep, layout: Layout) -> dict[str, int]:
-    """Places in a table of the kernel's own; buffers in one memory have one place."""
+    """Places in a table of the kernel's own; buffers that begin at one address have one place."""
     slots = _slots(step, layout)
-    numbers: dict[int, int] = {}
+    numbers: dict[Hashable, int] = {}
     names = [*(b.name for b in step.kernel.buffers), "scratch"]
-    return {name: numbers.setdefault(slots[name], len(numbers)) for name in names}
+    return {n: numbers.setdefault((slots[n], _start(step, n)), len(numbers)) for n in names}
+
+
+def _start(step: KernelStep, name: str) -> int:
+    """How many bytes behind the pointer of its slot a value begins."""
+    if name not in step.strips:
+        return 0
+    return int(step.strips[name].column) * step.kernel.buffer(name).dtype.itemsize
+
+
+def _from_pointers(step: KernelStep, name: str, layout: Layout) -> Kernel:
+    """The kernel, where the columns of strips are a part of the pointers."""
+    if all(strip.column == 0 for strip in step.strips.values()):
+        return replace(step.kernel, name=name)
+    strips = {n: Strip(strip.width, 0) for n, strip in step.strips.items()}
+    return lower(step.node, name, in_place(step.node, _slots(step, layout), step.strips), strips)
 
 
 def _structure(step: KernelStep, layout: Layout) -> Hashable:
     """What the code of a kernel follows from."""
     own = _own_slots(step, layout)
     operands = (*step.node.operands, *step.node.results)
-    places = tuple((own[v.name], step.strips.get(v.name)) for v in operands)
+    widths = {name: strip.width for name, strip in step.strips.items()}
+    places = tuple((own[v.name], widths.get(v.name)) for v in operands)
     return canonical_text(step.node.regions[0]), places
 
 
 def _caller(step: KernelStep, shared: KernelText, name: str, layout: Layout) -> KernelText:
     """The functions under the kernel's own names."""
     slots, own = _slots(step, layout), _own_slots(step, layout)
-    pointers = dict(sorted((place, slots[buffer]) for buffer, place in own.items()))
+    pointers = dict(sorted((own[name], (slots[name], _start(step, name))) for name in own))
     symbol = kernel_symbol(step)
     phases = phase_names(symbol, len(shared.phases))
     pairs = list(zip(phases, shared.phases))
     if len(pairs) > 1:
         pairs.append((symbol, name))
     *before, last = (_call(mine, theirs, symbol, len(pointers)) for mine, theirs in pairs)
-    places = ", ".join(f"i64 {slot}" for slot in pointers.values())
-    table = f"@{symbol}.slots = internal constant [{len(pointers)} x i64] [{places}]"
+    places = ", ".join(f"i64 {number}" for pointer in pointers.values() for number in pointer)
+    table = f"@{symbol}.slots = internal constant [{2 * len(pointers)} x i64] [{places}]"
     return KernelText(last, (table,), tuple(before), phases)
 
 
@@ -92,9 +110,11 @@ def _call(name: str, shared: str, symbol: str, count: int) -> str:
 
 
 def _gather() -> str:
-    """The pointers at some places of a table, one after the other in another table."""
+    """Pointers from some places of a table, each some bytes further on, one after the other in a table."""
     f = Function(GATHER, "ptr %from, ptr %slots, ptr %to, i64 %n", linkage="internal")
     with f.loop(0, "%n", 1) as loop:
-        slot = f.load("i64", f.at("i64", "%slots", loop.i))
-        f.store("ptr", f.load("ptr", f.at("ptr", "%from", slot)), f.at("ptr", "%to", loop.i))
+        place = f.mul(loop.i, 2)
+        slot, start = (f.load("i64", f.at("i64", "%slots", f.add(place, i))) for i in range(2))
+        pointer = f.at("i8", f.load("ptr", f.at("ptr", "%from", slot)), start)
+        f.store("ptr", pointer, f.at("ptr", "%to", loop.i))
     return f.text("void")

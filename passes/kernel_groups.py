@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from graphc.ir import dims
+from graphc.ir.dims import product
 from graphc.ir.graph import Graph, Node, Value
 from graphc.passes.acyclic import Groups
 from graphc.passes.clusters import CYCLE, JOINED, PRODUCT_OPERAND, Part, Partition, Refusal, outside_reason
@@ -76,11 +78,29 @@ class Kernels:
         return "" if first.shape == second.shape else OTHER_LOOPS
 
     def _is_narrow(self, p: int, q: int) -> bool:
-        """Whether q folds the rows of a product p that fit a tile."""
+        """Whether q works on the rows of a product p that fit a tile, and nothing folds all of its rows."""
         first, second = self.parts[p], self.parts[q]
         last = first.shape[-1] if first.shape else 1
         narrow = first.kind == "contract" and isinstance(last, int) and last <= NARROW
-        return narrow and second.kind in LOOPS and second.shape == first.shape
+        rows = second.kind in LOOPS and second.shape == first.shape and not self.columns(p)
+        return narrow and rows
+
+    def columns(self, p: int) -> bool:
+        """Whether statistics over all pixels are made of a product's result: the loops around them are the
+        same for products of many sizes, and are compiled once if they are kernels of their own.
+        """
+        return any(
+            self.parts[q].kind == "reduce" and self.parts[q].shape == self.parts[p].shape and self._is_wide(q)
+            for v in self.parts[p].outputs
+            for q in self.readers.get(v, ())
+        )
+
+    def _is_wide(self, q: int) -> bool:
+        """Whether a part's loops go over several rows for each element of a batch."""
+        part = self.parts[q]
+        rows = product(part.shape[:-1])
+        alone = dims.evaluate(rows, dict.fromkeys(dims.symbols(rows), 1))
+        return 0 in part.reduced and not isinstance(rows, int) and alone > 1
 
     def _try(self, p: int, q: int, v: Value) -> None:
         a, b = self.groups.find(p), self.groups.find(q)

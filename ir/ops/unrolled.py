@@ -141,7 +141,9 @@ def _narrows(kernel, size, strides):
 
 
 def _product(b, x, kernel, attributes, groups):
-    """Windows, stored, times a kernel."""
+    """Windows, stored, times a kernel; pixels alone keep their axes, as the products of other windows do."""
+    if groups == 1 and _is_alone(x, attributes):
+        return b.matmul(x, _kernel_matrix(b, kernel, attributes["size"], groups))
     shape = (x.shape[0], *attributes["out"], kernel.shape[-1])
     rows = _unrolled(b, x, attributes, groups)
     matrix = _kernel_matrix(b, kernel, attributes["size"], groups)
@@ -150,6 +152,9 @@ def _product(b, x, kernel, attributes, groups):
 
 def _product_back(b, ct, kernel, attributes, groups):
     """Windows of a gradient, stored, times the kernel that carries it back."""
+    if groups == 1 and _is_alone(ct, attributes):
+        matrix = _kernel_matrix(b, kernel, attributes["size"], groups)
+        return b.matmul(ct, matrix, transpose_b=True)
     shape = (ct.shape[0], *attributes["out"], kernel.shape[-2] * groups)
     rows = _unrolled(b, ct, attributes, groups)
     if groups == 1 and all(k == 1 for k in attributes["size"]):

@@ -136,3 +136,22 @@ def test_a_kernel_named_gather_does_not_meet_the_functions_that_gather_pointers(
     arrays = np.arange(48.0).reshape(12, 4) / 96, np.arange(12)[::-1].copy(), np.ones(4)
     want = compile(b.build(), backend="reference")(*arrays)
     np.testing.assert_allclose(compile(b.build(), cache=False)(*arrays), want, rtol=1e-12)
+
+
+def test_columns_of_a_concatenation_share_a_function():
+    """Equal products that write other columns of one array: where they begin is a part of their pointers."""
+    b = Builder("columns")
+    x = b.input("x", tensor("f32", "B", 6, 7))
+    parts = [b.tanh(b.matmul(x, b.weight(f"w{i}", tensor("f32", 7, 5)))) for i in range(4)]
+    joined = b.concatenate(*parts, axis=2)
+    b.output(b.matmul(joined, b.weight("v", tensor("f32", 20, 3))))
+    graph = b.build()
+    lowered = Lowered(Stages(graph, resolve(threads=1)), host())
+    assert sum(name.startswith("shared.") and "." not in name[7:] for name in definitions(lowered.llvm)) == 1
+    weights = weights_of(graph)
+    compiled = compile(graph)
+    compiled.bind(weights)
+    x_value = np.random.default_rng(4).standard_normal((3, 6, 7)).astype("f4")
+    arrays = {w.value.name: a for w, a in zip(graph.weights, weights)}
+    expected = run(graph, {"x": x_value, **arrays}).outputs[0]
+    np.testing.assert_allclose(compiled(x_value), expected, rtol=1e-4, atol=1e-5)
