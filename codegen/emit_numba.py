@@ -111,7 +111,8 @@ class Names:
 class Writer:
     """Lines of one function, with their depth, and what each name of the loop-nest form is called there.
 
-    `failure` gives the value that the function returns for a kernel's status.
+    `failure` gives the value that the function returns for a kernel's status. `before` collects the lines
+    that take memory, where they shall not stand in a loop.
     """
 
     names: Names
@@ -125,6 +126,7 @@ class Writer:
     axes: dict[str, str] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
     long: bool = False
+    before: list[str] | None = None
 
     def put(self, text: str) -> None:
         """A line at the present depth."""
@@ -162,7 +164,8 @@ class Writer:
         """All parts of a kernel, in order."""
         self.buffers = dict(self.buffers)
         for t in kernel.temporaries:
-            self.put(f"{self.local(t.name)} = np.empty({t.extent}, np.{t.dtype.numpy})")
+            text = f"{self.local(t.name)} = np.empty({t.extent}, np.{t.dtype.numpy})"
+            self.put(text) if self.before is None else self.before.append(text)
         for table in kernel.tables:
             values = ", ".join(folds.number(v, table.dtype) for v in table.values)
             self.tables.append(f"{self.local(table.name)} = np.array([{values}], np.{table.dtype.numpy})")

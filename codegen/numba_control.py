@@ -30,10 +30,17 @@ def write_control(
     names: Sequence[str],
     note: Callable[[Step], str],
 ) -> None:
-    """The statements of a control op; `names` are the identifiers of the slots, `note` describes a step."""
-    outside = writer.buffers
+    """The statements of a control op; `names` are the identifiers of the slots, `note` describes a step.
+
+    Memory is taken before the outermost loop.
+    """
+    outside, outermost, start = writer.buffers, writer.before is None, len(writer.lines)
+    writer.before = [] if outermost else writer.before
     _Writer(writer, step, slots, names, note).write()
     writer.buffers = outside
+    if outermost:
+        writer.lines[start:start] = ["    " * writer.depth + line for line in writer.before or ()]
+        writer.before = None
 
 
 class _Writer:

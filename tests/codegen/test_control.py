@@ -386,6 +386,19 @@ def test_the_source_is_a_loop_that_a_person_can_read():
     np.testing.assert_allclose(last, f(h, xs.reshape(4, 3)), rtol=1e-12)
 
 
+def test_the_source_takes_no_memory_in_a_loop():
+    def body(b, h, x):
+        y = b.exp(x - b.max(x, axes=(1,), keepdims=True))
+        return h + y / b.sum(y, axes=(1,), keepdims=True), b.matmul(y, b.matmul(h, y))
+
+    graph = scan(body, shapes=((8, 8), (T, 8, 8)))
+    f = compile(graph, backend="numba")
+    taken = [line for line in str(f.source()).splitlines() if "np.empty" in line]
+    assert taken
+    assert not [line for line in taken if line.startswith("     ")]
+    check(graph, arrays(graph, T=3), f)
+
+
 def test_views_know_what_runs_in_loops():
     f = compile(scan(lambda b, h, x, w: (b.matmul(h, w) + x,), shapes=((4, 8), (T, 4, 8), (8, 8))))
     (kernel,) = f.lowered.kernels
