@@ -10,6 +10,7 @@ import numpy as np
 from graphc.ir.builder import Builder, Expr
 from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import get_op
+from graphc.npjit.native.accumulators import Accumulator, accumulators, total
 from graphc.npjit.native.buffers import sliced
 from graphc.npjit.native.rolling import Carried, Local, Loop, Origin, Same, Scanned
 
@@ -184,19 +185,25 @@ class Scan:
     def __init__(self, outer: Rebuilding) -> None:
         self.outer, self.loop, self.b = outer, outer.loop, outer.b
         self.period, self.trips = self.loop.stretch.period, self.loop.stretch.trips
+        self.left_out = set(self.loop.lifted)
         self.body = Builder("body")
         self.carries: dict[Carried, list[Value]] = {}
-        self.ends: dict[tuple[int, int], Value] = {}
         self.given: dict[Origin, Value] = {}
         self.inner: dict[tuple[int, int], Value] = {}
 
     def made(self) -> None:
         """Append the node, and enter what it gives."""
         read = self.read_later()
+        sums = list(accumulators(self.outer.inside, self.loop, read))
+        for s in sums:
+            self.left_out |= {s.adds, s.multiplies}
+            read.pop((s.adds, 0), None)
+            for f in s.factors:
+                if isinstance(f, Local):
+                    # all iterations, though nobody else may read them
+                    read.setdefault(f.place, set()).update(range(self.trips))
         origins = list(
-            dict.fromkeys(
-                o for k, os in enumerate(self.loop.origins) if k not in self.loop.lifted for o in os
-            )
+            dict.fromkeys(o for k, os in enumerate(self.loop.origins) if k not in self.left_out for o in os)
         )
         carried = [o for o in origins if isinstance(o, Carried)]
         scanned = [o for o in origins if isinstance(o, Scanned)]
@@ -212,6 +219,22 @@ class Scan:
         attrs = {"carries": len(states), "scanned": len(scanned), "length": self.trips, "reverse": False}
         node = self.b.node(get_op("scan"), operands, attrs, regions=(self.outer.roll(self.body.build()),))
         self.enter(node, carried, alone, pieces)
+        for s in sums:
+            self.add_up(s)
+
+    def add_up(self, s: Accumulator) -> None:
+        """The last value of a sum of products."""
+        left, right = (
+            self.outer.stacked(
+                f.values
+                if isinstance(f, Scanned)
+                else [self.old_value(f.place, j) for j in range(self.trips)]
+            )
+            for f in s.factors
+        )
+        first = Expr(self.b, self.outer.value(s.first))
+        last = self.old_value((s.adds, 0), self.trips - 1)
+        self.outer.new[last] = total(self.b, first, left, right, s.turned).value
 
     def read_later(self) -> dict[tuple[int, int], set[int]]:
         """The places whose values are read behind the loop, and of which iterations."""
@@ -263,7 +286,7 @@ class Scan:
     ) -> list[Value]:
         """The nodes of an iteration; gives the next states and the pieces."""
         for k in range(self.period):
-            if k in self.loop.lifted:
+            if k in self.left_out:
                 continue
             node = self.outer.inside[k]
             made = copy(self.body, node, [self.operand(o) for o in self.loop.origins[k]])

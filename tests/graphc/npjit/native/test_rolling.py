@@ -121,6 +121,35 @@ def nobody_reads(b, x, z):
     return [z + 1]
 
 
+def products(b, x, z, flags=(True, False)):
+    """Sums of products of values of each iteration, as of gradients of weights."""
+    h = b.reshape(z, shape=(1, H))
+    dw = b.broadcast(b.constant(0.25, "f64"), shape=(H, H))
+    outer = dw
+    for t in range(T):
+        r = b.reshape(row(b, x, t), shape=(1, H))
+        h = cell(b, r, h)
+        left = h if flags[0] else b.transpose(h, axes=(1, 0))
+        right = r if not flags[1] else b.transpose(r, axes=(1, 0))
+        dw = dw + b.matmul(left, right, transpose_a=flags[0], transpose_b=flags[1])
+        outer = outer + b.transpose(r, axes=(1, 0)) * h
+    return [dw, outer, h]
+
+
+def products_turned(b, x, z):
+    return products(b, x, z, (False, True))
+
+
+def products_read_inside(b, x, z):
+    """The sum itself is used in the loop: it has to be carried."""
+    dw, h = b.broadcast(b.constant(0.25, "f64"), shape=(H, H)), z
+    for t in range(T):
+        r = b.reshape(row(b, x, t), shape=(1, H))
+        dw = dw + b.matmul(r, r, transpose_a=True)
+        h = cell(b, row(b, dw, 0), h)
+    return [dw, h]
+
+
 PROGRAMS = [
     last,
     all_of_them,
@@ -133,6 +162,7 @@ PROGRAMS = [
     steps_of_two,
     nested,
     a_window_behind,
+    products_read_inside,
 ]
 
 
@@ -159,7 +189,19 @@ def test_a_rolled_loop_gives_the_same_bits(program):
         np.testing.assert_array_equal(got, want)
 
 
-@pytest.mark.parametrize("program", [there_and_back, two_back, nested])
+@pytest.mark.parametrize("program", [products, products_turned])
+def test_sums_of_products_are_one_product_behind_the_loop(program):
+    graph = graph_of(program)
+    rolled = roll(graph)
+    rolled.verify()
+    (scan,) = [n for n in rolled.nodes if n.op.name == "scan"]
+    assert not any(n.op.name == "matmul" for n in scan.regions[0].nodes)
+    assert sum(n.op.name == "matmul" for n in rolled.nodes) == 2
+    for got, want in zip(run(rolled, arrays()).outputs, run(graph, arrays()).outputs, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+@pytest.mark.parametrize("program", [there_and_back, two_back, nested, products])
 def test_a_rolled_loop_by_machine_code(program):
     graph = graph_of(program)
     results = compile(roll(graph))(*arrays().values())
