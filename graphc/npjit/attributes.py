@@ -138,8 +138,8 @@ class Attributes(Surface):
             return
         if not s.chain:
             storage.real = real[...]
-            storage.node = Node(None, meta=storage.node.meta)
-            storage.node.value = storage.real
+            before, storage.node = storage.node, Node(None, meta=storage.node.meta)
+            storage.node.value, storage.node.origin = storage.real, before
         self.opaque(setattr, s, name, v)
         if meta_of(real) != s.meta:
             s.meta = meta_of(real)

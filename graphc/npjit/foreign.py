@@ -49,7 +49,11 @@ class Foreign:
         self.rec.take_back()
         for a, old in before:
             known = self.rec.syms.get(id(a))
-            if known is not None and known.storage is not None and not np.array_equal(a, old, equal_nan=True):
+            if (
+                known is not None
+                and known.storage is not None
+                and not np.array_equal(a.ravel(), old.ravel(), True)
+            ):
                 known.storage.node = self.node(known.storage.real)
         return self.tracked(result)
 

@@ -217,7 +217,8 @@ class Iteration(Surface):
         if t is Sym and x.meta.kind == "object":
             return self.rec.force(x, "a Python object made from data")
         if t is slice:
-            return slice(*[self.absorb(v) for v in (x.start, x.stop, x.step)])
+            bounds = (x.start, x.stop, x.step)  # from data they would decide sizes
+            return slice(*[self.steered(v) if type(v) is Sym else self.absorb(v) for v in bounds])
         return x
 
     def manager(self, manager: Any) -> Any:

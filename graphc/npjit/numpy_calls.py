@@ -12,7 +12,7 @@ import numpy as np
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import bound, is_array, method_fn, out_fn, spare
 from graphc.npjit.surface import Surface
-from graphc.npjit.values import Num, Sym
+from graphc.npjit.values import IN_PLACE, Num, Sym
 
 ARRAY_MUTATORS = frozenset(["fill", "sort", "put", "partition", "itemset"])
 ARRAY_OPAQUE = frozenset(["setflags", "tofile", "dump", "dumps", "resize", "byteswap", "tobytes", "tolist"])
@@ -26,6 +26,12 @@ OPAQUE = {
 }
 FIRST_IS_CHANGED = frozenset(["copyto", "put", "place", "putmask", "fill_diagonal", "put_along_axis"])
 RANDOM_OPAQUE = frozenset(["get_state", "set_state", "spawn"])
+ITEM_METHODS: dict[str, Callable[..., Any]] = {
+    "__getitem__": lambda rt, x, k: rt.getitem(x, k),
+    "__setitem__": lambda rt, x, k, v: rt.setitem(v, x, k),
+    "__len__": lambda rt, x: rt.length(x),
+}
+IN_PLACE_METHODS = {f"__i{name.strip('_')}__": name for name in IN_PLACE}
 CONVERTIBLE = (Sym, np.ndarray, Num, list, tuple, range, *NUMBER)
 
 
@@ -128,6 +134,10 @@ class NumpyCalls(Surface):
             return self.call(
                 getattr(rec.force(x, f"method {name} of a Python object"), name), *args, **kwargs
             )
+        if name in ITEM_METHODS:
+            return ITEM_METHODS[name](self, x, *args)
+        if name in IN_PLACE_METHODS:
+            return self.iop(IN_PLACE_METHODS[name], x, args[0])
         args, kwargs = [self.absorb(a) for a in args], {k: self.absorb(v) for k, v in kwargs.items()}
         if x.meta.kind == "array" and name in ARRAY_MUTATORS:
             return rec.change(x, method_fn(name), (x, *args), kwargs)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy
 
+from graphc.npjit.attributes import as_form
 from graphc.npjit.values import IN_PLACE, OPERATORS
 from graphc.npjit.vjps.calls import np
 from graphc.npjit.vjps.table import RULES, ZERO, Rules, function
@@ -168,6 +169,7 @@ def _register() -> None:
         if hasattr(math, name):
             RULES[getattr(math, name)] = RULES[function(same)]
     ZERO.add(round)
+    RULES[as_form] = IDENTITY
     for kind in (float, numpy.float16, numpy.float32, numpy.float64, numpy.longdouble):
         RULES[kind] = IDENTITY
     ZERO.update(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphc.ir.errors import ArgumentError
-from graphc.npjit.vjps.calls import meta, np
+from graphc.npjit.vjps.calls import dtype_of, meta, np
 from graphc.npjit.vjps.table import define, joint
 
 
@@ -217,6 +217,29 @@ def _windows(ct: Any, out: Any, x: Any, window_shape: Any, axis: Any = None, **o
             place[a % rank] = slice(o, o + shape[a % rank])
         g[tuple(place)] += ct[(..., *offsets)]
     return g
+
+
+def _strided(ct: Any, out: Any, x: Any, shape: Any = None, strides: Any = None, **options: Any) -> Any:
+    """Each element of the result is one of x, by its place in memory."""
+    m = meta(x)
+    width = dtype_of(x).itemsize
+    own = m.strides if m is not None else x.strides
+    count = np.size(x)
+    steps = own if strides is None else strides
+    if list(own) != sorted(own, reverse=True) or (own and own[-1] != width):
+        raise ArgumentError(
+            "graphc has the gradient of as_strided for arrays in C order only.\n  fix     pass x.copy()."
+        )
+    places = np.zeros(np.shape(out), int)
+    for axis, n in enumerate(np.shape(out)):
+        line = np.arange(n) * (int(steps[axis]) // width)
+        places = places + np.reshape(line, tuple(-1 if i == axis else 1 for i in range(np.ndim(out))))
+    g = np.zeros(count, dtype_of(x))
+    np.add.at(g, places, ct)
+    return np.reshape(g, np.shape(x))
+
+
+define("lib.stride_tricks.as_strided", _strided, keeps=True)
 
 
 def _offsets(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:

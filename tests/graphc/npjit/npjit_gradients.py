@@ -600,3 +600,68 @@ def counted_and_stepped(x, h, k):
         + np.sum(np.polymul(x, [1.0, h]))
         + np.sum(np.logspace(0, h, 3))
     )
+
+
+@case(lambda r: (r.normal(size=12),), breaks=True)
+def slices_that_end_by_data(v):
+    y, k = np.ones(12), int((v > 0).sum())
+    y[v > 0] = v[:k]
+    return np.sum(y**2) + np.sum(v[(v > 0).sum() :])
+
+
+@case(lambda r: (r.normal(size=6),), breaks=True)
+def other_forms_of_an_array(x):
+    y = x.copy()
+    y.shape = (2, 3)
+    y[0] *= y[1]
+    y.T.__setitem__(0, x[:2])
+    windows = np.lib.stride_tricks.as_strided(x, (4, 3), (8, 8))
+    return np.sum(y**2) + np.sum(windows**2 * np.arange(3))
+
+
+def runge_kutta(f, y, h):
+    k1 = f(y)
+    k2 = f(y + h / 2 * k1)
+    k3 = f(y + h / 2 * k2)
+    k4 = f(y + h * k3)
+    return y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+
+
+@case(lambda r: (2.0, np.array([1.0, 0.0])), argnums=(0, 1))
+def differential_equation(k, y):
+    for _ in range(8):
+        y = runge_kutta(lambda s: np.array([s[1], -k * np.sin(s[0])]), y, 0.1)
+    return y[0] ** 2
+
+
+@case(lambda r: (r.normal(size=(3, 3)), r.normal(size=(3, 4))), argnums=(0, 1))
+def forward_algorithm(A, B):
+    a = B[:, 0]
+    for t in range(1, 5):
+        a = np.logaddexp.reduce(a[:, None] + A, axis=0) + B[:, t % 4]
+    return np.logaddexp.reduce(a)
+
+
+@case(lambda r: (0.7, r.normal(size=6)), argnums=(0, 1))
+def kalman_filter(q, z):
+    x, p, likelihood = 0.0, 1.0, 0.0
+    for v in z:
+        p = p + q**2
+        s = p + 1
+        gain, e = p / s, v - x
+        x, p = x + gain * e, (1 - gain) * p
+        likelihood -= 0.5 * (np.log(s) + e**2 / s)
+    return likelihood
+
+
+@case(lambda r: (r.normal(size=4), 1.3), argnums=(0, 1))
+def gaussian_process(y, length):
+    t = np.arange(4.0)
+    K = np.exp(-0.5 * (t[:, None] - t) ** 2 / length**2) + 0.1 * np.eye(4)
+    return 0.5 * y @ np.linalg.solve(K, y) + 0.5 * np.linalg.slogdet(K)[1]
+
+
+@case(lambda r: (r.normal(size=(5, 3)), r.normal(size=5)), argnums=(0, 1))
+def least_squares(A, b):
+    x = np.linalg.lstsq(A, b, rcond=None)[0]
+    return np.sum(x**2) + np.sum(np.linalg.pinv(A) ** 2) + np.sum(np.linalg.svd(A)[1] ** 2 * np.arange(3))
