@@ -51,6 +51,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "recurrent": ("RNN", "SimpleRNN", "LSTM", "GRU"),
     "recurrent_cells": ("SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells"),
     "bidirectional": ("Bidirectional",),
+    "attention": ("MultiHeadAttention", "Attention", "AdditiveAttention"),
+    "einsum_dense": ("EinsumDense",),
     "wrappers": ("TimeDistributed", "Wrapper"),
 }  # fmt: skip
 """Which file has which layers."""
