@@ -47,6 +47,13 @@ DENSE = (
     Candidate("jax.jit", "training", "jax_step", "jax.jit"),
     Candidate("jax scan", "training", "jax_step", SCAN, calls=20),
 )
+PREDICT = (
+    Candidate(OURS, "inference", "graphc_predict", OURS),
+    Candidate("NumPy", "inference", "numpy_predict", "NumPy"),
+    Candidate("torch", "inference", "torch_predict", "torch"),
+    Candidate("torch.compile", "inference", "torch_predict", "torch.compile"),
+    Candidate("jax.jit", "inference", "jax_predict", "jax.jit"),
+)
 MLP, TINY = (784, 512, 256, 10), (32, 64, 64, 1)
 WORKLOADS = {
     w.name: w
@@ -54,5 +61,7 @@ WORKLOADS = {
         Workload("mlp128", "MLP 784-512-256-10, SGD, batch 128", (MLP, 128), DENSE),
         Workload("mlp32", "MLP 784-512-256-10, SGD, batch 32", (MLP, 32), DENSE),
         Workload("tiny", "tiny MLP 32-64-64-1, Adam, batch 32", (TINY, 32), DENSE),
+        Workload("predict1", "MLP 784-512-256-10, prediction, batch 1", (MLP, 1), PREDICT),
+        Workload("predict128", "MLP 784-512-256-10, prediction, batch 128", (MLP, 128), PREDICT),
     )
 }

@@ -234,7 +234,7 @@ def test_show_views(
 
 def test_bench(capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "nothing"]) == 2
-    assert "there is no workload 'nothing'; there are mlp128, mlp32, tiny" in capfd.readouterr().err
+    assert "there is no workload 'nothing'; there are mlp128, mlp32, tiny, predict1" in capfd.readouterr().err
 
 
 def test_doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
