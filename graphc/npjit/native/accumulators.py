@@ -96,4 +96,4 @@ def _rows(b: Builder, x: Expr, turn: bool) -> Expr:
         if wide != 1:
             x = b.transpose(x, axes=(0, 2, 1))
         high, wide = wide, high
-    return b.reshape(x, shape=(count * high, wide))  # type: ignore[operator]
+    return b.reshape(x, shape=(count * high, wide))
