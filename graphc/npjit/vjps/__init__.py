@@ -2,8 +2,8 @@
 
 In comes a cotangent of a result, with the result and the arguments of the call; out come cotangents of the
 arguments, of their shapes and dtypes. The same rule runs on arrays and, inside a recording, on deferred
-values (`calls` is the difference). `table` holds the rules by function and applies them; a family of
-functions each: `elementwise`, `reductions`, `shapes`, `joining`, `indexing`, `choosing`, `ordering`,
-`products`, `einsum`, `linalg`, `decompositions`, `running`, `creation`, `composites`; `methods` maps array
-methods and operators to functions, `mutation` has the rules of stores and in-place operations.
+values (`calls` is the difference). `table` holds the rules by function and applies them; the families are
+`elementwise`, `reductions`, `shapes`, `joining`, `indexing`, `choosing`, `ordering`, `products`, `einsum`,
+`linalg`, `decompositions`, `running`, `creation`, and, as programs of other functions, `composites`, `norms`
+and `statistics`. `find` knows which rules an operator or an array method has; `mutation` has those of stores.
 """

@@ -20,20 +20,10 @@ from graphc.npjit.values import IN_PLACE, OPERATORS
 from graphc.npjit.vjps.calls import np
 from graphc.npjit.vjps.table import RULES, ZERO, Rules, function
 
-FAMILIES = (
-    *(
-        "elementwise",
-        "choosing",
-        "reductions",
-        "shapes",
-        "joining",
-        "indexing",
-        "ordering",
-        "running",
-        "products",
-    ),
-    *("einsum", "linalg", "decompositions", "creation", "composites"),
-)
+FAMILIES = [
+    *("elementwise", "choosing", "reductions", "shapes", "joining", "indexing", "ordering", "running"),
+    *("products", "einsum", "linalg", "decompositions", "creation", "composites", "norms", "statistics"),
+]
 for _family in FAMILIES:
     importlib.import_module(f"graphc.npjit.vjps.{_family}")
 
