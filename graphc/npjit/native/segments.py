@@ -20,8 +20,8 @@ from graphc.npjit.native.schedule import Schedule, Step, schedule
 from graphc.npjit.native.structure import Structure, uses
 from graphc.npjit.native.translate import Translator, memory_order, meta_type, name_of
 
-MOST_NODES = 4000
-"""Larger graphs take too long to compile."""
+MOST_NODES = 3000
+"""Larger graphs are cut in halves: the time to compile one would grow faster than its size."""
 PROGRAMS = 256
 """How many structures a process remembers."""
 
@@ -81,15 +81,22 @@ class Assembly:
         plan = self._scheduled()
         writer = self._writer()
         impure = any(n.impure for n in self.nodes)
-        for number, step in enumerate(plan.steps):
+        number = 0
+        while number < len(plan.steps):
+            step = plan.steps[number]
             if step.native:
-                last = number == len(plan.steps) - 1
                 try:
-                    self._native(writer, step, plan, last)
+                    self._native(writer, step, plan, number == len(plan.steps) - 1)
+                except TooLargeError:
+                    plan.whole = None
+                    plan.steps[number : number + 1] = halves(step)
                     continue
                 except (GraphcError, Unexpressed) as e:
                     plan.reasons.update(dict.fromkeys(step.nodes, f"not compiled: {e}"))
-            self._by_numpy(writer, step, plan)
+                    self._by_numpy(writer, step, plan)
+            else:
+                self._by_numpy(writer, step, plan)
+            number += 1
         self._returned(writer)
         if self.calls and not impure:
             writer.objects["reference"] = self.reference()
@@ -151,8 +158,8 @@ class Assembly:
         stores = self._stores(step, plan) if last else {}
         translator = self._translated(step, plan, stores)
         graph = roll(finished(translator, [n for n in outputs if n not in stores], stores))
-        if len(graph.nodes) > MOST_NODES:
-            raise Unexpressed(f"a graph of {len(graph.nodes)} nodes, more than {MOST_NODES}")
+        if len(graph.nodes) > MOST_NODES and len(step.nodes) > 1:
+            raise TooLargeError(f"a graph of {len(graph.nodes)} nodes, more than {MOST_NODES}")
         call = NativeCall(graph, self.options)
         self.calls.append(call)
         self._call_lines(writer, call, translator, outputs, stores)
@@ -213,6 +220,16 @@ class Assembly:
         for final, leaf in stores.items():
             writer.names[final] = writer.names[leaf]
             self.in_place.add(self.structure.leaves.index(leaf))
+
+
+class TooLargeError(Exception):
+    """A graph that would take too long to compile as a whole."""
+
+
+def halves(step: Step) -> list[Step]:
+    """A native step as two."""
+    middle = len(step.nodes) // 2
+    return [Step(True, step.nodes[:middle]), Step(True, step.nodes[middle:])]
 
 
 def finished(translator: Translator, outputs: Iterable[Node], stores: Mapping[Node, Node]) -> Graph:

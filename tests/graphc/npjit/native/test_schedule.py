@@ -71,6 +71,16 @@ def test_little_work_stays_numpys(log):
     assert program(np.zeros(3))[0].tolist() == [1, 1, 1]
 
 
+def test_large_graphs_are_cut(log, same, monkeypatch):
+    monkeypatch.setattr(segments, "MOST_NODES", 12)
+    x = y = log.input(np.linspace(0, 1, 3000))
+    for i in range(20):
+        y = log.op(np.sin, log.op(operator.add, y, i)) if i % 3 else log.op(operator.mul, y, x)
+    program = segments.compile(log.nodes, [y], name="cut")
+    assert len(program.calls) > 2
+    same(program(x.value)[0], y.value)
+
+
 def test_the_backend_reference_compiles_nothing(log, same):
     from graphc.codegen.options import resolve
 
