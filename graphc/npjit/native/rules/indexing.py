@@ -318,21 +318,36 @@ def _masked_write(b: Builder, x: Expr, mask: Operand, value: Item) -> Expr:
 
 
 def _scattered(b: Builder, x: Expr, p: Plan, value: Item) -> Expr:
-    """Integer arrays: rows that are each named once are chosen, others are written one after the other."""
+    """Integer arrays. Where positions of several values repeat, the last counts: then the graph fails."""
     if len(p.arrays) == 2 and x.rank >= 2 and p.arrays[0][0] == 0 and p.arrays[1][0] == 1:
         (_, rows), (_, columns) = p.arrays
         if _counts(rows, x.shape[0]) and rows.shape == (x.shape[0],) and columns.rank == 1:  # type: ignore[arg-type]
             return _one_in_each_row(b, x, columns, value)
     if len(p.arrays) == 1 and not p.arrays[0][1].shape:
         return _one_position(b, x, p, value)
-    if type(value) is Operand and value.rank:
-        raise Unexpressed("a store of values at positions that may repeat")
     g = _places(b, x.shape, p)  # type: ignore[arg-type]
     counts = _turned_in(b, broadcast(b, b.constant(0, "i64"), x.shape), g)
     ones = broadcast(b, b.constant(1, "i64"), (*g.lead, *g.positions.shape, *g.rest))
     hits = b.scatter_add(counts, g.positions, ones, axis=len(g.lead))
-    hit = _turned_out(b, hits, g, x.shape)
-    return b.select(b.not_equal(hit, 0), store_as(b, value, x.dtype.numpy), x)
+    if type(value) is Operand and value.rank:
+        once = b.less_equal(hits, 1)
+        hits = b.check(hits, once, message="a position {position} that is written twice", error="index")
+        stored = _turned_out(b, _each_once(b, x, g, value), g, x.shape)
+    else:
+        stored = store_as(b, value, x.dtype.numpy)
+    return b.select(b.not_equal(_turned_out(b, hits, g, x.shape), 0), stored, x)
+
+
+def _each_once(b: Builder, x: Expr, g: Places, value: Item) -> Expr:
+    """The values at their places, as sums with -0.0, which change no number; other elements do not count."""
+    new = _fitted(b, value, x.dtype.numpy, g.result)
+    updates = reshaped(b, new, (*g.lead, *g.positions.shape, *g.rest))
+    bools = x.dtype.kind == "b"
+    number = b.cast(updates, dtype="u8") if bools else updates
+    nothing = b.constant(-0.0 if number.dtype.kind == "f" else 0, number.dtype)
+    empty = _turned_in(b, broadcast(b, nothing, x.shape), g)
+    summed = b.scatter_add(empty, g.positions, number, axis=len(g.lead))
+    return b.cast(summed, dtype="bool") if bools else summed
 
 
 def _checked(b: Builder, index: Expr, size: Any) -> Expr:

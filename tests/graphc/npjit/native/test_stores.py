@@ -9,7 +9,6 @@ from graphc.ir.evaluate import run
 from graphc.npjit.log import PLACE, pick
 from graphc.npjit.lookup import attr_fn, bound, method_fn, out_fn
 from graphc.npjit.native import segments
-from graphc.npjit.native.operands import Unexpressed
 from graphc.npjit.native.translate import Translator
 from graphc.npjit.values import Num
 
@@ -61,6 +60,9 @@ STORES = {
     "rows by position": (operator.setitem, (), (I, -1.0)),
     "columns by position": (operator.setitem, (), ((slice(None), I), 2)),
     "one in each row": (operator.setitem, (), ((np.arange(5), np.array([0, 1, -1, 2, 3])), np.arange(5.0))),
+    "rows of values": (operator.setitem, (), (I, np.arange(18.0).reshape(3, 6))),
+    "columns of values": (operator.setitem, (), ((slice(None), I), np.arange(15.0).reshape(5, 3))),
+    "elements of values": (operator.setitem, (), ((I, I), np.arange(3.0))),
     "add.at": (bound(np.add, "at"), (), (np.array([0, 1, 0, -1]), np.arange(24.0).reshape(4, 6))),
     "add.at of numbers": (bound(np.add, "at"), (), ((np.array([0, 0, 4]), np.array([1, 1, 2])), 1.5)),
     "subtract.at": (bound(np.subtract, "at"), (), (np.array([0, 1, 0]), 1.5)),
@@ -68,7 +70,7 @@ STORES = {
     "add.at of columns": (bound(np.add, "at"), (), ((slice(None), np.array([0, 0, 3])), 1.0)),
 }
 IN_FLOAT32 = ("through reshape", "-=", "/=", "@=", "mask", "add.at", "row", "out of a ufunc")
-IN_INT64 = ("slice", "row", "mask", "integer arrays", "through T", "fill")
+IN_INT64 = ("rows of values", "slice", "row", "mask", "integer arrays", "through T", "fill")
 
 
 def stored(log, name, dtype):
@@ -230,8 +232,16 @@ def test_elements_under_a_mask_that_are_wanted_are_numpys(log):
     assert any("no one shape" in line.reason for line in program.explain())
 
 
-def test_values_at_positions_that_may_repeat_stay_numpys(log):
-    x, i = log.input(np.zeros(5)), log.input(np.array([1, 1]))
-    new = log.store(x, operator.setitem, i, log.input(np.array([3.0, 4.0])))
-    with pytest.raises(Unexpressed, match="may repeat"):
-        Translator("repeat").translate(new)
+def test_of_values_at_one_position_the_last_stays(log):
+    x, i, v = log.input(np.zeros(5)), log.input(np.array([1, 3])), log.input(np.array([-0.0, np.nan]))
+    new = log.store(x, operator.setitem, i, log.op(operator.mul, v, 2))
+    program = segments.compile(log.nodes, [new], {x: new})
+    assert len(program.calls) == 1
+    for positions in ([1, 3], [2, 2], [-1, 4], [0, -5]):
+        values = {x: np.ones(5), i: np.array(positions), v: np.array([-0.0, 4.0])}
+        want = np.ones(5)
+        want[positions] = [-0.0, 8.0]
+        (result,) = program(*(values[leaf] for leaf in program.leaves))
+        np.testing.assert_array_equal(result, want)
+        np.testing.assert_array_equal(np.signbit(result), np.signbit(want))
+        assert result is values[x]
