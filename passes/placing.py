@@ -15,7 +15,7 @@ from graphc.passes.clusters import Part, partition
 from graphc.passes.in_place import may_overwrite
 from graphc.passes.plan import ControlPlan, Slot
 from graphc.passes.schedule import is_alias, roots_of
-from graphc.passes.times import Times
+from graphc.passes.times import Times, times_of
 
 
 class Draft:
@@ -95,6 +95,10 @@ class Placing:
         if new not in node.results:
             return False
         at = [i for i, v in enumerate(node.operands) if self.root[v] is old]
+        if node.op.name == "cond":
+            return len(at) == 1 and all(
+                self._leaves(g, at[0] - 1, node.results.index(new)) for g in node.regions
+            )
         if node.op.kind is Kind.CONTROL:
             # a loop has done with the first value of a carry when it writes the result of that carry
             return at == [node.results.index(new)] and at[0] < node.attrs.get("carries", 0)
@@ -103,6 +107,27 @@ class Placing:
         region = node.regions[0]
         inner = region.outputs[node.results.index(new)]
         return all(may_overwrite(self.parts(node), region.inputs[i], inner) for i in at)
+
+    def _leaves(self, region: Graph, operand: int, result: int) -> bool:
+        """Whether a branch may write a result over an operand, or gives the operand itself."""
+        if operand < 0:
+            return False
+        inner = Placing(region, times_of(region), self.slots)
+        before, after = region.inputs[operand], inner.root[region.outputs[result]]
+        return before is after or inner.may_follow(before, after)
+
+    def may_follow(self, before: Value, after: Value) -> bool:
+        """Whether the node that computes a value may write it over a parameter, which is no result."""
+        if before in {self.root[v] for v in self.graph.outputs} or after not in self.graph.producers:
+            return False
+        maker = self.graph.producers[after]
+        begin = self.times.nodes[maker][0]
+        users = self.graph.users
+        readers = {n for v in self.graph.values() if self.root[v] is before for n in users[v]}
+        others = [self.times.nodes[n][1] for n in readers if n is not maker and not is_alias(n)]
+        if any(end > begin for end in others):
+            return False
+        return maker not in readers or self.overwrites(maker, before, after)
 
     def place_temporaries(self, control: Callable[[Placing, Node], None], kept: Sequence[Value] = ()) -> None:
         """The rest lives in the arena, where it can in the place of what is needed no more; `kept` may not be

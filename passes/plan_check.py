@@ -158,6 +158,8 @@ def _check_succession(graph: Graph, old: Value, new: Value) -> None:
 def _safe(node: Node, old: Value, new: Value, root: Mapping[Value, Value]) -> bool:
     if node.op.kind is Kind.CONTROL:
         read_at = [i for i, v in enumerate(node.operands) if root[v] is old]
+        if node.op.name == "cond":  # the walk through both branches finds what is read too late
+            return len(read_at) == 1 and read_at[0] > 0
         carried = [i for i, r in enumerate(node.results[: node.attrs.get("carries", 0)]) if r is new]
         return read_at == carried
     if node.op.kind is not Kind.KERNEL:

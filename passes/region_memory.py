@@ -61,7 +61,8 @@ class _Region(Placing):
         """Place the rest; the plan as data."""
         self.place_temporaries(place_regions, self.graph.inputs)
         places = {v.name: self.place[self.root[v]] for v in self.graph.values()}
-        return RegionPlan(places, tuple(Copy(self.place[v], slot) for v, slot in self.copies))
+        copies = (Copy(self.place[v], slot) for v, slot in self.copies if self.place[v] != slot)
+        return RegionPlan(places, tuple(copies))
 
 
 def _branches(regions: list[_Region]) -> ControlPlan:
@@ -121,7 +122,7 @@ class _Loop:
             return Carry("history", first, home, self.pieces[i].moved, self._moved(after), piece=i)
         if new and (i := self._piece(after)) is not None:
             return Carry("follows", first, home, self._moved(before), self.pieces[i].moved, piece=i)
-        if new and self._may_replace(before, after):
+        if new and self.body.may_follow(before, after):
             return Carry("over", first, home, home, home)
         spare = self.body.slots.new_arena(after, *self.body.span)
         return Carry("swap", first, home, self._moved(before), self._moved(after), spare)
@@ -133,19 +134,6 @@ class _Loop:
                 self.taken.add(i)
                 return i
         return None
-
-    def _may_replace(self, before: Value, after: Value) -> bool:
-        """Whether the node that computes the new value may write it over the old one."""
-        body = self.body
-        if before in self.results:
-            return False
-        maker = body.graph.producers[after]
-        begin = body.times.nodes[maker][0]
-        readers = {n for v in body.graph.values() if body.root[v] is before for n in body.graph.users[v]}
-        others = [body.times.nodes[n][1] for n in readers if n is not maker and n.op.name != "reshape"]
-        if any(end > begin for end in others):
-            return False
-        return maker not in readers or body.overwrites(maker, before, after)
 
     def plan(self, regions: list[RegionPlan]) -> ControlPlan:
         """The plan as data."""

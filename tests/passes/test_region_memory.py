@@ -92,6 +92,42 @@ def test_a_branch_copies_what_it_only_hands_on() -> None:
     assert [len(r.copies) for r in cond.regions] == [0, 1]
 
 
+COND = """\
+graph @f(%p: bool[], %x: f64[3], %y: f64[3])
+{
+  %state = sin %x
+  %new, %other = cond %p, %state, %y (%s, %t) {
+    %a = multiply %s, %t
+    %b = cos %t
+    return %a, %b
+  } (%s, %t) {
+    return %s, %t
+  }
+  %sum = add %new, %other
+  %turned = reverse %sum {axes = (0,)}
+  %out = add %turned, %new
+  return %out
+}"""
+
+
+def test_a_branch_leaves_a_value_where_it_is() -> None:
+    graph = final(COND)
+    memory = plan(graph)
+    (control,) = memory.controls.values()
+    assert memory.places["new"] == memory.places["state"]
+    assert [len(r.copies) for r in control.regions] == [0, 1]
+    check_plan(graph, memory, {})
+
+
+@pytest.mark.parametrize("late", ["%b = cos %s", "%b = add %a, %s"])
+def test_a_branch_that_reads_a_value_again_does_not_overwrite_it(late: str) -> None:
+    text = COND.replace("%a = multiply %s, %t", "%a = reverse %s {axes = (0,)}").replace("%b = cos %t", late)
+    graph = final(text)
+    memory = plan(graph)
+    assert memory.places["new"] != memory.places["state"]
+    check_plan(graph, memory, {})
+
+
 def test_a_while_and_its_condition() -> None:
     graph = final(WHILE)
     memory = plan(graph)
