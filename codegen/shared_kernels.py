@@ -67,7 +67,7 @@ def _start(step: KernelStep, name: str) -> int:
     """How many bytes behind the pointer of its slot a value begins."""
     if name not in step.strips:
         return 0
-    return int(step.strips[name].column) * step.kernel.buffer(name).dtype.itemsize
+    return step.strips[name].column * step.kernel.buffer(name).dtype.itemsize
 
 
 def _from_pointers(step: KernelStep, name: str, layout: Layout) -> Kernel:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node, Value
 from graphc.passes.plan import Strip
 from graphc.passes.schedule import is_alias
@@ -61,12 +60,19 @@ def _operands(node: Node) -> list[Value]:
     return [given[v] for v in region.nodes[-1].operands]
 
 
+def channels(x: Value) -> int:
+    """The number of channels, which concatenations of this kind know."""
+    size = x.type.shape[-1]
+    assert isinstance(size, int)
+    return size
+
+
 def _claim(found: Joins, result: Value, operands: list[Value]) -> None:
-    base, strip = found.strips.get(result, (result, Strip(result.type.shape[-1], 0)))
-    column: Dim = strip.column
+    base, strip = found.strips.get(result, (result, Strip(channels(result), 0)))
+    column = strip.column
     for v in operands:
         found.strips[v] = (base, Strip(strip.width, column))
-        column = column + v.type.shape[-1]
+        column += channels(v)
     found.joined.add(result)
 
 

@@ -40,8 +40,8 @@ class Slot:
 class Strip:
     """Where the rows of a value lie in its slot: columns from `column` on of rows of `width` elements."""
 
-    width: Dim
-    column: Dim
+    width: int
+    column: int
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Plan:
             {"steps": self.steps, "slots": slots, "places": dict(self.places)}
             | {"scratch": scratch, "copies": copies}
             | {"controls": {step: astuple(control) for step, control in self.controls.items()}}
-            | {"strips": {name: [str(s.width), str(s.column)] for name, s in self.strips.items()}}
+            | {"strips": {name: astuple(s) for name, s in self.strips.items()}}
             | {"joined": sorted(self.joined)}
         )
 
@@ -175,7 +175,7 @@ class Plan:
         )
         copies = tuple(Copy(*c) for c in data["copies"])
         controls = {int(step): _read_control(*parts) for step, parts in data["controls"].items()}
-        strips = {name: Strip(*map(dims.parse, s)) for name, s in data["strips"].items()}
+        strips = {name: Strip(*s) for name, s in data["strips"].items()}
         scratch, joined = tuple(data["scratch"]), frozenset(data["joined"])
         return Plan(data["steps"], slots, data["places"], scratch, copies, controls, strips, joined)
 

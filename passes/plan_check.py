@@ -12,6 +12,7 @@ from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import Kind
 from graphc.passes.clusters import partition
 from graphc.passes.in_place import may_overwrite
+from graphc.passes.joins import channels
 from graphc.passes.plan import Layout, Plan, Strip
 from graphc.passes.plan_walk import walk
 from graphc.passes.schedule import is_alias, may_raise, roots_of
@@ -90,10 +91,10 @@ def _check_strips(graph: Graph, plan: Plan) -> None:
                 within.update((root[v].name, r.name) for v in node.operands)
                 _check_joined(node, plan)
     strips = [v for v in graph.values() if root[v] is v and v.name in plan.strips]
-    for a, b in combinations(strips, 2):
-        (left, right), (p, q) = sorted((plan.strips[v.name].column, v.name) for v in (a, b)), (a, b)
-        width = next(v for v in (a, b) if v.name == left[1]).type.shape[-1]
-        apart = plan.places[a.name] != plan.places[b.name] or left[0] + width <= right[0]
+    for p, q in combinations(strips, 2):
+        a, b = sorted((p, q), key=lambda v: plan.strips[v.name].column)
+        end = plan.strips[a.name].column + channels(a)
+        apart = plan.places[a.name] != plan.places[b.name] or end <= plan.strips[b.name].column
         same_time = first[p] <= last[q] and first[q] <= last[p]
         if same_time and not apart and not (_is_within(a, b, within) or _is_within(b, a, within)):
             _fail(f"%{a.name} and %{b.name} share columns while both live")
@@ -111,14 +112,14 @@ def _check_joined(node: Node, plan: Plan) -> None:
     """A concatenation without code is where its operands are, one beside the other."""
     (result,), (region,) = node.results, node.regions
     given = dict(zip(region.inputs, node.operands))
-    whole = plan.strips.get(result.name, Strip(result.type.shape[-1], 0))
+    whole = plan.strips.get(result.name, Strip(channels(result), 0))
     column = whole.column
     for v in region.nodes[-1].operands:
         expected = Strip(whole.width, column)
         here = plan.places[given[v].name] == plan.places[result.name]
         if not here or plan.strips.get(given[v].name) != expected:
             _fail(f"%{given[v].name} is not in its columns of %{result.name}")
-        column = column + v.type.shape[-1]
+        column += channels(v)
 
 
 def _lifetimes(graph: Graph) -> tuple[dict[Value, int], dict[Value, int]]:

@@ -110,7 +110,7 @@ class _Walker:
         def at(value: Value) -> Path:
             slot = places[value.name]
             if value.name in strips:
-                return (slot, -1 - int(strips[value.name].column))
+                return (slot, -1 - strips[value.name].column)
             return moved.get(slot, (slot,))
 
         for node, (begin, end) in times.nodes.items():

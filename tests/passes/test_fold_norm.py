@@ -7,6 +7,7 @@ import pytest
 
 from graphc.ir import Builder, Graph, symbol, tensor
 from graphc.ir.evaluate import run
+from graphc.passes import run as run_passes
 from graphc.passes.fold_norm import fold_norm
 
 
@@ -36,6 +37,27 @@ def test_the_operand_is_scaled(bias, turned, arrays_for):
     arrays = arrays_for(graph, {"B": 2})
     (expected,), (found,) = run(graph, arrays).outputs, run(folded, arrays).outputs
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_kernels_of_convolutions_are_scaled(size, arrays_for):
+    """Their normalisation has axes of size 1 in front of the channels."""
+    b = Builder("f")
+    x, k = b.input("x", tensor("f32", "B", 9, 8, 3)), b.weight("k", tensor("f32", size, size, 3, 4))
+    padding = ((size // 2, size // 2),) * 2
+    y = b.conv(x, k, size=(size, size), strides=(1, 1), padding=padding, dilation=(1, 1)) + b.weight(
+        "c", tensor("f32", 4)
+    )
+    s, t = (b.reshape(b.weight(n, tensor("f32", 4)), shape=(1, 1, 1, 4)) for n in "st")
+    b.output(b.fma(y, s, t))
+    graph = run_passes(b.build(), "decompose")
+    folded = fold_norm(graph)
+    folded.verify()
+    assert folded.nodes[-1].op.name == "add"
+    assert folded.producers[folded.nodes[-1].operands[0]].op.name in ("matmul", "window_product")
+    arrays = arrays_for(graph, {"B": 2})
+    (expected,), (found,) = run(graph, arrays).outputs, run(folded, arrays).outputs
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_weights_that_change_are_heeded(arrays_for):
