@@ -18,9 +18,11 @@ from graphc.npjit.native.operands import (
     ir_dtype,
     operand,
     reshaped,
+    shape_of,
     size_of,
 )
 from graphc.npjit.native.rules.table import RULES, rule
+from graphc.npjit.vjps.calls import sum_to
 
 Axis = Any
 
@@ -246,6 +248,17 @@ def ptp(b: Builder, a: Item, axis: Axis = None, *, keepdims: Any = False) -> Exp
     if expr_of(b, a).dtype.kind == "b":
         raise Unexpressed("the range of bools")
     return maximum_of(b, a, axis, keepdims=keepdims) - minimum_of(b, a, axis, keepdims=keepdims)
+
+
+@rule(sum_to)
+def summed_to(b: Builder, g: Item, x: Item) -> Expr:
+    """What gradient rules sum over the axes along which x was repeated."""
+    value, shape = _value(b, g)[1], shape_of(x)
+    if value.dtype.kind != "f":
+        raise Unexpressed("a cotangent that is no float")
+    lead = value.rank - len(shape)
+    ones = (i + lead for i, n in enumerate(shape) if n == 1 and value.shape[i + lead] != 1)
+    return reshaped(b, b.sum(value, axes=(*range(lead), *ones), keepdims=True), shape)
 
 
 @rule(np.linalg.norm)

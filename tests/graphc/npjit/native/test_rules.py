@@ -10,6 +10,7 @@ from graphc.npjit.lookup import attr_fn, bound, method_fn
 from graphc.npjit.native import segments
 from graphc.npjit.native.operands import Unexpressed
 from graphc.npjit.native.translate import Translator
+from graphc.npjit.vjps.calls import sum_to
 
 FLOATS, INTEGERS = ("float32", "float64"), ("int32", "int64", "uint8")
 NUMBERS = FLOATS + INTEGERS
@@ -147,6 +148,8 @@ def reduction_cases():
         yield name, np.linalg.norm, (x[0], order), {"axis": 1, "keepdims": True}
     yield "norm of all", np.linalg.norm, (x,), {}
     yield "norm of ints", np.linalg.norm, (np.arange(6),), {}
+    yield "sum_to", sum_to, (x, x[:1, :, :1]), {}
+    yield "sum_to fewer axes", sum_to, (x, x[0, 0]), {}
     yield "add.reduce", bound(np.add, "reduce"), (x,), {}
     yield "maximum.reduce", bound(np.maximum, "reduce"), (x,), {"axis": 2}
 
