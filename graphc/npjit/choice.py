@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
@@ -25,6 +26,7 @@ class Choice:
         self, fast: Fast, plain: Callable[..., Any] | None, settle: Callable[[Choice, str, Way], None]
     ) -> None:
         self.fast, self.settle = fast, settle
+        self.lock = threading.Lock()
         self.ways: dict[str, Way] = {
             "native": self._compiling,
             "flat": fast.flat,
@@ -35,6 +37,14 @@ class Choice:
         self.reason = ""
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self.lock.acquire(blocking=False):  # another thread measures, or an outer call of a recursion
+            return self.fast.flat(args, kwargs)
+        try:
+            return self._tried(args, kwargs)
+        finally:
+            self.lock.release()
+
+    def _tried(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = min(self.ways, key=lambda w: len(self.times.get(w, ())))
         begin = perf_counter_ns()
         result = self.ways[name](args, kwargs)
@@ -55,7 +65,7 @@ class Choice:
             native, self.reason = None, f"{type(e).__name__}: {e}"
         if native is None:
             del self.ways["native"]
-            return self(args, kwargs)
+            return self._tried(args, kwargs)
         self.ways["native"] = native
         return native(args, kwargs)
 

@@ -222,7 +222,7 @@ class Jit:
             return None
         try:
             return Emitter(rec, self.options, functools.partial(self._is_hot, key)).fast(result)
-        except CannotError as e:
+        except (CannotError, SyntaxError, RecursionError, MemoryError) as e:
             self.note(f"recorded at each call: {e}")
             return None
 

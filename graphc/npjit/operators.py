@@ -12,6 +12,9 @@ from graphc.npjit.lookup import dunder, in_class, is_array
 from graphc.npjit.surface import Surface
 from graphc.npjit.values import IN_PLACE, OPERATORS, SIGNS, UNARY, Num, Sym, settled
 
+LONG = 100
+"""Characters of an expression: longer ones get a name."""
+
 
 class Operators(Surface):
     def op(self, name: str, a: Any, b: Any) -> Any:
@@ -104,6 +107,10 @@ class Operators(Surface):
 
     def combined(self, fn: Any, value: Any, expr: str, *args: Any) -> Num:
         """A number computed from others; what depends on symbolic sizes is computed for other sizes too."""
+        if len(expr) > LONG:  # a rate that decays a thousand times is a thousand short lines
+            name = self.rec.new("n")
+            self.rec.pre.append(f"{name} = {expr}")
+            expr = name
         if not any(type(a) is Num and a.other is not None for a in args):
             return Num(value, expr)
         others = [a if type(a) is not Num else a.value if a.other is None else a.other for a in args]

@@ -517,3 +517,16 @@ def test_inside_njit() -> None:
 
 def numba_scaled(x: Any, by: float) -> Any:
     return x * by + 1
+
+
+def test_numbers_computed_over_many_steps() -> None:
+    def decayed(x: np.ndarray, rate: float, steps: int) -> np.ndarray:
+        for t in range(steps):
+            x = x - rate * 0.001
+            rate = rate * 0.99 if t % 2 else rate + 0.001 * t
+        return x
+
+    f = graphc.jit(decayed)
+    for rate in (0.1, 0.2, 0.3):
+        assert np.allclose(f(X, rate, 300), decayed(X, rate, 300))
+    assert f.recordings == 1
