@@ -84,6 +84,8 @@ def convert(cls: Any) -> Handler:
             return rt.rec.record(cls, (x,))
         if type(x) is Num and not more:
             return rt.scalar(cls, x)
+        if rt.rec.differentiating and any(type(v) is Sym for v in (x, *more)):
+            return rt.opaque(cls, x, *more, **kw)
         return cls(rt.real(x), *[rt.real(m) for m in more], **kw)
 
     return handler

@@ -69,7 +69,7 @@ class Foreign:
         """The result, or a part of it, as recorded code may hold it."""
         if isinstance(result, (Sym, Num)):
             return result
-        if isinstance(result, (float, np.floating)):
+        if isinstance(result, (float, complex, np.inexact)):
             return Sym(meta_of(result), self.node(result))
         if isinstance(result, (*NUMBER, str, bytes, type(None))):
             return result

@@ -12,6 +12,7 @@ any jitted function, and can be differentiated again.
 
 from __future__ import annotations
 
+import copy
 import functools
 import sys
 import types
@@ -219,10 +220,14 @@ class Gradient(Jit):
         return super()._emitted(key, rec, result)
 
     def _target(self, rec: Any) -> Any:
-        fn = self.work.fn
-        if isinstance(fn, types.MethodType):
-            rec.wrap(fn.__self__, rec.const(fn.__self__))
-        return self.work
+        """The differentiated function; objects that it is bound to are inputs, as for `jit`."""
+        plain: Any = types.SimpleNamespace(fn=self.work.fn)
+        fn = super()._target.__func__(plain, rec)
+        if fn is self.work.fn:
+            return self.work
+        work = copy.copy(self.work)
+        work.fn = fn
+        return work
 
     def _as_python(self, failed: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The function's own errors are those of a run without a gradient."""

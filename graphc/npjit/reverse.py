@@ -12,6 +12,7 @@ what was overwritten taken out. Reads of views add into the cotangent of the mem
 from __future__ import annotations
 
 import operator
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from graphc.ir.errors import GradientError
 from graphc.npjit.current import recording, runtime
 from graphc.npjit.log import Meta, Node, Parts, Place, follow, mutate, operands, pick, source
 from graphc.npjit.recording import Recording
+from graphc.npjit.rewrite import why_not
 from graphc.npjit.sizes import part as part_of
 from graphc.npjit.values import Storage, Sym
 from graphc.npjit.vjps.calls import np
@@ -231,6 +233,8 @@ class Walk:
         """`base[key]`: the cotangent is added where it was read."""
         if type(base) is not Node or source(base) not in self.active:
             return
+        if not floating(source(base).meta):
+            raise missing(operator.getitem, source(base).line, "{} of complex numbers")
         g = self.buffer(base)
         if repeats(key):
             np.add.at(g, key, ct)
@@ -275,6 +279,8 @@ class Walk:
         if fn is pick:
             return [ct if j == args[1] else None for j in range(len(before))]
         found = find(fn, [self.lifted(a, before) for a in args], self.lifted(kwargs or {}))
+        if _is_complex(before):
+            raise missing(fn, node.line, "{} of complex numbers")
         if found is None or not found.rules.parts:
             raise missing(fn, node.line)
         wanted = [a is before for a in found.args]
@@ -347,8 +353,13 @@ def missing(fn: Any, line: str, words: str = "{}") -> GradientError:
     module = getattr(inner, "__module__", None) or ""
     name = getattr(inner, "__qualname__", None) or getattr(inner, "__name__", repr(inner))
     dotted = f"np.{name}" if module.startswith("numpy") or type(inner) is type(np.add.fn) else name
+    reason = (
+        f": {why_not(inner)}"
+        if isinstance(inner, types.FunctionType) and dotted == name and words == "{}"
+        else ""
+    )
     return GradientError(
-        f"graphc has no gradient of {words.format(dotted)}.\n"
+        f"graphc has no gradient of {words.format(dotted)}{reason}.\n"
         f"  called  at {line}\n"
         "  fix     write it with NumPy functions that have one, or compute it outside of the differentiated "
         "function and pass the result."

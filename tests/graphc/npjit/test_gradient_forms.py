@@ -341,6 +341,11 @@ ERRORS = [
         "a keyword argument of np.pad",
     ),
     (lambda x: np.sum(np.i0(x)), (X,), {}, GradientError, r"np\.i0"),
+    (lambda x: np.fft.fft(x).real.sum(), (X,), {}, GradientError, "real of complex numbers"),
+    (lambda x: np.fft.fft(x)[0].real, (X,), {}, GradientError, "of complex numbers"),
+    (lambda x: np.exp(1j * x).imag.sum(), (X,), {}, GradientError, "imag of complex numbers"),
+    (lambda x: abs(complex(x[0], 1)), (X,), {}, GradientError, "no gradient of"),
+    (eval("lambda x: x[0]"), (X,), {}, GradientError, "<lambda>: its source is not to be found"),
     (lambda x: np.sum(np.random.permutation(x)), (X,), {}, GradientError, "permutation"),
     (
         lambda x: np.histogram(x, bins=2, weights=x)[0].sum(),
@@ -497,3 +502,24 @@ def test_sizes_become_symbols():
         np.testing.assert_allclose(g["W"], x.T @ h)
         np.testing.assert_allclose(g["b"], h.sum(axis=0))
     assert f.recordings == 2
+
+
+def test_callable_objects_and_partial_functions():
+    class Scaled:
+        def __init__(self):
+            self.w = X * 2
+
+        def __call__(self, x):
+            return np.sum(x**2 * self.w)
+
+    scaled = Scaled()
+    f = graphc.grad(scaled)
+    offset = X.copy()
+    h = graphc.value_and_grad(functools.partial(lambda a, x, k=1: np.sum(x * a) * k, offset, k=3))
+    for i in range(4):
+        np.testing.assert_allclose(f(X), 2 * X * scaled.w)
+        _, g = h(X)
+        np.testing.assert_allclose(g, 3 * offset)
+        scaled.w = scaled.w + i
+        offset += 1
+    assert f.recordings == h.recordings == 1
