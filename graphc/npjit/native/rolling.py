@@ -83,9 +83,10 @@ def roll(graph: Graph) -> Graph:
 
     while True:
         loop = next(_loops(graph), None)
-        if loop is None:
+        shorter = dce(rolled(graph, loop, roll)) if loop is not None else graph
+        if len(shorter.nodes) >= len(graph.nodes):  # gathering what differs takes as many nodes as it saves
             return graph
-        graph = dce(rolled(graph, loop, roll))
+        graph = shorter
 
 
 def _loops(graph: Graph) -> Iterator[Loop]:
