@@ -72,7 +72,9 @@ def meta_type(meta: Any) -> tuple[TensorType, bool]:
 
 def memory_order(meta: Any) -> str:
     """How an array lies in memory: "C" by rows, "F" by columns (its turned view lies by rows), else ""."""
-    if not isinstance(meta, Meta) or meta.kind != "array" or meta.strides is None or None in meta.shape:
+    if not isinstance(meta, Meta) or meta.kind != "array" or meta.strides is None:
+        return "C"
+    if None in meta.shape or 0 in meta.shape:
         return "C"
     for order, turn in (("C", -1), ("F", 1)):
         step = meta.dtype.itemsize
