@@ -318,7 +318,7 @@ class Attention(Layer):
 
 
 class AdditiveAttention(Attention):
-    """Attention by sums (Bahdanau et al. 2015): scores are sum(scale * tanh(query + key)). See `Attention`."""
+    """Attention by sums (Bahdanau et al. 2015): scores are sum(scale * tanh(query + key))."""
 
     def __init__(self, use_scale: bool = True, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(use_scale=use_scale, dropout=dropout, **kwargs)

@@ -17,7 +17,7 @@ class EinsumDense(Layer):
 
     Args:
         equation: such as "abc,cd->abd", or "...x,xy->...y".
-        output_shape: without the batch; None where the input's size stays.
+        output_shape: without the batch (and what "..." stands for); None where the input's size stays.
         activation: a name or a function; None leaves the values as they are.
         bias_axes: the output's letters that the bias has; None for no bias.
         kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, kernel_constraint,
@@ -61,7 +61,9 @@ class EinsumDense(Layer):
     def build(self, input_shape: Any) -> None:
         given, kernel, output = self._letters(len(input_shape))
         sizes = dict(zip(given, input_shape))
-        for letter, size in zip(output[1:], self.partial_output_shape):
+        told = self.partial_output_shape
+        last = "->..." in self.equation
+        for letter, size in zip(output[len(output) - len(told) :] if last else output[1:], told):
             if size is not None:
                 sizes[letter] = size
         unknown = [c for c in kernel if sizes.get(c) is None]

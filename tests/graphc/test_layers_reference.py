@@ -16,7 +16,7 @@ from graphc import layers
 from graphc.models import model_from_json
 
 FOLDER = Path(__file__).parents[1] / "oracle"
-FILES = ("front", "windows", "recurrent")
+FILES = ("front", "windows", "recurrent", "attention")
 PARTS = [json.loads((FOLDER / f"{name}.json").read_text()) for name in FILES]
 ARRAYS = {key: array for name in FILES for key, array in np.load(FOLDER / f"{name}.npz").items()}
 LAYERS = {c["name"]: c for part in PARTS for c in part["layers"]}
