@@ -7,18 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from graphc.codegen import options as option
 from graphc.codegen.options import Options
 from graphc.ir.errors import GraphcError
 from graphc.ir.graph import Graph
-from graphc.npjit.log import Meta, Node, Parts, Valued, follow, pick
-from graphc.npjit.native.call import NativeCall
-from graphc.npjit.native.operands import Operand, Unexpressed
+from graphc.npjit.log import Meta, Node, Valued, follow, pick
+from graphc.npjit.native.call import NativeCall, Retry
+from graphc.npjit.native.operands import Unexpressed
 from graphc.npjit.native.program import Line, Program, Writer
 from graphc.npjit.native.rolling import roll
 from graphc.npjit.native.schedule import Schedule, Step, schedule
 from graphc.npjit.native.structure import Structure, uses
-from graphc.npjit.native.translate import Translator, memory_order, meta_type, name_of
+from graphc.npjit.native.translate import Translator, memory_order, name_of
 
 MOST_NODES = 3000
 """Larger graphs are cut in halves: the time to compile one would grow faster than its size."""
@@ -266,24 +268,14 @@ def _argument(writer: Writer, leaf: Any) -> str:
     return name
 
 
-def _int64(value: int) -> Any:
-    import numpy as np
-
-    from graphc.npjit.native.call import Retry
-
+def _int64(value: int) -> np.int64:
     try:
         return np.int64(value)
     except OverflowError as e:
         raise Retry(str(e)) from e
 
 
-def _bool(value: bool) -> Any:
-    import numpy as np
-
-    return np.bool_(value)
-
-
-_NUMBER_CLASSES = {int: _int64, bool: _bool}
+_NUMBER_CLASSES: dict[type, Any] = {int: _int64, bool: np.bool_}
 
 
 def _as_kind(meta: Any, name: str) -> list[str]:
@@ -291,6 +283,3 @@ def _as_kind(meta: Any, name: str) -> list[str]:
     if meta.kind == "array" and meta.shape == ():
         return [f"{name} = asarray({name})"]
     return [f"{name} = {name}.item()"] if meta.kind == "python" else []
-
-
-__all__ = ["Operand", "Parts", "compile", "meta_type"]

@@ -15,7 +15,8 @@ import numpy as np
 from graphc.ir.builder import Builder, Expr
 from graphc.npjit.native.operands import Item, Operand, Unexpressed, axes_of, broadcast, expr_as, reshaped
 from graphc.npjit.native.rules.indexing import added, basic_write_to, getitem, plan, store_as, written_to
-from graphc.npjit.native.rules.shapes import split_marks, turned
+from graphc.npjit.native.rules.joining import split_marks
+from graphc.npjit.native.rules.shapes import turned
 from graphc.npjit.native.rules.table import RULES, apply
 
 Step = tuple[Any, tuple[Any, ...], dict[str, Any]]

@@ -26,7 +26,8 @@ from graphc.npjit.native.operands import (
     size_of,
     strong,
 )
-from graphc.npjit.native.rules.shapes import copy, diagonal, stack, whole
+from graphc.npjit.native.rules.joining import stack
+from graphc.npjit.native.rules.shapes import diagonal, whole
 from graphc.npjit.native.rules.table import RULES, rule
 
 
@@ -207,6 +208,3 @@ def take(b: Builder, a: Item, indices: Item, axis: Any = None) -> Expr:
     if where.dtype.kind not in "iu":
         raise Unexpressed("positions that are no integers")
     return b.gather(x, where, axis=axis_of(0 if axis is None else axis, x.rank))
-
-
-__all__ = ["RULES", "arange", "array", "copy", "diag", "eye", "full", "linspace", "take"]

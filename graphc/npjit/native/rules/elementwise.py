@@ -39,12 +39,12 @@ def _by_kind(number: str, boolean: str) -> Formula:
     return lambda b, *xs: b.op(boolean if xs[0].dtype.kind == "b" else number, *xs)
 
 
-def _truth(b: Builder, x: Expr) -> Expr:
+def truth(b: Builder, x: Expr) -> Expr:
     return x if x.dtype.kind == "b" else b.not_equal(x, 0)
 
 
 def _logical(name: str) -> Formula:
-    return lambda b, *xs: b.op(name, *(_truth(b, x) for x in xs))
+    return lambda b, *xs: b.op(name, *(truth(b, x) for x in xs))
 
 
 def _compare(name: str) -> Formula:
@@ -305,7 +305,7 @@ def power_operator(b: Builder, x: Item, y: Item) -> Any:
 def where(b: Builder, condition: Item, x: Item, y: Item) -> Any:
     """Both values in their common type, and the condition as bool."""
     dtype = common((x, y))
-    test = _truth(b, expr_of(b, condition))
+    test = truth(b, expr_of(b, condition))
     chosen = b.select(test, expr_as(b, x, dtype), expr_as(b, y, dtype))
     return masked(b, (condition, x, y), chosen)
 
@@ -355,76 +355,3 @@ def nan_to_num(b: Builder, x: Item, copy: bool = True, nan: Item = 0.0) -> Any:
     limits = np.finfo(value.dtype.numpy)
     finite = b.clip(value, float(limits.min), float(limits.max))
     return b.select(b.isnan(value), constant(b, nan, value.dtype.numpy), finite)
-
-
-@rule(methods="astype")
-def astype(
-    b: Builder,
-    a: Item,
-    dtype: Any,
-    order: str = "K",
-    casting: str = "unsafe",
-    subok: bool = True,
-    copy: bool = True,
-) -> Any:
-    """Another element type; bools are tests for not being zero."""
-    return cast(b, a, dtype)
-
-
-def cast(b: Builder, a: Item, dtype: Any) -> Any:
-    """`a` in an element type, by NumPy's unsafe rules."""
-    x = operand(b, a)
-    wanted = ir_dtype(np.dtype(dtype))
-    return masked(b, (a,), x.expr if x.expr.dtype == wanted else b.cast(x.expr, dtype=wanted))
-
-
-def _scalar_class(cls: Any) -> Formula:
-    return lambda b, x: cast(b, x, cls)
-
-
-for _name in [
-    "bool",
-    "float32",
-    "float64",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-]:
-    RULES[getattr(np, _name)] = _scalar_class(getattr(np, _name))
-
-
-@rule(float)
-def to_float(b: Builder, x: Item) -> Operand:
-    """A Python float."""
-    return Operand(expr_as(b, operand(b, x), np.float64), weak=True)
-
-
-@rule(int)
-def to_int(b: Builder, x: Item) -> Operand:
-    """A Python int of an integer; floats may be NaN, which Python refuses."""
-    value = operand(b, x)
-    if value.dtype.kind not in "ib" or value.rank:
-        raise Unexpressed("int() of this")
-    return Operand(expr_as(b, value, np.int64), weak=True)
-
-
-@rule(bool)
-def to_bool(b: Builder, x: Item) -> Operand:
-    """A Python bool."""
-    return Operand(_truth(b, expr_of(b, x)), weak=True)
-
-
-@rule(methods="item")
-def item(b: Builder, a: Item) -> Operand:
-    """The only element, as a Python number."""
-    x = expr_of(b, a)
-    if x.dtype.name == "u64":
-        raise Unexpressed("an unsigned number of 64 bits as a Python int")
-    wanted = {"f": "f64", "b": "bool"}.get(x.dtype.kind, "i64")
-    number = b.reshape(x, shape=()) if x.rank else x
-    return Operand(number if number.dtype.name == wanted else b.cast(number, dtype=wanted), weak=True)
