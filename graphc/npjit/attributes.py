@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from graphc.ir.errors import GradientError
 from graphc.npjit.infer import meta_of
+from graphc.npjit.inputs import where
 from graphc.npjit.log import PLACE, Meta, Node
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, attr_fn, in_class, is_array
 from graphc.npjit.rewrite import Slots
@@ -48,6 +50,8 @@ class Attributes(Surface):
         rec = self.rec
         d = in_class(t, name)
         if type(d) is property and d.fget is not None:
+            if rec.var(x) is not None:
+                rec.guard(f"type({rec.var(x)}).{name} is not {rec.const(d)}")
             return self.call(d.fget, x)
         own = getattr(x, "__dict__", ())
         if d is None and name not in own and type(in_class(t, "__getattr__")) is types.FunctionType:
@@ -87,9 +91,21 @@ class Attributes(Surface):
             return self._size(x, name)
         if name in VIEWS:
             return self.rec.record(attr_fn(name), (x,))
+        if name == "flat" and self.rec.differentiating:
+            return self.flat(x)
         if callable(getattr(np.ndarray, name, None)):
             return functools.partial(self.method, x, name)
         return getattr(self.rec.force(x, f"attribute {name} of data"), name)
+
+    def flat(self, x: Sym) -> Any:
+        """The elements as a view, as a gradient needs them."""
+        line = self.method(x, "reshape", -1)
+        if line.storage is not x.storage:
+            raise GradientError(
+                f"graphc has no gradient of `flat` where that is no view.\n  called  at {where()}\n"
+                "  fix     use x.copy().flat, or indices."
+            )
+        return line
 
     def _size(self, x: Sym, name: str) -> Any:
         m = x.meta

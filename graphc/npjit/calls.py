@@ -43,6 +43,8 @@ class Calls(Surface):
             return self.python(f, args, kwargs)
         if isinstance(getattr(f, "__self__", None), RANDOM):
             return self.random(f.__self__, f.__name__, args, kwargs)
+        if t is types.MethodType and f.__self__ is self:  # x.sum, kept and called later
+            return f(*args, **kwargs)
         if t is types.MethodType:
             return self.call(f.__func__, f.__self__, *args, **kwargs)
         if self._is_numpy(f, t):
@@ -80,6 +82,7 @@ class Calls(Surface):
             return self.opaque(f, *args, **kwargs)
         if g is f:  # made by rewritten code: its cells and defaults are ours
             return g(*args, **kwargs)
+        rec.guard(f"{rec.const(f)}.__code__ is not {rec.const(f.__code__)}")  # reloading replaces it
         if f.__defaults__:
             path = f"{rec.const(f)}.__defaults__"
             g.__defaults__ = tuple([rec.wrap(d, f"{path}[{i}]") for i, d in enumerate(f.__defaults__)])

@@ -7,6 +7,8 @@ names the call.
 
 from __future__ import annotations
 
+import functools
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +22,10 @@ from graphc.npjit.recording import Recording
 from graphc.npjit.running import preserve
 from graphc.npjit.values import Num, Sym
 
+DEPTH = 6
+"""How deep objects are looked into."""
+EMPTY = types.CellType()
+
 
 class Foreign:
     """One call: `args` and `kwargs` with nodes in the place of deferred values."""
@@ -29,9 +35,34 @@ class Foreign:
         self.args = [rec.lower(a) for a in args]
         self.kwargs = {k: rec.lower(v) for k, v in kwargs.items()}
         self.kept: list[Any] = []
-        for a in (getattr(f, "__self__", None), *args, *kwargs.values()):
-            if id(a) in rec.tainted:  # an object that an earlier call made of deferred values
-                self.args.extend(rec.tainted[id(a)].nodes)
+        known = set(self.nodes)
+        hidden = self.hidden([getattr(f, "__self__", None), f, args, kwargs])
+        self.args.extend(n for n in dict.fromkeys(hidden) if n not in known)
+
+    @classmethod
+    def of(cls, rec: Recording, node: Node) -> Foreign:
+        """For an object that a node made."""
+        made = cls(rec, node.fn or type, (), {})
+        made.args.append(node)
+        return made
+
+    def hidden(self, x: Any) -> list[Node]:
+        """The nodes of deferred values inside of objects and generators, and behind known objects."""
+        found: list[Node] = []
+        seen: set[int] = set()
+        todo = [(x, 0)]
+        while todo:
+            a, depth = todo.pop()
+            if id(a) in seen or depth > DEPTH:
+                continue
+            seen.add(id(a))
+            if id(a) in self.rec.tainted:
+                found.extend(self.rec.tainted[id(a)].nodes)
+            elif type(a) is Sym or (type(a) is np.ndarray and id(a) in self.rec.syms):
+                found.extend(operands(self.rec.lower(a)))
+            else:
+                todo.extend((part, depth + 1) for part in parts(a))
+        return found
 
     @property
     def nodes(self) -> list[Node]:
@@ -71,6 +102,9 @@ class Foreign:
             return result
         if isinstance(result, (float, complex, np.inexact)):
             return Sym(meta_of(result), self.node(result))
+        if isinstance(result, bytes) and self.nodes:
+            self.rec.tainted[id(result)] = self
+            self.kept.append(result)
         if isinstance(result, (*NUMBER, str, bytes, type(None))):
             return result
         if type(result) is tuple:
@@ -85,6 +119,28 @@ class Foreign:
             self.rec.tainted[id(result)] = self
             self.kept.append(result)
         return self.rec.wrap(result, f"given_{len(self.rec.breaks)}_{self.rec.new('g')}")
+
+
+def parts(x: Any) -> list[Any]:
+    """What a container, generator, iterator, function or object of the user's holds."""
+    if isinstance(x, dict):
+        return list(x.values())
+    if isinstance(x, (list, tuple)):
+        return list(x)
+    if isinstance(x, types.GeneratorType):
+        return list(x.gi_frame.f_locals.values()) if x.gi_frame is not None else []
+    if isinstance(x, (type(iter([])), type(iter(())))):
+        return list(x.__reduce__()[1])
+    if isinstance(x, types.FunctionType):
+        cells = [c.cell_contents for c in x.__closure__ or () if c != EMPTY]
+        return [*cells, *(x.__defaults__ or ())]
+    if isinstance(x, types.MethodType):
+        return [x.__self__, x.__func__]
+    if isinstance(x, functools.partial):
+        return [x.func, x.args, x.keywords]
+    if isinstance(x, (type, types.ModuleType)) or type(x).__module__ in ("builtins", "numpy"):
+        return []
+    return list(getattr(x, "__dict__", {}).values())
 
 
 def arrays(x: Any) -> Iterator[np.ndarray]:

@@ -94,7 +94,9 @@ class Iteration(Surface):
             return iter(x.value)
         f = in_class(t, "__iter__")
         if type(f) is types.FunctionType:
-            return self.items_of(self.call(f, x))
+            it = self.call(f, x)
+            if it is not x:
+                return self.items_of(it)
         g = in_class(t, "__next__")
         if type(g) is types.FunctionType:
             return self._pulled(g, x)

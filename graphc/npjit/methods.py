@@ -59,7 +59,10 @@ class Methods(Surface):
         containers = dict | list | tuple | set | frozenset | deque
         if isinstance(x, containers) and type(d) is types.MethodDescriptorType:
             return self.container_method(x, name, args, kwargs)
-        return self.call(self.getattr(x, name), *args, **kwargs)
+        found = self.getattr(x, name)
+        if type(found) is types.BuiltinFunctionType and found.__self__ is x:
+            return self.opaque(found, *args, **kwargs)
+        return self.call(found, *args, **kwargs)
 
     def raw_method(self, x: Any, name: str, args: Any, kwargs: Any) -> Any:
         """A method of a built-in class, past what derived classes say: super().__setattr__(...)."""

@@ -316,7 +316,12 @@ class Recording(Sizes):
             self.stop(why)
         elif s.storage is None and self.done == 0:
             self.leak(why)
-        return self.real(s)
+        found = self.real(s)
+        if self.differentiating and s.meta.kind == "object" and s.node is not None:
+            from graphc.npjit.foreign import Foreign
+
+            self.tainted[id(found)] = Foreign.of(self, s.node)
+        return found
 
     def real(self, s: Sym) -> Any:
         """The real object behind s, always the same one."""

@@ -60,7 +60,8 @@ def carries(meta: Meta | Parts) -> bool:
     goes."""
     if isinstance(meta, Parts):
         return any(map(carries, meta.parts))
-    return floating(meta) or meta.dtype is complex or getattr(meta.dtype, "kind", "") == "c"
+    wider = meta.dtype is complex or getattr(meta.dtype, "kind", "") == "c"
+    return floating(meta) or wider or meta.kind == "object"
 
 
 class Walk:

@@ -139,8 +139,13 @@ def pull(
             kwargs.pop(option, None)
         if where is not True:
             ct = np.where(where, ct, 0)
+    given = args
+    args = [
+        np.array(a) if isinstance(a, (list, tuple)) and _is_operand(rules, i) else a
+        for i, a in enumerate(args)
+    ]
     found: list[Any] = []
-    for i, a in enumerate(args):
+    for i, a in enumerate(given):
         if wanted is not None and wanted[i] and i >= len(rules.parts):
             raise LookupError(rules.name)
         rule = rules.parts[i] if i < len(rules.parts) else None
@@ -152,6 +157,11 @@ def pull(
             g = np.where(ct == 0, 0, g)
         found.append(fit(g, a))
     return found
+
+
+def _is_operand(rules: Rules, i: int) -> bool:
+    """Whether argument i can have a gradient: a list there stands for an array."""
+    return i < len(rules.parts) and rules.parts[i] is not None
 
 
 def fit(g: Any, x: Any) -> Any:
