@@ -60,4 +60,4 @@ class Change:
         self.order: Any = list(range(len(x))) if isinstance(x, list) else None
         if isinstance(x, deque):
             self.order = deque(range(len(x)), x.maxlen)
-        self.keys: Any = tuple(x) if isinstance(x, dict) else frozenset(x) if isinstance(x, set) else None
+        self.keys: Any = tuple(x) if isinstance(x, dict | set) else None

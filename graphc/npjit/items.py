@@ -197,10 +197,8 @@ class Items(Surface):
         if var is None:
             return
         change = rec.changes.get(id(x))
-        if isinstance(x, dict):
+        if isinstance(x, dict | set | frozenset):
             rec.guard(f"tuple({var}) != {rec.const(change.keys if change is not None else tuple(x))}")
-        elif isinstance(x, set | frozenset):
-            rec.guard(f"{var} != {rec.const(change.keys if change is not None else frozenset(x))}")
         else:
             rec.guard(f"len({var}) != {change.length if change is not None else len(x)}")
 

@@ -46,7 +46,7 @@ OURS: set[CodeType] = set()
 
 _factories: dict[CodeType, Callable[..., FunctionType] | None] = {}
 _reasons: dict[CodeType, str] = {}
-_instances: weakref.WeakKeyDictionary[FunctionType, FunctionType] = weakref.WeakKeyDictionary()
+_instances: weakref.WeakKeyDictionary[FunctionType, tuple[Any, FunctionType]] = weakref.WeakKeyDictionary()
 
 
 def _remember(code: CodeType) -> None:
@@ -138,15 +138,16 @@ def _fill_lines(n: Any, line: int) -> None:
 
 def _instance(f: FunctionType, make: Callable[..., FunctionType]) -> FunctionType:
     """The rewritten code with f's own globals, cells and present defaults."""
-    got = _instances.get(f)
-    if got is None:
+    made_by, got = _instances.get(f, (None, f))
+    if made_by is not make:
         g = f.__globals__
         cells: dict[str, CellType] = dict(zip(f.__code__.co_freevars, f.__closure__ or ()))
         globals_ = Slots(functools.partial(_store_global, g), functools.partial(_delete_global, g))
         free = Slots(
             lambda k, v: runtime().store_cell(cells[k], v), lambda k: runtime().delete_cell(cells[k])
         )
-        got = _instances[f] = make(runtime(), g, cells, globals_, free, slice, super)
+        got = make(runtime(), g, cells, globals_, free, slice, super)
+        _instances[f] = make, got
         got.__name__, got.__qualname__ = f.__name__, f.__qualname__
     got.__defaults__, got.__kwdefaults__ = f.__defaults__, f.__kwdefaults__
     return got

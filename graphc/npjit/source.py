@@ -63,6 +63,7 @@ def _code_objects(code: CodeType) -> Iterator[CodeType]:
 def find(f: FunctionType) -> Found | None:
     """The syntax tree of f; None where there is no source, or the file is no longer what f was made from."""
     code = f.__code__
+    linecache.checkcache(code.co_filename)
     text = "".join(linecache.getlines(code.co_filename, f.__globals__))
     if not text:
         return None

@@ -182,6 +182,16 @@ def test_functions_redefined_in_a_notebook() -> None:
     assert np.array_equal(f(X), X * 5 + 1)
 
 
+def test_code_replaced_in_place() -> None:
+    first, second = (
+        defined(f"def f(x):\n    return x * {n}\n", f"<ipython-input-1{n}>")["f"] for n in (2, 3)
+    )
+    f = graphc.jit(first)
+    assert np.array_equal(replays(f, X), X * 2)
+    first.__code__ = second.__code__
+    assert np.array_equal(f(X), X * 3)
+
+
 def test_stale_source_is_not_used() -> None:
     scope = defined("def f(x):\n    return x + 1\n", "<cell that changes>")
     linecache.cache["<cell that changes>"] = (
