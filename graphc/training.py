@@ -249,7 +249,7 @@ class Trainer:
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training or data.exhausted:
                     break
-        self.optimizer.finalize_variable_values(self.trainable_weights)
+        self.optimizer.finalize_variable_values(self.optimizer.trained)
         hooks.on_train_end(logs)
         self.training_data = None
         return hooks.history

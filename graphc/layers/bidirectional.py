@@ -51,8 +51,9 @@ class Bidirectional(Layer):
         self.merge_mode = merge_mode
         for made in (self.forward_layer, self.backward_layer):
             made.zero_output_for_mask = made.return_sequences
-        self.return_sequences, self.return_state = layer.return_sequences, layer.return_state
-        self.stateful = layer.stateful
+        own: Any = self.forward_layer
+        self.return_sequences, self.return_state = own.return_sequences, own.return_state
+        self.stateful = own.stateful
         self.supports_masking = True
         self._first_weights = weights
 

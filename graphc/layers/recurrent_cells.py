@@ -35,6 +35,9 @@ class Cell(Layer):
     """
 
     gates: ClassVar[int] = 1
+    kernel: Any
+    recurrent_kernel: Any
+    bias: Any
     own_options: ClassVar[dict[str, Any]] = {}
     """Further arguments with their defaults."""
     places: ClassVar[dict[str, str]] = {}
@@ -77,7 +80,10 @@ class Cell(Layer):
 
     def build(self, input_shape: Any) -> None:
         width = self.gates * self.units
-        shapes = {"kernel": (input_shape[-1], width), "recurrent": (self.units, width)}
+        shapes: dict[str, tuple[Any, ...]] = {
+            "kernel": (input_shape[-1], width),
+            "recurrent": (self.units, width),
+        }
         starts = {"kernel": self.kernel_initializer, "recurrent": self.recurrent_initializer}  # type: ignore[attr-defined]
         if self.use_bias:  # type: ignore[attr-defined]
             shapes["bias"], starts["bias"] = self.bias_shape(), self.bias_start()

@@ -68,7 +68,7 @@ def count(
             bucket = ops.relu(bucket)
         y_pred, at = bucket, np.arange(last + 1, dtype=at.dtype)[:, None, None] - 0.5
     positive = ops.cast(ops.expand_dims(y_pred, axis=0) > at, right.dtype)
-    found = {}
+    found: dict[str, Any] = {}
     for name, labels in (("true", right), ("false", wrong)):
         sums = ops.sum(positive * ops.expand_dims(labels, axis=0), axis=1)
         rest = ops.sum(labels, axis=0, keepdims=True) - sums

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -100,7 +100,8 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """a += g^2; w -= rate * g / sqrt(a + epsilon) (Duchi et al. 2011)."""
 
-    rule, hyperparameters = "adagrad", ("epsilon",)
+    rule = "adagrad"
+    hyperparameters: ClassVar[tuple[str, ...]] = ("epsilon",)
 
     def __init__(
         self,
@@ -224,7 +225,8 @@ class Lion(Optimizer):
 class Ftrl(Adagrad):
     """Follow the regularized leader (McMahan et al. 2013, algorithm 1), with shrinkage as in Keras."""
 
-    rule, hyperparameters = "ftrl", ()
+    rule = "ftrl"
+    hyperparameters: ClassVar[tuple[str, ...]] = ()
     together = 2
     RULE = {
         "power": "learning_rate_power",

@@ -26,8 +26,8 @@ def read_bytes(path: Path) -> np.ndarray:
         OSError: what the system says.
     """
     with open(path, "rb", buffering=0) as file:
-        mapped = _mapped(file)  # type: ignore[arg-type]
-        return _read(file) if mapped is None else np.frombuffer(mapped, np.uint8)  # type: ignore[arg-type]
+        mapped = _mapped(file)
+        return _read(file) if mapped is None else np.frombuffer(mapped, np.uint8)
 
 
 def _mapped(file: BinaryIO) -> mmap.mmap | None:

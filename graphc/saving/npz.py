@@ -36,7 +36,7 @@ def write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
             total = (checksum(np.frombuffer(header, np.uint8)) + checksum(flat)) % 2**64
             with aligned_member(archive, file, f"{name}.npy", total) as inner:
                 inner.write(header)
-                inner.write(flat)  # type: ignore[arg-type]
+                inner.write(memoryview(flat))  # type: ignore[arg-type]
 
 
 def _header_of(array: np.ndarray) -> bytes:
