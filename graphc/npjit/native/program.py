@@ -80,24 +80,31 @@ class Writer:
         else:
             self.lines.append(f"{variable} = {self.applied(node.fn, node.args, node.kwargs, '')}")
 
+    def source(self, name: str, parameters: Sequence[str]) -> str:
+        """The text of the function of all lines."""
+        return "\n    ".join([f"def {name}({', '.join(parameters)}):", *self.lines]) + "\n"
+
     def function(self, name: str, parameters: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
         """The function of all lines."""
-        head = f"def {name}({', '.join(parameters)}):"
-        source = "\n    ".join([head, *self.lines]) + "\n"
-        exec(compile(source, f"<graphc {name}>", "exec"), self.objects)
-        self.objects["SOURCE"] = source
-        made: Callable[..., tuple[Any, ...]] = self.objects[name]
-        return made
+        self.objects["SOURCE"] = self.source(name, parameters)
+        return made(self.objects["SOURCE"], name, self.objects)
 
     def later(self, name: str, parameters: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
-        """The same, made at its first call."""
+        """The same, made at its first call; it keeps no node of the log, which has the values of one call."""
+        source, objects = self.source(name, parameters), self.objects
 
         def call(*values: Any) -> tuple[Any, ...]:
-            if name not in self.objects:
-                self.function(name, parameters)
-            return self.objects[name](*values)
+            found = objects.get(name)
+            return (found if found is not None else made(source, name, objects))(*values)
 
         return call
+
+
+def made(source: str, name: str, objects: dict[str, Any]) -> Callable[..., tuple[Any, ...]]:
+    """The function of a text, in a namespace."""
+    exec(compile(source, f"<graphc {name}>", "exec"), objects)
+    function: Callable[..., tuple[Any, ...]] = objects[name]
+    return function
 
 
 @dataclass(frozen=True)

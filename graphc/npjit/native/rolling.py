@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from graphc.ir.graph import Graph, Node, Value
 from graphc.npjit.native.operands import size_of
@@ -22,6 +23,8 @@ STACKED = 4096
 """Values that lie apart are stacked up to this number of elements."""
 LEAST = 64
 """How many nodes less make a loop worth it."""
+TRIED = 40
+"""How many stretches of a graph are looked at."""
 PEELED = 3
 """How many iterations at the start and the end may be unlike the others."""
 
@@ -90,7 +93,7 @@ def roll(graph: Graph) -> Graph:
 
 
 def _loops(graph: Graph) -> Iterator[Loop]:
-    for stretch in stretches(graph):
+    for stretch in islice(stretches(graph), TRIED):
         loop = _fitted(graph, stretch)
         if loop is not None:
             yield loop

@@ -55,7 +55,8 @@ def compile(
     with _lock:
         while len(_programs) >= PROGRAMS:
             _programs.pop(next(iter(_programs)))
-        _programs[key] = program, structure.kept
+        # without the leaves, which have the values of one call
+        _programs[key] = replace(program, leaves=()), structure.kept
     return program
 
 

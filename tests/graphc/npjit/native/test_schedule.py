@@ -1,6 +1,9 @@
 """What is native, what stays NumPy's, and in which order."""
 
+import gc
 import operator
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -49,6 +52,34 @@ def test_programs_are_shared_by_logs_of_one_structure(new_log):
         assert programs[-1](np.zeros(shape))[0][0, 0] == 2.5
     assert programs[0].run is programs[1].run
     assert programs[0].run is not programs[2].run
+
+
+def test_remembered_programs_keep_no_array_of_a_call(new_log):
+    log = new_log()
+    array = np.ones((7, 3))
+    seen = weakref.ref(array)
+    program = segments.compile(log.nodes, [log.op(operator.add, log.op(np.exp, log.input(array)), 2.5)])
+    run = program.run
+    del log, program, array
+    gc.collect()
+    assert seen() is None
+    assert run(np.zeros((7, 3)))[0][0, 0] == 3.5
+
+
+def test_threads_write_arrays_of_their_own(log):
+    w, x = log.input(np.zeros((64, 64))), log.input(np.ones((64, 64)))
+    new = log.store(w, operator.iadd, log.op(operator.mul, log.op(np.tanh, x), 2))
+    program = segments.compile(log.nodes, [new], {w: new})
+
+    def work(number):
+        own, add = np.zeros((64, 64)), np.full((64, 64), float(number))
+        for _ in range(50):
+            program(*(own if leaf is w else add for leaf in program.leaves))
+        return own
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, result in enumerate(pool.map(work, range(4))):
+            np.testing.assert_allclose(result, 100 * np.tanh(number), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
