@@ -222,7 +222,7 @@ class Gradient(Jit):
     def _target(self, rec: Any) -> Any:
         """The differentiated function; objects that it is bound to are inputs, as for `jit`."""
         plain: Any = types.SimpleNamespace(fn=self.work.fn)
-        fn = super()._target.__func__(plain, rec)
+        fn = Jit._target(plain, rec)
         if fn is self.work.fn:
             return self.work
         work = copy.copy(self.work)
