@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from graphc.ir.errors import DTypeError
+from graphc.ir.errors import DTypeError, GradientError
 from graphc.npjit.infer import meta_of
-from graphc.npjit.log import Meta, Node
+from graphc.npjit.log import Meta, Node, operands, source
 from graphc.npjit.lookup import is_array
 from graphc.npjit.recording import Recording
 from graphc.npjit.reverse import Walk, floating, leaf
@@ -50,7 +50,8 @@ class Leaves:
     """The differentiated arguments of one call."""
 
     def __init__(self, rt: Any, rec: Recording) -> None:
-        self.rt, self.rec = rt, rec
+        self.rt, self.rec, self.start = rt, rec, len(rec.log)
+        self.entry: dict[Node, Node | None] = {}
         self.nodes: list[Node] = []
         self.found: dict[int, Leaf] = {}
         self.branches: list[Branch] = []
@@ -91,6 +92,7 @@ class Leaves:
         if type(x) is Sym:
             inner.readonly = x.readonly
         self.nodes.append(node)
+        self.entry[node] = x.storage.node if type(x) is Sym and x.storage is not None else None
         found = self.found[id(inner)] = Leaf(node, inner, x)
         return found
 
@@ -140,6 +142,7 @@ class Leaves:
 
     def write_back(self) -> None:
         """Do to the caller's own arrays and containers what the function did to its copies."""
+        self.check_names()
         for found in self.found.values():
             storage = found.inner.storage if type(found.inner) is Sym else None
             if storage is not None and storage.mutated:
@@ -151,6 +154,26 @@ class Leaves:
                 self.write_list(branch)
             elif branch.kind == "object":
                 self.write_object(branch)
+
+    def check_names(self) -> None:
+        """What is changed in place must have one name only, since a leaf stands apart from its array."""
+        own = {found.node.args[0] for found in self.found.values() if type(found.node.args[0]) is Node}
+        others: set[Node] = set()
+        for node in self.rec.log[self.start :]:
+            if node.fn is not leaf and node not in own:
+                others.update(operands([node.args, node.kwargs or {}]))
+        outer = [f.outer.storage for f in self.found.values() if type(f.outer) is Sym and f.outer.storage]
+        for found in self.found.values():
+            storage = found.outer.storage if type(found.outer) is Sym else None
+            inner = found.inner.storage if type(found.inner) is Sym else None
+            if storage is None or inner is None:
+                continue
+            twice = sum(s is storage for s in outer) > 1 or source(found.node.args[0]) in others
+            if (inner.mutated and twice) or storage.node is not self.entry[found.node]:
+                raise GradientError(
+                    "a differentiated array is changed in place and is reached under another name too.\n"
+                    "  fix     pass a copy of it."
+                )
 
     def write_dict(self, branch: Branch) -> None:
         for k in [k for k in branch.parts if k not in branch.inner]:

@@ -594,3 +594,42 @@ def test_ways_through_python_stay_connected(name):
 def test_gradients_are_never_lost_in_silence(name):
     with pytest.raises(GradientError, match="no gradient of"):
         graphc.grad(LOST[name])(np.array([0.5, 1.5, 2.0]))
+
+
+def test_arrays_with_two_names_that_are_changed():
+    def loss(p):
+        p["a"] *= 2
+        return np.sum(p["a"] * p["b"])
+
+    shared = X.copy()
+    with pytest.raises(GradientError, match="changed in place and is reached under another name"):
+        graphc.grad(loss)({"a": shared, "b": shared})
+    with pytest.raises(GradientError, match="pass a copy of it"):
+        graphc.grad(lambda a, b: np.sum(np.multiply(a, 2, out=a) * b))(shared, shared)
+    assert shared.tolist() == X.tolist()
+    g = graphc.grad(loss)({"a": shared, "b": shared.copy()})
+    np.testing.assert_allclose(g["a"], 2 * X)
+
+
+def test_an_object_keeps_its_own_state():
+    class Net:
+        def __init__(self):
+            self.W, self.losses, self.steps = np.ones((2, 2)), [], 0
+
+        def loss(self, x):
+            self.steps += 1
+            self.hidden = np.tanh(x @ self.W)
+            value = np.mean(self.hidden**2)
+            self.losses.append(float(value))
+            return value
+
+    net, plain, x = Net(), Net(), np.ones((3, 2))
+    f = graphc.value_and_grad(lambda n, x: n.loss(x))
+    for _ in range(5):
+        value, g = f(net, x)
+        assert plain.loss(x) == value
+        assert (net.steps, net.losses) == (plain.steps, plain.losses)
+        assert type(net.hidden) is np.ndarray
+        np.testing.assert_allclose(g.W, x.T @ (2 * net.hidden * (1 - net.hidden**2)) / 6)
+        net.W -= 0.1 * g.W
+        plain.W = net.W.copy()
