@@ -11,11 +11,12 @@ import functools
 import operator
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from graphc.npjit import effects
+from graphc.npjit.breaks import REMEDIES, Break, may_fail
 from graphc.npjit.current import runtime
 from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, masks, meta_of
 from graphc.npjit.inputs import where
@@ -32,26 +33,8 @@ LIMIT = 20_000
 """Nodes in one segment: then it is run, as at a break."""
 
 
-class Break(NamedTuple):
-    """A place where the recording had to stop and compute."""
-
-    line: str
-    why: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"graph break at {self.line}: {self.why}; {self.remedy}"
-
-
 SIZED_BY_FLOATS = (np.arange,)
 """Functions whose result has a size that a float decides."""
-REMEDIES = {
-    "a test on data": "use np.where, or test on sizes and settings",
-    "text of data": "return the numbers and print them outside",
-    "an index from data": "index with the array itself",
-    "a shape that depends on data": "use np.where, or a mask as a factor",
-    "hash of data": "use a Python number as the key",
-}
 
 
 class Recording(Sizes):
@@ -411,18 +394,3 @@ class Recording(Sizes):
                 put(deferred)
                 self.slots.append((get, put))
         self.lent.clear()
-
-
-def may_fail(node: Node) -> bool:
-    """Whether an operation of right types and shapes can raise on account of the data."""
-    fn, args = node.fn, node.args
-    if fn is mutate:
-        fn, args = node.args[2], node.args[3]
-    if getattr(fn, "__module__", None) == "numpy.linalg":
-        return True
-    name = getattr(fn, "__name__", "")
-    return name in ("take", "put", "at", "choose") or (name in ("getitem", "setitem") and _by_array(args[1]))
-
-
-def _by_array(index: Any) -> bool:
-    return type(index) is Node or (type(index) in (tuple, list) and any(map(_by_array, index)))
