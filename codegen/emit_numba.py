@@ -37,6 +37,7 @@ from graphc.codegen.loops import (
     Stage,
     Store,
     Windows,
+    grouped,
 )
 from graphc.codegen.numba_expressions import CUSTOM, expression
 from graphc.ir.dims import Dim
@@ -152,7 +153,7 @@ class Writer:
         """The expression for an element's position."""
         terms = [_times(stride, self.name(variable)) for variable, stride in offset.terms]
         if offset.constant != 0 or not terms:
-            terms.append(str(offset.constant) if not terms else _grouped(offset.constant))
+            terms.append(str(offset.constant) if not terms else grouped(offset.constant))
         return " + ".join(terms)
 
     def element(self, buffer: str, offset: Offset) -> str:
@@ -200,7 +201,7 @@ class Writer:
         if axis.piece is None:
             return str(axis.extent)
         number, total = axis.piece
-        return f"min({axis.extent}, {total} - {_grouped(axis.extent)}*{self.scalars[number]})"
+        return f"min({axis.extent}, {total} - {grouped(axis.extent)}*{self.scalars[number]})"
 
     def stage(self, stage: Stage) -> None:
         """Start values of the folds, the loops, and what follows them."""
@@ -314,12 +315,7 @@ def _is_short(axes: Sequence[Axis]) -> bool:
 
 
 def _times(stride: Dim, variable: str) -> str:
-    return variable if stride == 1 else f"{_grouped(stride)}*{variable}"
-
-
-def _grouped(size: Dim) -> str:
-    text = str(size)
-    return text if text.isalnum() else f"({text})"
+    return variable if stride == 1 else f"{grouped(stride)}*{variable}"
 
 
 def kernel_source(kernel: Kernel, symbols: Sequence[str], note: str = "") -> str:

@@ -4,7 +4,7 @@ operands allow.
 `Scalars` has the method names of the IR's Builder, so that the `scalar` formula of an op writes primitive
 instructions:
 
-    >>> from graphc.codegen.loops import print_instruction
+    >>> from graphc.codegen.loop_text import print_instruction
     >>> scalars = Scalars()
     >>> x = scalars.load("x", F32, Offset())
     >>> y = scalars.square(x * (2 + 1.0)) + x * 3

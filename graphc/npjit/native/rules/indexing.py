@@ -1,14 +1,13 @@
 """Reading and writing by index: numbers, slices, new axes, integer arrays, masks.
 
-`plan` sorts an index out once. A read takes the basic part as a slice, then gathers by the integer arrays; a
-write goes the same way back.
+`index_plan` sorts an index out once. A read takes the basic part as a slice, then gathers by the integer
+arrays; a write goes the same way back.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,101 +24,10 @@ from graphc.npjit.native.operands import (
     integer,
     operand,
     own_dtype,
-    producer,
     reshaped,
-    size_of,
 )
+from graphc.npjit.native.rules.index_plan import Places, Plan, checked, is_iota, places_of, plan
 from graphc.npjit.native.rules.table import rule
-
-
-@dataclass(frozen=True)
-class Plan:
-    """An index on an array: a slice per axis (integers take one element), the shape of what it gives before
-    integer arrays, and these, by the axis that they stand for.
-
-    `start`, `count`, `step`: one entry per axis of the array. `shape`: the axes of the basic result, new ones
-    included. `arrays`: (axis of that shape, integer values), in order; `leading`: their result comes first.
-    """
-
-    start: tuple[int, ...]
-    count: tuple[int, ...]
-    step: tuple[int, ...]
-    shape: tuple[int, ...]
-    arrays: tuple[tuple[int, Expr], ...]
-    leading: bool
-
-
-def _entries(key: Any, rank: int) -> list[Any]:
-    """An index with its ellipsis written out, one entry for each axis, and None for new ones."""
-    entries = list(key) if isinstance(key, tuple) else [key]
-    used = sum(e is not None and e is not Ellipsis for e in entries)
-    if used > rank or sum(e is Ellipsis for e in entries) > 1:
-        raise Unexpressed("an index with too many entries")
-    at = next((i for i, e in enumerate(entries) if e is Ellipsis), len(entries))
-    return entries[:at] + [slice(None)] * (rank - used) + entries[at + 1 :]
-
-
-def _as_array(b: Builder, entry: Any) -> Expr | None:
-    """The value of an entry that is an integer array, or an integer known at run time only."""
-    if isinstance(entry, range):
-        entry = list(entry)
-    if isinstance(entry, list):
-        if any(isinstance(x, (Operand, list)) for x in entry):
-            raise Unexpressed("a nested index")
-        if entry and entry == list(range(len(entry))):
-            return b.iota(shape=(len(entry),), axis=0, dtype="i64")
-        made = np.array(entry, dtype=None if entry else np.int64)
-        if made.dtype.kind != "i":
-            raise Unexpressed("an index of this type")
-        return b.constant(made, "i64")
-    if type(entry) is not Operand:
-        return None
-    if entry.dtype.kind not in "iu" or entry.mask is not None:
-        raise Unexpressed("an index of this type")
-    return entry.expr
-
-
-def plan(b: Builder, shape: Sequence[int], key: Any) -> Plan:
-    """An index sorted out for an array of this shape."""
-    start, count, step, kept = [], [], [], []
-    arrays: list[tuple[int, Expr]] = []
-    scalars_only, places = True, []
-    axis = 0
-    for number, entry in enumerate(_entries(key, len(shape))):
-        if entry is None:
-            kept.append(1)
-            continue
-        size = shape[axis]
-        axis += 1
-        values = _as_array(b, entry)
-        if values is not None:
-            arrays.append((len(kept), values))
-            places.append(number)
-            scalars_only = False
-        first, n, by, dropped = _basic(entry, size, values is not None)
-        if dropped:
-            places.append(number)
-        start.append(first)
-        count.append(n)
-        step.append(by)
-        if not dropped:
-            kept.append(n)
-    apart = not scalars_only and places != list(range(places[0], places[-1] + 1))
-    return Plan(tuple(start), tuple(count), tuple(step), tuple(kept), tuple(arrays), apart)
-
-
-def _basic(entry: Any, size: int, is_array: bool) -> tuple[int, int, int, bool]:
-    """First position, number and step of an entry on an axis, and whether the axis goes."""
-    if is_array:
-        return 0, size, 1, False
-    if isinstance(entry, slice):
-        parts = [x if x is None else integer(x) for x in (entry.start, entry.stop, entry.step)]
-        first, stop, by = slice(*parts).indices(size)
-        return first, len(range(first, stop, by)), by, False
-    index = integer(entry)
-    if not -size <= index < size:
-        raise Unexpressed("an index out of range")
-    return index % size, 1, 1, True
 
 
 def basic_read(b: Builder, x: Expr, p: Plan) -> Expr:
@@ -154,52 +62,6 @@ def basic_write(b: Builder, x: Expr, p: Plan, new: Expr) -> Expr:
     start = tuple(a + (n - 1) * s if s < 0 else a for a, n, s in zip(p.start, p.count, p.step, strict=True))
     step = tuple(abs(s) if n > 1 else 1 for n, s in zip(p.count, p.step, strict=True))
     return b.update_slice(x, pieces, start=start, step=step)
-
-
-@dataclass(frozen=True)
-class Places:
-    """The elements that integer arrays pick from an array, seen as (outer..., picked, rest...): one position
-    for each in the picked axis, which is all indexed axes in one.
-    """
-
-    order: tuple[int, ...]
-    lead: tuple[int, ...]
-    size: int
-    rest: tuple[int, ...]
-    positions: Expr
-    result: tuple[int, ...]
-
-
-def _places(b: Builder, shape: Sequence[int], p: Plan) -> Places:
-    axes = [axis for axis, _ in p.arrays]
-    sizes = [shape[a] for a in axes]
-    at = 0 if p.leading else axes[0]
-    others = [i for i in range(len(shape)) if i not in axes]
-    before = [i for i in others if i < at] if not p.leading else []
-    after = [i for i in others if i not in before]
-    common = np.broadcast_shapes(*(v.shape for _, v in p.arrays))
-    positions = _linear(b, [v for _, v in p.arrays], sizes, common)
-    lead, rest = (tuple(shape[i] for i in part) for part in (before, after))
-    size = size_of(sizes)
-    return Places((*before, *axes, *after), lead, size, rest, positions, (*lead, *common, *rest))
-
-
-def _linear(b: Builder, values: list[Expr], sizes: list[int], shape: tuple[int, ...]) -> Expr:
-    """One position for several indices; each of these is checked and counted from the front here."""
-    if len(values) == 1:
-        return values[0]
-    total: Expr | None = None
-    for value, size in zip(values, sizes, strict=True):
-        place = value if _counts(value, size) else _checked(b, value, size)
-        total = place if total is None else total * size + place
-    assert total is not None
-    return broadcast(b, total, shape)
-
-
-def _counts(value: Expr, size: int) -> bool:
-    """Whether an index is 0, 1, 2, ... and so lies inside."""
-    node = producer(value)
-    return node is not None and node.op.name == "iota" and value.rank == 1 and value.shape[0] <= size  # type: ignore[operator]
 
 
 @rule(operator.getitem)
@@ -255,7 +117,7 @@ def written_to(b: Builder, x: Operand, key: Any, value: Item) -> Operand:
 
 
 def _gathered(b: Builder, x: Expr, p: Plan) -> Expr:
-    g = _places(b, x.shape, p)  # type: ignore[arg-type]
+    g = places_of(b, x.shape, p)  # type: ignore[arg-type]
     turned = x if g.order == tuple(range(x.rank)) else b.transpose(x, axes=g.order)
     picked = b.gather(reshaped(b, turned, (*g.lead, g.size, *g.rest)), g.positions, axis=len(g.lead))
     return reshaped(b, picked, g.result)
@@ -321,11 +183,11 @@ def _scattered(b: Builder, x: Expr, p: Plan, value: Item) -> Expr:
     """Integer arrays. Where positions of several values repeat, the last counts: then the graph fails."""
     if len(p.arrays) == 2 and x.rank >= 2 and p.arrays[0][0] == 0 and p.arrays[1][0] == 1:
         (_, rows), (_, columns) = p.arrays
-        if _counts(rows, x.shape[0]) and rows.shape == (x.shape[0],) and columns.rank == 1:  # type: ignore[arg-type]
+        if is_iota(rows, x.shape[0]) and rows.shape == (x.shape[0],) and columns.rank == 1:  # type: ignore[arg-type]
             return _one_in_each_row(b, x, columns, value)
     if len(p.arrays) == 1 and not p.arrays[0][1].shape:
         return _one_position(b, x, p, value)
-    g = _places(b, x.shape, p)  # type: ignore[arg-type]
+    g = places_of(b, x.shape, p)  # type: ignore[arg-type]
     counts = _turned_in(b, broadcast(b, b.constant(0, "i64"), x.shape), g)
     ones = broadcast(b, b.constant(1, "i64"), (*g.lead, *g.positions.shape, *g.rest))
     hits = b.scatter_add(counts, g.positions, ones, axis=len(g.lead))
@@ -350,26 +212,18 @@ def _each_once(b: Builder, x: Expr, g: Places, value: Item) -> Expr:
     return b.cast(summed, dtype="bool") if bools else summed
 
 
-def _checked(b: Builder, index: Expr, size: Any) -> Expr:
-    """Positions counted from the front; the graph fails where one is out of range."""
-    at = index if index.dtype.name == "i64" else b.cast(index, dtype="i64")
-    inside = b.logical_and(b.greater_equal(at, -size), b.less(at, size))
-    at = b.check(at, inside, message=f"index {{value}} is out of bounds for size {size}", error="index")
-    return b.select(b.less(at, 0), at + size, at)
-
-
 def _one_position(b: Builder, x: Expr, p: Plan, value: Item) -> Expr:
     """`x[..., i, ...] = value` for a number i that is known at run time only."""
     ((axis, index),) = p.arrays
     shape = (*x.shape[:axis], *x.shape[axis + 1 :])
     stored = _fitted(b, value, x.dtype.numpy, shape)
-    chosen = b.equal(b.iota(shape=x.shape, axis=axis, dtype="i64"), _checked(b, index, x.shape[axis]))
+    chosen = b.equal(b.iota(shape=x.shape, axis=axis, dtype="i64"), checked(b, index, x.shape[axis]))
     return b.select(chosen, reshaped(b, stored, (*x.shape[:axis], 1, *x.shape[axis + 1 :])), x)
 
 
 def _one_in_each_row(b: Builder, x: Expr, columns: Expr, value: Item) -> Expr:
     rows, size = x.shape[:2]
-    at = _checked(b, columns, size)
+    at = checked(b, columns, size)
     chosen = b.equal(reshaped(b, at, (rows, 1)), b.iota(shape=(rows, size), axis=1, dtype="i64"))
     chosen = reshaped(b, chosen, (rows, size, *(1 for _ in x.shape[2:])))
     stored = _fitted(b, value, x.dtype.numpy, (rows, *x.shape[2:]))
@@ -395,7 +249,7 @@ def added(b: Builder, x: Expr, key: Any, value: Item) -> Expr:
     part = basic_read(b, x, p)
     if not p.arrays:
         return basic_write(b, x, p, part + _fitted(b, value, x.dtype.numpy, p.shape))
-    g = _places(b, part.shape, p)  # type: ignore[arg-type]
+    g = places_of(b, part.shape, p)  # type: ignore[arg-type]
     new = _fitted(b, value, x.dtype.numpy, g.result)
     updates = reshaped(b, new, (*g.lead, *g.positions.shape, *g.rest))
     summed = b.scatter_add(_turned_in(b, part, g), g.positions, updates, axis=len(g.lead))
