@@ -86,9 +86,9 @@ def vjp(model: Any, training: bool = False, **options: Any) -> Any:
     """A function (x, ct) -> (dx, dw) of the model's gradients; (*args, ct) -> gradients for a NumPy function.
 
     Args:
-        model: built or not; then it is built for the first x. Or a NumPy function: see
-        `graphc.npjit.gradient`. training: whether layers see training=True (moving statistics are then
-        updated). options: of `graphc.compile`, such as backend="numba"; `argnums` for functions.
+        model: built or not; then it is built for the first x. Or a NumPy function: see `graphc.grad`.
+        training: whether layers see training=True (moving statistics are then updated).
+        options: of `graphc.compile`, such as backend="numba"; `argnums` for functions.
 
     `dx` has one entry per input, None for integers; `dw` one per entry of `model.trainable_weights`.
 
@@ -98,6 +98,8 @@ def vjp(model: Any, training: bool = False, **options: Any) -> Any:
     >>> dx, dw = vjp(model)(np.ones((4, 3)), np.ones((4, 2)))
     >>> dx[0].shape, dw[0].tolist()
     ((4, 3), [[4.0, 4.0], [4.0, 4.0], [4.0, 4.0]])
+    >>> vjp(np.outer)(np.ones(2), np.ones(3), np.ones((2, 3)))
+    (array([3., 3.]), array([2., 2., 2.]))
     """
     if isinstance(model, Model):
         return Vjp(model, training, **options)

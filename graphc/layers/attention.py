@@ -320,7 +320,13 @@ class Attention(Layer):
 
 
 class AdditiveAttention(Attention):
-    """Attention by sums (Bahdanau et al. 2015): scores are sum(scale * tanh(query + key))."""
+    """Attention by sums (Bahdanau et al. 2015): scores are sum(scale * tanh(query + key)); the rest is as in
+    `Attention`.
+
+    >>> import graphc
+    >>> AdditiveAttention()([graphc.Input((3, 4)), graphc.Input((5, 4))]).shape
+    (None, 3, 4)
+    """
 
     def __init__(self, use_scale: bool = True, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(use_scale=use_scale, dropout=dropout, **kwargs)

@@ -45,6 +45,10 @@ class RNN(Layer):
         zero_output_for_mask: the output is 0 in all masked steps.
 
     A mask (batch, steps) tells which steps are valid; in others states and output stay as they were.
+
+    >>> import graphc
+    >>> RNN([LSTMCell(4), GRUCell(5)], return_sequences=True)(graphc.Input((6, 3))).shape
+    (None, 6, 5)
     """
 
     def __init__(

@@ -201,7 +201,12 @@ def _serialized(name: str, value: Any) -> Any:
 
 
 class SimpleRNNCell(Cell):
-    """h = activation(x @ kernel + bias + h @ recurrent_kernel)."""
+    """h = activation(x @ kernel + bias + h @ recurrent_kernel), for x (batch, features) and h (batch, units).
+
+    >>> output, states = SimpleRNNCell(4)(np.ones((2, 3)), [np.zeros((2, 4))])
+    >>> output.shape, [s.shape for s in states]
+    ((2, 4), [(2, 4)])
+    """
 
     def __init__(self, units: int, activation: Any = "tanh", **options: Any) -> None:
         super().__init__(units, activation, **options)
@@ -213,7 +218,11 @@ class SimpleRNNCell(Cell):
 
 class LSTMCell(Cell):
     """Long short-term memory (Hochreiter & Schmidhuber 1997; Gers et al. 2000 for the forget gate): gates i,
-    f, c, o; c = f * c + i * activation(..); h = o * activation(c).
+    f, c, o; c = f * c + i * activation(..); h = o * activation(c). States are h and c (batch, units).
+
+    >>> output, states = LSTMCell(4)(np.ones((2, 3)), [np.zeros((2, 4)), np.zeros((2, 4))])
+    >>> output.shape, [s.shape for s in states]
+    ((2, 4), [(2, 4), (2, 4)])
     """
 
     gates = 4
@@ -247,6 +256,10 @@ class LSTMCell(Cell):
 class GRUCell(Cell):
     """Gated recurrent unit (Cho et al. 2014): gates z, r, h; h = z * h + (1 - z) * activation(..), in which
     the reset gate acts after the product with the recurrent kernel (`reset_after`), or before it.
+
+    >>> output, states = GRUCell(4)(np.ones((2, 3)), [np.zeros((2, 4))])
+    >>> output.shape, [s.shape for s in states]
+    ((2, 4), [(2, 4)])
     """
 
     gates = 3
@@ -282,7 +295,12 @@ class GRUCell(Cell):
 
 
 class StackedRNNCells(Layer):
-    """Cells one upon the other: each takes the output of the one below."""
+    """Cells one upon the other: each takes the output of the one below.
+
+    >>> cells = StackedRNNCells([LSTMCell(4), GRUCell(5)])
+    >>> cells.state_size, cells.output_size
+    ([[4, 4], 5], 5)
+    """
 
     def __init__(self, cells: Sequence[Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
