@@ -48,17 +48,21 @@ class Calls(Surface):
         if t is types.MethodType:
             return self.call(f.__func__, f.__self__, *args, **kwargs)
         if self._is_numpy(f, t):
+            if rec.var(f) is not None:
+                rec.guard(f"{rec.var(f)} is not {rec.const(f)}")  # np.vectorize(...) and its like
             return self.numpy(f, args, kwargs)
         if t is types.FunctionType:
             return self.python(f, args, kwargs)
         if t is types.BuiltinFunctionType:
             return self.builtin(f, args, kwargs)
+        if t is types.MethodWrapperType and isinstance(f.__self__, NUMBER):
+            return self.opaque(f, *args, **kwargs)
         if t is types.MethodWrapperType:
             return self.raw_method(f.__self__, f.__name__, args, kwargs)
         if t in (types.WrapperDescriptorType, types.MethodDescriptorType) and args:
             return self.raw_method(args[0], f.__name__, args[1:], kwargs)
         if t is functools.partial:
-            return self.call(f.func, *f.args, *args, **{**f.keywords, **kwargs})
+            return self.partial(f, args, kwargs)
         if isinstance(f, type):
             return self.construct(f, args, kwargs)
         return self._object(f, args, kwargs)
@@ -91,6 +95,17 @@ class Calls(Surface):
             g.__kwdefaults__ = {k: rec.wrap(d, f"{path}[{k!r}]") for k, d in f.__kwdefaults__.items()}
         return g(*args, **kwargs)
 
+    def partial(self, f: functools.partial[Any], args: Any, kwargs: Any) -> Any:
+        """A later call may bring another partial of the same function."""
+        var = self.rec.var(f)
+        if var is None:
+            return self.call(f.func, *f.args, *args, **{**f.keywords, **kwargs})
+        func = self.rec.wrap(f.func, f"{var}.func")
+        self.rec.guard(f"len({var}.args) != {len(f.args)} or list({var}.keywords) != {list(f.keywords)!r}")
+        first = [self.rec.wrap(a, f"{var}.args[{i}]") for i, a in enumerate(f.args)]
+        bound = {k: self.rec.wrap(v, f"{var}.keywords[{k!r}]") for k, v in f.keywords.items()}
+        return self.call(func, *first, *args, **{**bound, **kwargs})
+
     def builtin(self, f: Any, args: Any, kwargs: Any) -> Any:
         s = f.__self__
         if isinstance(s, METHODS_ELSEWHERE):
@@ -108,9 +123,13 @@ class Calls(Surface):
     def _object(self, f: Any, args: Any, kwargs: Any) -> Any:
         """A callable object: a jitted function, or one whose class has `__call__`."""
         inside = getattr(f, "__graphc_record__", None)
+        inner = getattr(f, "__graphc_fn__", None)
+        if (inside is not None or inner is not None) and self.rec.var(f) is not None:
+            self.rec.guard(
+                f"{self.rec.var(f)} is not {self.rec.const(f)}"
+            )  # a later call may bring another one
         if inside is not None:
             return inside(self, args, kwargs)
-        inner = getattr(f, "__graphc_fn__", None)
         if inner is not None:
             return self.call(inner, *args, **kwargs)
         getter = GETTERS.get(type(f))

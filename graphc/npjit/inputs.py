@@ -7,6 +7,8 @@ lines of the fast function: what the recording relied on.
 from __future__ import annotations
 
 import functools
+import numbers
+import operator
 import os
 import sys
 import types
@@ -21,9 +23,13 @@ from graphc.npjit.values import Num, Storage, Sym
 
 CONSTANT = (str, bytes, bool, type(None), type(Ellipsis), np.dtype)
 IDENTITY = (
-    *(types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType, np.ufunc),
-    types.MethodDescriptorType,
+    *(types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType, np.ufunc, type(np.sum)),
+    *(types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType),
+    *(operator.itemgetter, operator.attrgetter),
 )
+VALUE = (slice, range, numbers.Number)
+"""Types whose instances never change: a later call must bring an equal one."""
+BOUND = (types.BuiltinFunctionType, types.MethodWrapperType)
 NUMBER = (int, float, complex, np.generic)
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -137,6 +143,8 @@ class Inputs:
         if isinstance(v, IDENTITY):
             self.guard(f"{path} is not {self.const(v)}")
             self.objects[id(v)] = Known(v, self.const(v))
+            if isinstance(v, BOUND) and not isinstance(v.__self__, types.ModuleType | type | None):
+                self.wrap(v.__self__, f"{self.const(v)}.__self__")
             return
         var = self.new("o")
         self.pre.append(f"{var} = {path}")
@@ -146,6 +154,12 @@ class Inputs:
             )
         self.guard(f"type({var}) is not {self.const(type(v))}")
         self.objects[id(v)] = Known(v, var)
+        if isinstance(v, types.MethodType):
+            self.wrap(v.__self__, f"{var}.__self__")
+        if isinstance(v, VALUE):
+            self.guard(f"{var} != {self.const(v)}")
+        elif hasattr(type(v), "__next__") and not isinstance(type(v).__next__, types.FunctionType):
+            self.leak("an iterator, whose next elements are known only by taking them")
 
     def var(self, obj: Any) -> str | None:
         """The generated variable of an outside object; None: unknown, or made in this call."""

@@ -1,0 +1,113 @@
+"""Functions, methods and immutable objects that are handed to a jitted function: each call uses its own."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable
+from enum import IntEnum
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from npjit_harness import diff
+
+import graphc
+
+X = np.arange(1.0, 5.0).reshape(2, 2)
+P = functools.partial
+
+
+class Scale:
+    def __init__(self, k: float) -> None:
+        self.k = k
+
+    def method(self, x: np.ndarray) -> np.ndarray:
+        return x * self.k
+
+
+class Count(IntEnum):
+    ONE = 1
+    TWO = 2
+
+
+CALLABLES = {
+    "functions of NumPy": (np.mean, np.sum, np.max, np.linalg.norm),
+    "partials": (P(np.power, 2.0), P(np.power, 3.0), P(np.add, 3.0), P(np.add, X), P(np.add, X * 2)),
+    "keywords of partials": (P(np.sum, axis=0), P(np.sum, axis=1), P(np.sum, keepdims=True), P(np.sum)),
+    "partials of partials": (P(P(np.add, 1), out=None), P(P(np.add, 2), out=None)),
+    "methods": (Scale(1).method, Scale(2).method, Scale(3.0).method),
+    "partials of methods": (P(Scale(1).method), P(Scale(2).method)),
+    "methods of arrays": (X.dot, (X * 2).dot, X.__add__, (X * 2).__add__),
+    "methods of numbers": (np.float64(1).__add__, np.float64(2).__add__, (2.0).__mul__),
+    "vectorized": (np.vectorize(lambda v: v * 2), np.vectorize(lambda v: v * 3)),
+    "jitted": (graphc.jit(lambda v: v * 2), graphc.jit(lambda v: v * 3)),
+    "gradients": (graphc.grad(lambda v: np.sum(v * 2)), graphc.grad(lambda v: np.sum(v**2))),
+    "getters": (operator.itemgetter(0), operator.itemgetter(1), operator.attrgetter("T")),
+    "method callers": (operator.methodcaller("sum"), operator.methodcaller("mean")),
+}
+VALUES: dict[str, tuple[Callable[[Any, Any], Any], tuple[Any, ...]]] = {
+    "slices": (lambda x, s: x[s], (slice(0, 1), slice(0, 2), slice(None, None, -1))),
+    "ranges": (lambda x, s: sum(x * k for k in s), (range(3, 5), range(4, 5))),
+    "first of a range": (lambda x, s: x * s[0], (range(3, 5), range(4, 5))),
+    "enumerated numbers": (lambda x, s: x * s, (Count.ONE, Count.TWO, 1, 2)),
+    "fractions": (lambda x, s: x * float(s), (Fraction(1, 2), Fraction(1, 3))),
+}
+
+
+def in_argument(x: np.ndarray, f: Any) -> Any:
+    return f(x)
+
+
+def in_dict(x: np.ndarray, d: Any) -> Any:
+    return d["f"](x)
+
+
+def in_attribute(x: np.ndarray, o: Any) -> Any:
+    return o.f(x)
+
+
+GIVEN: dict[Any, Callable[[Any], Any]] = {
+    in_argument: lambda f: f,
+    in_dict: lambda f: {"f": f},
+    in_attribute: lambda f: SimpleNamespace(f=f),
+}
+
+
+@pytest.mark.parametrize("place", GIVEN)
+@pytest.mark.parametrize("functions", CALLABLES.values(), ids=CALLABLES)
+def test_another_function_at_each_call(functions: Any, place: Any) -> None:
+    jitted = graphc.jit(place)
+    for f in functions * 2:
+        assert diff(place(X, GIVEN[place](f)), jitted(X, GIVEN[place](f))) is None
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_another_value_at_each_call(kind: str) -> None:
+    f, values = VALUES[kind]
+    jitted = graphc.jit(f)
+    for v in values * 2:
+        assert diff(f(X, v), jitted(X, v)) is None
+
+
+def test_the_object_of_a_kept_method_is_read_anew() -> None:
+    scale, table, log = Scale(1), {"a": 0.0}, [0.0]
+    o = SimpleNamespace(act=scale.method, get=table.get, push=log.append)
+
+    @graphc.jit
+    def step(x: np.ndarray, o: Any) -> Any:
+        o.push(x.sum())
+        return o.act(x)[0, 0] * o.get("a")
+
+    for k in range(6):
+        scale.k, table["a"] = k, k + 1.0
+        assert step(X, o) == k * (k + 1)
+    assert log == [0.0] + [10.0] * 6
+
+
+def test_an_iterator_goes_on() -> None:
+    numbers = iter([1, 2, 3, 4, 5])
+    take = graphc.jit(lambda x, it: x * next(it))
+    assert [take(X, numbers)[0, 0] for _ in range(5)] == [1, 2, 3, 4, 5]
