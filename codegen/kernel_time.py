@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from graphc.codegen.emit_lanes import vector_lanes
 from graphc.codegen.loops import Compute, Fold, Instruction, Load, Nest, Part, Product, Running, Store
+from graphc.codegen.scalar import FORMULAS
 from graphc.codegen.target import Target
 from graphc.ir.dims import Dim, ceildiv, product
 
@@ -24,25 +25,7 @@ STRAY = 700
 TURN = 2000
 """Picoseconds of a turn of the loops around vectors."""
 SLOW = frozenset({"divide", "sqrt", "rsqrt", "reciprocal", "floor_divide", "remainder"})
-FORMULAS = frozenset(
-    {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "erf", "erfc", "power", "cbrt"}
-    | {
-        "sin",
-        "cos",
-        "tan",
-        "asin",
-        "acos",
-        "atan",
-        "atan2",
-        "sinh",
-        "cosh",
-        "tanh",
-        "asinh",
-        "acosh",
-        "atanh",
-    }
-    | {"sigmoid", "softplus", "log_sigmoid", "silu", "gelu", "mish", "elu", "selu", "celu", "threefry"}
-)
+BY_FORMULA = FORMULAS | {"threefry"}
 
 
 def picoseconds(part: Part, target: Target) -> Dim:
@@ -70,7 +53,7 @@ def _element(code: Iterable[Instruction], lane: str | None, lanes: int, axes: fr
     for i in code:
         match i:
             case Compute():
-                work += FORMULA if i.op in FORMULAS else DIVIDE if i.op in SLOW else CHEAP
+                work += FORMULA if i.op in BY_FORMULA else DIVIDE if i.op in SLOW else CHEAP
             case Fold() | Running():
                 work += CHEAP
             case Load() | Store():

@@ -13,31 +13,12 @@ from graphc.codegen import index_maps
 from graphc.codegen.index_maps import ZERO, Indices
 from graphc.codegen.loops import Fold, Nest, Offset, Stage, Store, Temporary
 from graphc.codegen.lower_map import Outputs
-from graphc.codegen.scalar import BODY, OUTER, Scalar
+from graphc.codegen.scalar import BODY, FORMULAS, OUTER, Scalar
 from graphc.codegen.values import Guard, Values
 from graphc.ir import Kind, Node, Value
 from graphc.ir.dims import Dim, Shape, product
 from graphc.ir.types import BOOL, I64
 
-EXPENSIVE = frozenset(
-    {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "erf", "erfc", "power", "cbrt"}
-    | {
-        "sin",
-        "cos",
-        "tan",
-        "asin",
-        "acos",
-        "atan",
-        "atan2",
-        "sinh",
-        "cosh",
-        "tanh",
-        "asinh",
-        "acosh",
-        "atanh",
-    }
-    | {"sigmoid", "softplus", "log_sigmoid", "silu", "gelu", "mish", "elu", "selu", "celu"}
-)
 EMPTY = {"max": "maximum", "min": "minimum"}
 ARGUMENT = ("argmax", "argmin")
 
@@ -246,7 +227,7 @@ class _Reduce:
             seen |= {v for v in mine if self._is_dear(v)}
 
     def _is_dear(self, value: Value) -> bool:
-        return self.values.region.producers[value].op.name in EXPENSIVE and value.type.shape == self.shape
+        return self.values.region.producers[value].op.name in FORMULAS and value.type.shape == self.shape
 
     def _place(self) -> Offset:
         inner = [(i, d) for a, (i, d) in enumerate(zip(self.indices, self.shape)) if a in self.axes]

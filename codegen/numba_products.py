@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numba.extending import overload
+from numba.extending import overload, register_jitable
 
 from graphc.codegen.kernels.library import library, product_scratch_bytes, windows_scratch_bytes
 from graphc.codegen.target import host
@@ -57,6 +57,15 @@ def _native(dtype: str, driver: str = "product") -> Any:
     return ctypes.CFUNCTYPE(None, *types)(library(dtype, host()).address(f"{driver}_{dtype}"))
 
 
+@register_jitable
+def _rows_to_begin_with(init: Any, zeros: np.ndarray, bytes_each: int) -> tuple[int, int]:
+    """Where the rows lie that products are added to, and how far apart: those of `init`, or one of zeros."""
+    if init is None:
+        return zeros.ctypes.data, 0
+    array, at, row, _ = init
+    return array.ctypes.data + bytes_each * at, row
+
+
 def _by_tiles(dtype: str, bytes_each: int) -> Any:
     native, scratch_bytes = _native(dtype), product_scratch_bytes(dtype, host()) + 64
 
@@ -67,10 +76,7 @@ def _by_tiles(dtype: str, bytes_each: int) -> Any:
             return
         scratch = np.empty(scratch_bytes, np.uint8)
         zeros = np.zeros(columns, z.dtype)
-        start, start_row = zeros.ctypes.data, 0
-        if init is not None:
-            s, s_at, s_row, _ = init
-            start, start_row = s.ctypes.data + bytes_each * s_at, s_row
+        start, start_row = _rows_to_begin_with(init, zeros, bytes_each)
         native(
             x.ctypes.data + bytes_each * x_at,
             x_row,
@@ -183,10 +189,7 @@ def _product_for(a: Any, b: Any, c: Any, init: Any, shape: Any, alpha: Any, floo
             np.array(places),
             np.zeros(columns, z.dtype),
         )
-        start, start_row = zeros.ctypes.data, 0
-        if init is not None:
-            s, s_at, s_row, _ = init
-            start, start_row = s.ctypes.data + size * s_at, s_row
+        start, start_row = _rows_to_begin_with(init, zeros, size)
         native(
             geometry.ctypes.data,
             x.ctypes.data + size * x_at,
@@ -227,10 +230,7 @@ def _correlation_for(
             np.array(places),
             np.zeros(columns, z.dtype),
         )
-        start, start_row = zeros.ctypes.data, 0
-        if init is not None:
-            s, s_at, s_row, _ = init
-            start, start_row = s.ctypes.data + size * s_at, s_row
+        start, start_row = _rows_to_begin_with(init, zeros, size)
         native(
             geometry.ctypes.data,
             x.ctypes.data + size * x_at,

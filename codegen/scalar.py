@@ -36,6 +36,14 @@ START, OUTER, BODY = 0, 1, 2
 loops.
 """
 
+FORMULAS = frozenset(
+    {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "erf", "erfc", "power", "cbrt"}
+    | {"sin", "cos", "tan", "asin", "acos", "atan", "atan2"}
+    | {"sinh", "cosh", "tanh", "asinh", "acosh", "atanh"}
+    | {"sigmoid", "softplus", "log_sigmoid", "silu", "gelu", "mish", "elu", "selu", "celu"}
+)
+"""Ops that take many instructions: better computed once and kept."""
+
 COMPARISONS = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
 
 

@@ -138,10 +138,10 @@ class Adadelta(Optimizer):
         return ("accumulated_grad", "accumulated_delta_var")
 
 
-class Adamax(Optimizer):
-    """Adam with the infinity norm (Kingma & Ba 2015, section 7)."""
+class _Averaging(Optimizer):
+    """Base of those whose slots are decaying means, of gradients by `beta_1`, of their size by `beta_2`."""
 
-    rule, hyperparameters = "adamax", ("beta_1", "beta_2", "epsilon")
+    hyperparameters = ("beta_1", "beta_2", "epsilon")
     together = 2
 
     def __init__(
@@ -153,28 +153,23 @@ class Adamax(Optimizer):
         **shared: Any,
     ) -> None:
         super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **shared)
+
+
+class Adamax(_Averaging):
+    """Adam with the infinity norm (Kingma & Ba 2015, section 7)."""
+
+    rule = "adamax"
 
     def slot_names(self) -> tuple[str, ...]:
         return ("momentum", "norm")
 
 
-class Nadam(Optimizer):
+class Nadam(_Averaging):
     """Adam with Nesterov's momentum (Dozat 2015)."""
 
-    rule, hyperparameters = "nadam", ("beta_1", "beta_2", "epsilon")
+    rule = "nadam"
     beta_1: float
-    together = 2
-
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        **shared: Any,
-    ) -> None:
-        super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **shared)
-        self.product: Variable | None = None
+    product: Variable | None = None
 
     def slot_names(self) -> tuple[str, ...]:
         return ("momentum", "velocity")

@@ -3,6 +3,7 @@ equally."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -111,24 +112,12 @@ def taken_where(g: Any, where: Any) -> Any:
     return g if where is True else taken(g, where)
 
 
-def _std(
-    ct: Any,
-    out: Any,
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    o: Any = None,
-    ddof: Any = 0,
-    keepdims: bool = False,
-    *,
-    where: Any = True,
-    mean: Any = None,
-    correction: Any = None,
-) -> Any:
+@functools.wraps(_var)
+def _std(ct: Any, out: Any, a: Any, *rest: Any, **options: Any) -> Any:
     """Subgradient 0 where all elements are equal."""
     flat = out == 0
     per = np.where(flat, 0, 0.5 * ct / np.where(flat, 1, out))
-    return _var(per, out, a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
+    return _var(per, out, a, *rest, **options)
 
 
 define("var", _var, keeps=True)
@@ -227,37 +216,18 @@ define("maximum.reduce", _from_reduce(_extreme), masks=True)
 define("minimum.reduce", _from_reduce(_extreme), masks=True)
 
 
-def _logaddexp_reduce(
-    ct: Any,
-    out: Any,
-    array: Any,
-    axis: Any = 0,
-    dtype: Any = None,
-    o: Any = None,
-    keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Any:
-    whole = expand(out, array, axis, keepdims)
-    share = np.exp(np.where(array == whole, 0, array - whole))
-    return taken_where(expand(ct, array, axis, keepdims) * share, where)
+def _logaddexp(ct: Any, out: Any, a: Any, axis: Any, keepdims: bool, where: Any, initial: Any = None) -> Any:
+    whole = expand(out, a, axis, keepdims)
+    share = np.exp(np.where(a == whole, 0, a - whole))
+    return taken_where(expand(ct, a, axis, keepdims) * share, where)
 
 
-define("logaddexp.reduce", _logaddexp_reduce)
+define("logaddexp.reduce", _from_reduce(_logaddexp))
 
 
-def _nansum(
-    ct: Any,
-    out: Any,
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    o: Any = None,
-    keepdims: bool = False,
-    initial: Any = 0,
-    where: Any = True,
-) -> Any:
-    return taken(spread(ct, a, axis, keepdims, where), np.logical_not(np.isnan(a)))
+@functools.wraps(_sum)
+def _nansum(ct: Any, out: Any, a: Any, *rest: Any, **options: Any) -> Any:
+    return taken(_sum(ct, out, a, *rest, **options), np.logical_not(np.isnan(a)))
 
 
 define("nansum", _nansum, masks=True)
