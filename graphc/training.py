@@ -1,8 +1,8 @@
 """`compile`, `fit`, `evaluate`, `predict` and the `*_on_batch` calls of a model.
 
 The loop is Python around one native call per batch: batches come from `graphc.data`, steps from
-    `graphc.steps`, what is shown from
-`graphc.progress`, and what happens between batches and epochs from `graphc.callbacks`.
+`graphc.steps`, what is shown from `graphc.progress`, and what happens between batches and epochs from
+`graphc.callbacks`.
 """
 
 from __future__ import annotations
@@ -176,6 +176,10 @@ class Trainer:
             self.arrange(xs[0] if len(xs) == 1 else xs)  # type: ignore[attr-defined]
         return data
 
+    def _open_validation(self, given: Any, batch_size: int | None, steps: int | None) -> Data:
+        inputs, outputs = self._slots()
+        return open_validation(given, inputs=inputs, outputs=outputs, batch_size=batch_size, steps=steps)
+
     # -- fit ------------------------------------------------------------------------------------------------
     @blaming
     def fit(
@@ -209,10 +213,8 @@ class Trainer:
             IndexRangeError: a label that is no class; nothing has changed for that batch.
         """
         from graphc.callbacks import CallbackList
-        from graphc.progress import show_progress
 
-        if not isinstance(epochs, (int, np.integer)) or epochs < 0:
-            raise ArgumentError(f"epochs should be a whole number from 0 on, not {epochs!r}")
+        _check_epochs(epochs)
         step = self.step("train")
         data: Any = self._open(
             x,
@@ -226,10 +228,7 @@ class Trainer:
         validation: Data | None = None
         if validation_data is not None:
             size = validation_batch_size or batch_size
-            inputs, outputs = self._slots()
-            validation = open_validation(
-                validation_data, inputs=inputs, outputs=outputs, batch_size=size, steps=validation_steps
-            )
+            validation = self._open_validation(validation_data, size, validation_steps)
         elif validation_split:
             data, validation = _split(data, validation_split)
         params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
@@ -237,22 +236,41 @@ class Trainer:
         self.stop_training, self.training_data, self.resume_at = False, data, None
         hooks.on_train_begin()
         first, past = self.resume_at or (initial_epoch, 0)
+        logs = self._train_epochs(
+            step, data, hooks, range(first, epochs), past, validation, validation_freq, verbose
+        )
+        self.optimizer.finalize_variable_values(self.optimizer.trained)
+        hooks.on_train_end(logs)
+        self.training_data = None
+        return hooks.history
+
+    def _train_epochs(
+        self,
+        step: Step,
+        data: Data,
+        hooks: Any,
+        epochs: range,
+        past: int,
+        validation: Data | None,
+        validation_freq: int | Iterable[int],
+        verbose: Any,
+    ) -> dict[str, float]:
+        """The logs of the last of these epochs; `past` batches of the first one are over."""
+        from graphc.progress import show_progress
+
         logs: dict[str, float] = {}
-        with show_progress(verbose, epochs) as display:
-            for epoch in range(first, epochs):
+        with show_progress(verbose, epochs.stop) as display:
+            for epoch in epochs:
                 hooks.on_epoch_begin(epoch)
                 display.begin_epoch(epoch, data.steps)
-                logs = self._train_epoch(step, data, hooks, display, past if epoch == first else 0)
+                logs = self._train_epoch(step, data, hooks, display, past if epoch == epochs.start else 0)
                 if validation is not None and _validates(validation_freq, epoch):
                     logs |= {f"val_{k}": v for k, v in self._evaluate_on(validation, hooks).items()}
                 display.end_epoch(logs)
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training or data.exhausted:
                     break
-        self.optimizer.finalize_variable_values(self.optimizer.trained)
-        hooks.on_train_end(logs)
-        self.training_data = None
-        return hooks.history
+        return logs
 
     def _train_epoch(
         self, step: Step, data: Data, hooks: Any, display: Any, past: int = 0
@@ -401,6 +419,11 @@ class Trainer:
             return logs
         values = list(logs.values())
         return values[0] if len(values) == 1 else values
+
+
+def _check_epochs(epochs: Any) -> None:
+    if not isinstance(epochs, (int, np.integer)) or epochs < 0:
+        raise ArgumentError(f"epochs should be a whole number from 0 on, not {epochs!r}")
 
 
 def _dense(array: np.ndarray) -> bool:
