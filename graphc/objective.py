@@ -136,6 +136,16 @@ class Objective:
         self.built = False
         self._restored: Sequence[np.ndarray] | None = None
 
+    def check_names(self) -> None:
+        """Raise for an unknown name of a loss or metric: in `compile`, not in the first step."""
+        for given in leaves(self.given["loss"]):
+            if isinstance(given, str) and given.lower() not in SWITCHING_LOSSES:
+                losses.get(given)
+        for what in ("metrics", "weighted_metrics"):
+            for given in leaves(self.given[what]):
+                if isinstance(given, str) and given.lower() not in SWITCHING_METRICS:
+                    metrics.get(given)
+
     def losses_given(self, names: Sequence[str]) -> list[Any]:
         """What was given as the loss of each output; None where an output has none."""
         return per_output(self.given["loss"], names, "loss", spread=True)

@@ -7,15 +7,16 @@ The loop is Python around one native call per batch: batches come from `graphc.d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphc import optimizers
-from graphc.data import ArrayData, Batch, Data, Slot, open_data, open_validation
-from graphc.data.batches import make_batch, with_class_weight
+from graphc.data import Data
+from graphc.data.batches import with_class_weight
+from graphc.feeding import Feeding, split
 from graphc.ir.errors import ArgumentError, StateError
 from graphc.layers.blame import blaming
 from graphc.objective import Objective
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from graphc.callbacks import History
 
 
-class Trainer:
+class Trainer(Feeding):
     """The part of `Model` that trains."""
 
     name: str
@@ -34,7 +35,6 @@ class Trainer:
     _optimizer: optimizers.Optimizer | None = None
     _steps: dict[str, Step] | None = None
     _options: Mapping[str, Any] = MappingProxyType({})
-    _unchanged: tuple[Any, ...] | None = None
     training_data: Data | None = None
     """While `fit` runs: the source of its batches."""
     resume_at: tuple[int, int] | None = None
@@ -81,7 +81,7 @@ class Trainer:
         check_names(options)
         optimizer = optimizers.get(optimizer)
         objective = Objective(loss, metrics, loss_weights, weighted_metrics)
-        _check_names_early(objective)
+        objective.check_names()
         self._optimizer, self._objective = optimizer, objective
         self._options = options
         self._compile_arguments = {"optimizer": optimizer, **objective.given}
@@ -140,46 +140,6 @@ class Trainer:
         """Trace again at the next call: the layers have changed."""
         self._steps = None
 
-    # -- data ---------------------------------------------------------------------------------------------
-    def _slots(self) -> tuple[Sequence[Slot] | None, Sequence[Slot] | None]:
-        """Names and element types of inputs and outputs; None where the model is not built."""
-        if not getattr(self, "inputs", None):
-            return None, None
-        inputs = [Slot(n, str(t.dtype)) for n, t in zip(self.input_names, self.inputs)]  # type: ignore[attr-defined]
-        return inputs, [Slot(n) for n in self.output_names]  # type: ignore[attr-defined]
-
-    def make_batch(self, x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
-        """One batch of checked arrays, cast to the model's element types."""
-        if sample_weight is None and self._passes(x, y):
-            return Batch([x], [y], None)
-        inputs, outputs = self._slots()
-        batch = make_batch(x, y, sample_weight, inputs, outputs)
-        if len(batch.x) == len(batch.y) == 1 and batch.x[0] is x and batch.y[0] is y and inputs is not None:
-            self._unchanged = (x.dtype, x.ndim, y.dtype, y.ndim)
-        return batch
-
-    def _passes(self, x: Any, y: Any) -> bool:
-        """Whether these are arrays like those that passed unchanged: a check costs more than a step."""
-        if not (type(x) is type(y) is np.ndarray):
-            return False
-        seen = self._unchanged == (x.dtype, x.ndim, y.dtype, y.ndim)
-        return seen and 0 < len(x) == len(y) and _dense(x) and _dense(y)
-
-    def _open(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Data:
-        """A source of batches; a model that is not built yet is built for the shapes of arrays among them."""
-        if not self.built and isinstance(x, dict) and x:  # type: ignore[attr-defined]
-            self.arrange(x)  # type: ignore[attr-defined]
-        inputs, outputs = self._slots()
-        data = open_data(x, y, sample_weight, inputs=inputs, outputs=outputs, **options)
-        if not self.built and isinstance(data, ArrayData):  # type: ignore[attr-defined]
-            xs = data.arrays.x
-            self.arrange(xs[0] if len(xs) == 1 else xs)  # type: ignore[attr-defined]
-        return data
-
-    def _open_validation(self, given: Any, batch_size: int | None, steps: int | None) -> Data:
-        inputs, outputs = self._slots()
-        return open_validation(given, inputs=inputs, outputs=outputs, batch_size=batch_size, steps=steps)
-
     # -- fit ------------------------------------------------------------------------------------------------
     @blaming
     def fit(
@@ -230,7 +190,7 @@ class Trainer:
             size = validation_batch_size or batch_size
             validation = self._open_validation(validation_data, size, validation_steps)
         elif validation_split:
-            data, validation = _split(data, validation_split)
+            data, validation = split(data, validation_split)
         params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
         hooks = CallbackList(callbacks, self, params)
         self.stop_training, self.training_data, self.resume_at = False, data, None
@@ -426,35 +386,7 @@ def _check_epochs(epochs: Any) -> None:
         raise ArgumentError(f"epochs should be a whole number from 0 on, not {epochs!r}")
 
 
-def _dense(array: np.ndarray) -> bool:
-    flags = array.flags
-    return flags.c_contiguous and flags.aligned
-
-
-def _split(data: Data, fraction: float) -> tuple[Data, Data]:
-    if not isinstance(data, ArrayData):
-        raise ArgumentError(
-            "validation_split needs arrays; give validation_data with generators and iterables"
-        )
-    return data.split(fraction)
-
-
 def _validates(frequency: int | Iterable[int], epoch: int) -> bool:
     if isinstance(frequency, int):
         return (epoch + 1) % frequency == 0
     return epoch + 1 in frequency
-
-
-def _check_names_early(objective: Objective) -> None:
-    """An unknown loss or metric name should fail in `compile`, not in the first step."""
-    from graphc import losses, metrics
-    from graphc.objective import SWITCHING_LOSSES, SWITCHING_METRICS
-    from graphc.structure import leaves
-
-    for given in leaves(objective.given["loss"]):
-        if isinstance(given, str) and given.lower() not in SWITCHING_LOSSES:
-            losses.get(given)
-    for what in ("metrics", "weighted_metrics"):
-        for given in leaves(objective.given[what]):
-            if isinstance(given, str) and given.lower() not in SWITCHING_METRICS:
-                metrics.get(given)
