@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.errors import ArgumentError, NumericsError
+from graphc.npjit.derivable import floating
 from graphc.npjit.gradient import vjp
-from graphc.npjit.reverse import floating
 from graphc.npjit.values import Sym
 
 

@@ -24,11 +24,12 @@ import numpy as np
 from graphc.ir.errors import ArgumentError, GradientError, GraphcError, ShapeError
 from graphc.npjit.builtin_calls import HANDLERS, constructed
 from graphc.npjit.current import recording, runtime
+from graphc.npjit.derivable import floating
 from graphc.npjit.function import Jit
 from graphc.npjit.infer import meta_of
 from graphc.npjit.leaves import Leaves, inner_of
 from graphc.npjit.log import Meta
-from graphc.npjit.reverse import Walk, floating
+from graphc.npjit.reverse import Walk
 from graphc.npjit.tidying import prune, unheard, without_leaves
 from graphc.npjit.values import Num, Sym
 from graphc.npjit.vjps.calls import shape_of

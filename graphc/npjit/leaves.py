@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graphc.ir.errors import DTypeError, GradientError
+from graphc.npjit.derivable import floating
 from graphc.npjit.infer import meta_of
 from graphc.npjit.log import Meta, Node, operands, source
 from graphc.npjit.lookup import is_array
 from graphc.npjit.recording import Recording
-from graphc.npjit.reverse import Walk, floating, leaf
+from graphc.npjit.reverse import Walk, leaf
 from graphc.npjit.values import Num, Sym
 
 ATOMS = (

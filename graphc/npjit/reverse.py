@@ -12,17 +12,15 @@ what was overwritten taken out. Reads of views add into the cotangent of the mem
 from __future__ import annotations
 
 import operator
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy
 
-from graphc.ir.errors import GradientError
 from graphc.npjit.current import recording, runtime
+from graphc.npjit.derivable import carries, floating, is_complex, missing
 from graphc.npjit.log import Meta, Node, Parts, Place, follow, mutate, operands, pick, source
 from graphc.npjit.recording import Recording
-from graphc.npjit.rewrite import why_not
 from graphc.npjit.sizes import part as part_of
 from graphc.npjit.values import Storage, Sym
 from graphc.npjit.vjps.calls import np
@@ -44,24 +42,6 @@ class Cotangent:
 
     def __init__(self, value: Any, owned: bool = False, masked: bool = False) -> None:
         self.value, self.owned, self.masked = value, owned, masked
-
-
-def floating(meta: Meta | Parts) -> bool:
-    """Whether a value of this meta can have a gradient."""
-    if isinstance(meta, Parts):
-        return any(map(floating, meta.parts))
-    if meta.kind == "python":
-        return meta.dtype is float
-    return meta.kind in ("array", "scalar") and meta.dtype.kind == "f"
-
-
-def carries(meta: Meta | Parts) -> bool:
-    """Whether a value of this meta can depend on a leaf: also complex ones, through which no gradient
-    goes."""
-    if isinstance(meta, Parts):
-        return any(map(carries, meta.parts))
-    wider = meta.dtype is complex or getattr(meta.dtype, "kind", "") == "c"
-    return floating(meta) or wider or meta.kind == "object"
 
 
 class Walk:
@@ -220,7 +200,7 @@ class Walk:
         if found.rules is NOTHING:
             return
         wanted = [self.needed(a) for a in found.args]
-        if any(w and _is_complex(a) for w, a in zip(wanted, found.args)):
+        if any(w and is_complex(a) for w, a in zip(wanted, found.args)):
             raise missing(node.fn, node.line, "{} of complex numbers")
         try:
             given = pull(found.rules, ct, out, found.args, found.kwargs, wanted, masked)
@@ -280,7 +260,7 @@ class Walk:
         if fn is pick:
             return [ct if j == args[1] else None for j in range(len(before))]
         found = find(fn, [self.lifted(a, before) for a in args], self.lifted(kwargs or {}))
-        if _is_complex(before):
+        if is_complex(before):
             raise missing(fn, node.line, "{} of complex numbers")
         if found is None or not found.rules.parts:
             raise missing(fn, node.line)
@@ -342,29 +322,6 @@ class Walk:
 
 def _is_array(x: Any) -> bool:
     return type(x) is Sym and x.meta.kind == "array"
-
-
-def _is_complex(x: Any) -> bool:
-    return type(x) is Sym and carries(x.meta) and not floating(x.meta)
-
-
-def missing(fn: Any, line: str, words: str = "{}") -> GradientError:
-    """The error for a function without a rule."""
-    inner = getattr(fn, "function", fn)
-    module = getattr(inner, "__module__", None) or ""
-    name = getattr(inner, "__qualname__", None) or getattr(inner, "__name__", repr(inner))
-    dotted = f"np.{name}" if module.startswith("numpy") or type(inner) is type(np.add.fn) else name
-    reason = (
-        f": {why_not(inner)}"
-        if isinstance(inner, types.FunctionType) and dotted == name and words == "{}"
-        else ""
-    )
-    return GradientError(
-        f"graphc has no gradient of {words.format(dotted)}{reason}.\n"
-        f"  called  at {line}\n"
-        "  fix     write it with NumPy functions that have one, or compute it outside of the differentiated "
-        "function and pass the result."
-    )
 
 
 def pull_through(
