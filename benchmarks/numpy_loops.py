@@ -1,4 +1,4 @@
-"""Training code in plain NumPy, unchanged, beside NumPy itself, numba and jax on the same code, one thread each:
+"""Training code in plain NumPy, unchanged, beside NumPy itself, numba and jax on the same code, one thread:
 `python benchmarks/numpy_loops.py [--only NAME] [--save]`.
 
 Peers that are not installed, or that cannot do the code as it stands, are left out.
@@ -15,7 +15,7 @@ from harness import one_thread, report, save, side_by_side
 
 one_thread()
 
-import numpy as np  # noqa: E402
+import numpy as np
 
 
 # -- a network with one hidden layer, its backward pass by hand -------------------------------------------

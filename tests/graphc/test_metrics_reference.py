@@ -85,5 +85,3 @@ def test_functions_of_keras_are_there_by_name() -> None:
     assert metrics.mean_squared_error is losses.mean_squared_error
     assert isinstance(metrics.get("auc"), metrics.AUC)
     assert isinstance(metrics.get("precision"), metrics.Precision)
-
-
