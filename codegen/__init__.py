@@ -3,7 +3,8 @@
 In comes a traced graph; out goes a callable that runs forward, backward and update in one native call, and
 that shows every step on the way. Read in this order: `compiled` (calls), `stages` (the passes), `backends`
 (native, numba, reference), `loops` and `lower` (loop nests), `emit_llvm` and `emit_numba` (their text),
-`kernels/` (tiles of products), `loader`, `cache` and `entry`.
+`kernels/` (tiles of products), `control_steps` (loops and branches around kernels), `team` (threads),
+`loader`, `cache` and `entry`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@
 In come layer calls; out go compiled functions. `tensor`, `variable` and `ops` are what a layer's `call` is
 written with; `layers/` the layers; `functional`, `models` and `sequential` the DAG of calls; `trace` and
 `replay` make graphs of `graphc.ir` from it; `forward`, `steps` and `gradients` compile them; `training` is
-compile/fit/evaluate/predict. Names are imported when first used.
+compile/fit/evaluate/predict. `npjit/` compiles and differentiates NumPy functions. Names are imported when
+first used.
 """
 
 from __future__ import annotations
