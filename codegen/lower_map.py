@@ -1,20 +1,24 @@
 """Outputs of one shape without a reduction: one turn of the loops per element.
 
 Where rows are put together of pieces (a concatenation, pads that are added), each range of columns has loops
-of its own, which need no conditions.
+of its own, which need no conditions. Where values are interleaved along another axis, one turn of the loops
+computes all of them.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable
 from itertools import accumulate, pairwise
 
-from graphc.codegen.index_maps import combine
+from graphc.codegen.index_maps import ZERO, Indices, combine
 from graphc.codegen.loops import Nest, Stage, Store
 from graphc.codegen.scalar import BODY, OUTER
 from graphc.codegen.values import Values
 from graphc.ir import Node, Value
 from graphc.ir.dims import Dim, Shape
+from graphc.passes.roles import is_interleaving
 
 Outputs = list[tuple[str, Value]]
 
@@ -26,11 +30,27 @@ LEAST_COLUMNS, MOST_RANGES = 8, 16
 def lower_map(values: Values, outputs: Outputs, shape: Shape, nodes: Iterable[Node] = ()) -> list[Nest]:
     """Nests over all axes of `shape`, whose lane is the last one; `nodes` are those that they compute."""
     found: list[Nest] = []
+    nodes = tuple(nodes)
+    places = _interleaved(shape, nodes)
     for start, stop in _ranges(shape, nodes):
         if found:
             values.start()
-        found.append(_nest(values, outputs, shape, start, stop - start))
+        found.append(_nest(values, outputs, shape, start, stop - start, places))
     return found
+
+
+def _interleaved(shape: Shape, nodes: Iterable[Node]) -> list[dict[int, int]]:
+    """The places along the axes that interleave values: one turn of the loops computes all of them."""
+    axes = {
+        n.attrs["axis"]: len(n.operands)
+        for n in nodes
+        if is_interleaving(n) and n.result.type.rank == len(shape)
+    }
+    counts = {axis: count for axis, count in axes.items() if shape[axis] == count}
+    places = itertools.product(*map(range, counts.values()))
+    return (
+        [dict(zip(counts, place)) for place in places] if math.prod(counts.values()) <= MOST_RANGES else [{}]
+    )
 
 
 def _ranges(shape: Shape, nodes: Iterable[Node]) -> list[tuple[Dim, Dim]]:
@@ -58,12 +78,18 @@ def _cuts(node: Node, columns: int) -> set[int]:
     return {end for end in ends if isinstance(end, int)}
 
 
-def _nest(values: Values, outputs: Outputs, shape: Shape, first: Dim, columns: Dim) -> Nest:
-    """The nest of a range of columns."""
-    rank = len([d for d in shape if d != 1])
+def _nest(
+    values: Values, outputs: Outputs, shape: Shape, first: Dim, columns: Dim, places: list[dict[int, int]]
+) -> Nest:
+    """The nest of a range of columns, each turn of which computes all `places` of the axes without a loop."""
+    fixed = places[0]
+    rank = len([d for axis, d in enumerate(shape) if d != 1 and axis not in fixed])
     seen = 0
     indices = []
     for axis, d in enumerate(shape):
+        if axis in fixed:
+            indices.append(ZERO)
+            continue
         seen += d != 1
         inner = d != 1 and seen == rank and rank > 1
         last = axis == len(shape) - 1
@@ -71,10 +97,9 @@ def _nest(values: Values, outputs: Outputs, shape: Shape, first: Dim, columns: D
         indices.append(combine([(index, 1)], first) if last else index)
     names = [i.terms[0][0] for i in indices if i.terms]
     depth = BODY if len(names) > 1 else OUTER
-    for buffer, value in outputs:
-        element = values.at(value, tuple(indices))
-        offset = values.place(buffer, tuple(indices), shape)
-        values.scalars.code[depth].append(Store(buffer, offset, element.name))
+    for place in places:
+        here = tuple(combine([], place[axis]) if axis in place else i for axis, i in enumerate(indices))
+        _store(values, outputs, shape, here, depth)
     axes = [values.loop(n) for n in names]
     start, outer, body = values.scalars.code
     lane = names[-1] if names else None
@@ -83,3 +108,11 @@ def _nest(values: Values, outputs: Outputs, shape: Shape, first: Dim, columns: D
     stages = [Stage((), tuple(outer))] if outer else []
     stages.append(Stage((axes[-1],), tuple(body)))
     return Nest(tuple(axes[:-1]), tuple(stages), lane, start=tuple(start))
+
+
+def _store(values: Values, outputs: Outputs, shape: Shape, indices: Indices, depth: int) -> None:
+    """Compute one element of each output."""
+    for buffer, value in outputs:
+        element = values.at(value, indices)
+        offset = values.place(buffer, indices, shape)
+        values.scalars.code[depth].append(Store(buffer, offset, element.name))

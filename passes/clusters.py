@@ -22,7 +22,7 @@ from graphc.ir.errors import ArgumentError
 from graphc.ir.graph import Graph, Node, Value
 from graphc.passes.acyclic import Groups
 from graphc.passes.drafts import MOST_NODES, Draft
-from graphc.passes.roles import Role, Roles, is_single, roles_of
+from graphc.passes.roles import Role, Roles, is_interleaving, is_single, roles_of
 from graphc.passes.sinking import cheaper_again, with_sunk
 
 CYCLE = "another kernel needs the one and is needed by the other"
@@ -209,18 +209,41 @@ class _Divider:
         if other.role is not Role.POINTWISE or any(n.op.can_fail for n in other.nodes):
             return False
         large = len(other.nodes) + len(draft.nodes) > MOST_NODES
-        if large or not _at_most(product(draft.shape), product(other.shape)):
-            return False
-        return self._leads_only_to(other, node) and self.groups.mergeable(source, number)
+        way = [] if large else self._only_way(other, node)
+        fits = _at_most(product(draft.shape), product(other.shape)) or self._interleaves(other, way)
+        return bool(way) and fits and self.groups.mergeable(source, number)
 
-    def _leads_only_to(self, other: Draft, node: Node) -> bool:
+    def _interleaves(self, other: Draft, way: list[Node]) -> bool:
+        """Whether a map's values are only put beside others on their way to the last node, whose loops then
+        have code for each place. Loops that a fold could join have the same code for all places.
+        """
+        if not way or not is_interleaving(way[-1]):
+            return False
+        sizes = [product(s) for s in (other.shape, *(n.results[0].type.shape for n in way))]
+        grows = [n for n, a, b in zip(way, sizes, sizes[1:]) if not _at_most(b, a)]
+        return all(map(is_interleaving, grows)) and self._only_stored(way[-1])
+
+    def _only_stored(self, node: Node) -> bool:
+        """Whether nothing but aliases, and what interleaves more, reads a node."""
+        users = self.graph.users[node.results[0]]
+        return all(
+            self.roles.role[u] is Role.OUTSIDE or (is_interleaving(u) and self._only_stored(u)) for u in users
+        )
+
+    def _only_way(self, other: Draft, node: Node) -> list[Node]:
+        """The nodes by which a map leads to a node, which is the last; none if it leads elsewhere, too."""
         inside = set(other.nodes)
         leaving = [
-            (v, u) for n in other.nodes for v in n.results for u in self.graph.users[v] if u not in inside
+            (v, u)
+            for n in other.nodes
+            for v in n.results
+            for u in self.graph.users[v]
+            if not self._returns(u, inside)
         ]
         if len(leaving) != 1 or any(v in self.roles.stored for n in other.nodes for v in n.results):
-            return False
+            return []
         value, user = leaving[0]
+        way = [user]
         while user is not node:
             users = self.graph.users[user.results[0]]
             if (
@@ -228,9 +251,19 @@ class _Divider:
                 or user.operands.count(value) != 1
                 or len(users) != 1
             ):
-                return False
+                return []
             value, user = user.results[0], users[0]
-        return node.operands.count(value) == 1
+            way.append(user)
+        return way if node.operands.count(value) == 1 else []
+
+    def _returns(self, user: Node, inside: set[Node]) -> bool:
+        """Whether a node is one of `inside`, or virtual and read by one of them only."""
+        while user not in inside and self.roles.role[user] is Role.VIRTUAL:
+            users = self.graph.users[user.results[0]]
+            if len(users) != 1:
+                return False
+            (user,) = users
+        return user in inside
 
     # -- nests that read the same -----------------------------------------------------------------
     def join_siblings(self) -> None:

@@ -76,6 +76,20 @@ def is_join(node: Node) -> bool:
     return node.attrs["axis"] == last and all(isinstance(c, int) and c > 1 for c in channels)
 
 
+MOST_INTERLEAVED = 4
+
+
+def is_interleaving(node: Node) -> bool:
+    """Whether a node puts few values beside each other along an axis that is not the last and that they do
+    not have: code for each of them reads that one alone.
+    """
+    if node.op.name != "concatenate" or not 1 < len(node.operands) <= MOST_INTERLEAVED:
+        return False
+    axis: int = node.attrs["axis"]
+    inner = axis < node.results[0].type.rank - 1
+    return inner and all(v.type.shape[axis] == 1 for v in node.operands)
+
+
 def is_single(shape: Shape) -> bool:
     """Whether a value of this shape has one element for certain."""
     return all(d == 1 for d in shape)

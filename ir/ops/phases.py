@@ -14,6 +14,9 @@ import itertools
 
 from graphc.ir.dims import ceildiv, product
 
+MOST_PHASES = 16
+"""More phases of sums of views would be too much code."""
+
 
 def added_windows(b, ct, kernel, sizes, size, lows, spread):
     """The sum over taps of the products of ct with kernel[tap, k, c] over c, each at its place.
@@ -57,30 +60,47 @@ def can_divide(strides, padding, dilation):
     return known and any(s > 1 for s in strides) and all(d == 1 for d in dilation)
 
 
+def few_phases(strides, padding, dilation):
+    """Whether there are phases, each of which may have code of its own."""
+    return can_divide(strides, padding, dilation) and product(strides) <= MOST_PHASES
+
+
 def by_phases(b, ct, kernel, sizes, size, strides, padding, groups, convolve):
     """The gradient of a convolution's input; `convolve(ct, kernel, size, attributes)` makes a phase's."""
     rank = len(size)
+
+    def one_phase(firsts, attributes):
+        taps = attributes["size"]
+        stop = tuple(t + (n - 1) * s + 1 for t, n, s in zip(firsts, taps, strides))
+        stop = (*stop, *kernel.shape[rank:])
+        rest = (0,) * (kernel.rank - rank), (1,) * (kernel.rank - rank)
+        part = b.slice(kernel, start=(*firsts, *rest[0]), stop=stop, step=(*strides, *rest[1]))
+        return convolve(ct, part, taps, attributes)
+
+    wide = ct.type.with_shape((ct.shape[0], *sizes, kernel.shape[-2] * groups))
+    return in_phases(b, wide, size, strides, padding, one_phase)
+
+
+def in_phases(b, wanted, size, strides, padding, one_phase):
+    """A value like `wanted`, (N, spatial..., C), that is put together of its phases. `one_phase(firsts,
+    attributes)` computes one: the windows with these attributes have its elements, that of the tap `firsts`
+    last, and every `strides`-th of the following ones before it.
+    """
+    rank, sizes = len(size), wanted.shape[1:-1]
     counts = tuple(ceildiv(n, s) for n, s in zip(sizes, strides))
     found = {}
     for phase in itertools.product(*map(range, strides)):
         axes = [_axis(*entry) for entry in zip(phase, size, strides, padding)]
         firsts, taps, lows = zip(*axes)
-        shape = (ct.shape[0], *counts, kernel.shape[-2] * groups)
         if 0 in taps:
-            found[phase] = b.broadcast(b.constant(0, ct.dtype), shape=shape)
+            shape = (wanted.shape[0], *counts, wanted.shape[-1])
+            found[phase] = b.broadcast(b.constant(0, wanted.dtype), shape=shape)
             continue
-        stop = (*(t + (n - 1) * s + 1 for t, n, s in zip(firsts, taps, strides)), *kernel.shape[-2:])
-        part = b.slice(kernel, start=(*firsts, 0, 0), stop=stop, step=(*strides, 1, 1))
         ones = (1,) * rank
-        attributes = {
-            "size": taps,
-            "out": counts,
-            "strides": ones,
-            "low": lows,
-            "dilation": ones,
-            "spread": ones,
-        }
-        found[phase] = convolve(ct, part, taps, attributes)
+        found[phase] = one_phase(
+            firsts,
+            {"size": taps, "out": counts, "strides": ones, "low": lows, "dilation": ones, "spread": ones},
+        )
     return _cut(b, _interleaved(b, found, counts, strides), sizes)
 
 
@@ -95,14 +115,13 @@ def _axis(phase, size, stride, padding):
 def _interleaved(b, found, counts, strides):
     """One value from those of all phases."""
     batch, channels = found[(0,) * len(strides)].shape[0], found[(0,) * len(strides)].shape[-1]
+    apart = (batch, *(d for n in counts for d in (n, 1)), channels)
+    found = {phase: b.reshape(value, shape=apart) for phase, value in found.items()}
     for axis in reversed(range(len(strides))):
-        merged = {}
-        inner = [d for n, s in zip(counts[axis + 1 :], strides[axis + 1 :]) for d in (n, s)]
-        shape = (batch, *counts[: axis + 1], 1, *inner, channels)
-        for outer in itertools.product(*map(range, strides[:axis])):
-            parts = [b.reshape(found[(*outer, r)], shape=shape) for r in range(strides[axis])]
-            merged[outer] = b.concatenate(*parts, axis=axis + 2)
-        found = merged
+        found = {
+            outer: b.concatenate(*(found[(*outer, r)] for r in range(strides[axis])), axis=2 * axis + 2)
+            for outer in itertools.product(*map(range, strides[:axis]))
+        }
     sizes = tuple(n * s for n, s in zip(counts, strides))
     return b.reshape(found[()], shape=(batch, *sizes, channels))
 

@@ -7,12 +7,14 @@ greatest, and that means leave out.
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 
 from graphc.ir.errors import ArgumentError
 from graphc.ir.inference import require_kind
 from graphc.ir.opdef import Kind, Sample, op
+from graphc.ir.ops.phases import few_phases, in_phases
 from graphc.ir.ops.window import (
     elements,
     few,
@@ -164,6 +166,24 @@ def _chosen(b, first, z, attributes, turned):
     return functools.reduce(b.add, parts)
 
 
+def _returned_in_phases(b, wanted, first, ct, size, strides, padding):
+    """For each element the sum of ct where `first` has its number in the window, by phases."""
+
+    def one_phase(firsts, attributes):
+        total = None
+        taps = itertools.product(*(range(n - 1, -1, -1) for n in attributes["size"]))
+        parts = zip(taps, elements(b, first, attributes, -1), elements(b, ct, attributes))
+        for tap, mine, part in parts:
+            number = 0
+            for t, start, step, k in zip(tap, firsts, strides, size):
+                number = number * k + start + t * step
+            term = b.select(b.equal(mine, number), part, 0.0)
+            total = term if total is None else total + term
+        return total
+
+    return in_phases(b, wanted, size, strides, padding, one_phase)
+
+
 @op("max_pool", Kind.COARSE)
 class MaxPool:
     """The greatest element of each window; NaN if there is one among them."""
@@ -220,6 +240,8 @@ class MaxPoolGradient:
     def decompose(b, x, y, ct, size, strides, padding):
         rank = len(size)
         first = _first(b, x, y, size, strides, padding)
+        if few(size) and few_phases(strides, padding, (1,) * rank):
+            return _returned_in_phases(b, x.type, first, ct, size, strides, padding)
         back = returned_windows(x.shape[1:-1], size, strides, padding, (1,) * rank)
         if few(size):
             return _chosen(b, first, ct, back, turned=True)

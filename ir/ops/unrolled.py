@@ -15,7 +15,7 @@ from graphc.ir.ops.channelwise import (
     term_by_term,
     weighted,
 )
-from graphc.ir.ops.phases import added_windows, by_phases, can_divide, lows_of
+from graphc.ir.ops.phases import added_windows, by_phases, can_divide, few_phases, in_phases, lows_of
 from graphc.ir.ops.window import few, returned_windows, taken_windows, window_counts, with_border
 
 LEAST_CHANNELS = 8
@@ -211,7 +211,7 @@ def forward(b, x, kernel, size, strides, padding, dilation, groups):
 def backward_data(b, ct, kernel, sizes, size, strides, padding, dilation, groups):
     attributes = returned_windows(sizes, size, strides, padding, dilation)
     if is_depthwise(groups, kernel.shape):
-        wide = weighted(b, ct, attributes, turned(b, per_channel(b, kernel), size))
+        wide = _depthwise_back(b, ct, per_channel(b, kernel), sizes, size, strides, padding, dilation)
         return gathered(b, wide, kernel.shape[-1] // groups)
 
     def product_of(ct, kernel, size, attributes):
@@ -224,6 +224,22 @@ def backward_data(b, ct, kernel, sizes, size, strides, padding, dilation, groups
     if can_divide(strides, padding, dilation):
         return by_phases(b, ct, kernel, sizes, size, strides, padding, groups, product_of)
     return product_of(ct, kernel, size, attributes)
+
+
+def _depthwise_back(b, ct, kernel, sizes, size, strides, padding, dilation):
+    """The gradient by every copy of a channel, in phases where there are strides."""
+
+    def one_phase(firsts, attributes):
+        steps = zip(firsts, attributes["size"], strides)
+        stop = (*(t + (n - 1) * s + 1 for t, n, s in steps), kernel.shape[-1])
+        part = b.slice(kernel, start=(*firsts, 0), stop=stop, step=(*strides, 1))
+        return weighted(b, ct, attributes, turned(b, part, attributes["size"]))
+
+    if few(size) and few_phases(strides, padding, dilation):
+        wanted = ct.type.with_shape((ct.shape[0], *sizes, ct.shape[-1]))
+        return in_phases(b, wanted, size, strides, padding, one_phase)
+    attributes = returned_windows(sizes, size, strides, padding, dilation)
+    return weighted(b, ct, attributes, turned(b, kernel, size))
 
 
 def backward_kernel(b, x, ct, size, strides, padding, dilation, groups):

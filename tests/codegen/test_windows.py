@@ -5,9 +5,15 @@ evaluator.
 import numpy as np
 import pytest
 
+from graphc import passes
 from graphc.codegen import compile
-from graphc.ir import OPS, Builder, tensor
+from graphc.codegen.interpret import interpret
+from graphc.codegen.loops import Store
+from graphc.codegen.lower import lower
+from graphc.ir import OPS, Builder, symbol, tensor
+from graphc.ir.dims import evaluate
 from graphc.ir.evaluate import run
+from graphc.ir.ops.window import window_counts
 from graphc.ir.samples import cases
 
 NAMES = (
@@ -65,5 +71,55 @@ def compare(backend, graph, inputs):
     f = compile(graph, backend=backend)
     assert not f.fallback
     got = f(*inputs.values())
+    got = got if isinstance(got, tuple) else (got,)
     for g, want in zip(got, run(graph, inputs).outputs, strict=True):
         close(g, want)
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numba"])
+@pytest.mark.parametrize(("size", "stride", "low"), [(3, 2, 1), (2, 2, 0), (3, 4, 0), (5, 3, 2)])
+def test_phases_of_a_pool(backend, size, stride, low):
+    compare(backend, *strided("max_pool_gradient", size, stride, low))
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numba"])
+@pytest.mark.parametrize(("size", "stride", "low"), [(3, 2, 1), (1, 2, 0), (2, 4, 0), (5, 3, 2)])
+def test_phases_of_a_depthwise_convolution(backend, size, stride, low):
+    compare(backend, *strided("conv_data_gradient", size, stride, low))
+
+
+def strided(name, size, stride, low, spatial=(9, 12), channels=5):
+    """A graph of a gradient by an input of any number of images, and arrays for it."""
+    b, rng = Builder("strided"), np.random.default_rng(2)
+    attributes = {"size": (size,) * 2, "strides": (stride,) * 2, "padding": ((low, 0), (low, low))}
+    out = window_counts(spatial, *attributes.values(), (1, 1))
+    ct = rng.standard_normal((3, *out, channels)).astype("f4")
+    of_ct = b.input("ct", tensor("f32", symbol("B"), *out, channels))
+    if name == "conv_data_gradient":
+        kernel = rng.standard_normal((size, size, 1, channels)).astype("f4")
+        attributes |= {"sizes": spatial, "dilation": (1, 1), "groups": channels}
+        b.output(b.op(name, of_ct, b.input("kernel", tensor("f32", *kernel.shape)), **attributes))
+        return b.build(), {"ct": ct, "kernel": kernel}
+    # few different numbers, some of them NaN: windows with several greatest elements
+    x = rng.integers(0, 4, (3, *spatial, channels)).astype("f4")
+    x[rng.random(x.shape) < 0.02] = np.nan
+    of_x = b.input("x", tensor("f32", symbol("B"), *spatial, channels))
+    b.output(b.op(name, of_x, b.max_pool(of_x, **attributes), of_ct, **attributes))
+    return b.build(), {"ct": ct, "x": x}
+
+
+@pytest.mark.parametrize("name", ["max_pool_gradient", "conv_data_gradient"])
+def test_one_turn_of_the_loops_computes_all_phases(name):
+    graph, inputs = strided(name, 3, 2, 1, (8, 12))
+    arrays, sizes = dict(inputs), {"B": 3}
+    for node in passes.run(graph).nodes:
+        if node.op.name == "kernel":
+            kernel = lower(node)
+            for buffer in kernel.buffers:
+                empty = np.full(evaluate(buffer.size, sizes), 7, buffer.dtype.numpy)
+                arrays.setdefault(buffer.name, empty)
+            assert interpret(kernel, {b.name: arrays[b.name] for b in kernel.buffers}, sizes) == 0
+    assert sum(isinstance(i, Store) for stage in kernel.parts[-1].stages for i in stage.body) == 4
+    (want,) = run(graph, inputs).outputs
+    (got,) = (arrays[b.name] for b in kernel.buffers if b.output)
+    close(got.reshape(want.shape), want)
