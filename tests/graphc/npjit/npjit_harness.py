@@ -49,6 +49,10 @@ def _add(c):
     REGISTRY.append(c)
 
 
+B = (8, 8, 5)
+"""The batch sizes of calls 0, 1 and 2."""
+
+
 def case(family, make=lambda i, rng: (), tol="reduce", **kw):
     def deco(fn):
         _add(Case("case", family, fn, make, tol, **kw))
