@@ -23,6 +23,7 @@ REMEDIES = {
     "text of data": "return the numbers and print them outside",
     "an index from data": "index with the array itself",
     "a shape that depends on data": "use np.where, or a mask as a factor",
+    "a size that depends on data": "give the size as an argument",
     "hash of data": "use a Python number as the key",
 }
 

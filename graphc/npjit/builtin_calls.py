@@ -155,7 +155,7 @@ def extreme(fn: Any) -> Handler:
 
 
 def div_mod(rt: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    if any(type(x) is Sym or is_array(x) for x in (a, b)):
+    if any(is_array(x) or (type(x) is Sym and x.meta.kind != "python") for x in (a, b)):
         return rt.call(np.divmod, a, b)
     return rt.op("floordiv", a, b), rt.op("mod", a, b)
 

@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphc.npjit.deciding import COUNTED, by_array
 from graphc.npjit.log import NONE, OBJECT, Meta, Parts
 from graphc.npjit.promotion import elementwise
 from graphc.npjit.values import Num, Sym
 
 DATA_SHAPED = {
     *(np.nonzero, np.argwhere, np.flatnonzero, np.unique, np.bincount, np.extract, np.compress),
-    *(np.setdiff1d, np.intersect1d, np.union1d, np.histogram, np.trim_zeros),
+    *(np.setdiff1d, np.intersect1d, np.union1d, np.histogram, np.trim_zeros, np.setxor1d, np.roots),
+    *(np.polyadd, np.polysub, np.polymul, np.polydiv),
 }
 CONSTANT_LEAVES = (
     *(int, float, complex, str, bytes, type(None), type(Ellipsis), range, type, type(NotImplemented)),
@@ -159,6 +161,7 @@ def _asked(
     identity = (getattr(fn, "__module__", "") or "").startswith("numpy.linalg")
     some = any(map(open_dims, args)) or any(map(open_dims, kwargs.values()))
     hide = some or (getitem and masks((args[1],))) or fn in DATA_SHAPED or (fn is np.where and len(args) == 1)
+    hide = hide or by_array(fn, args, kwargs, COUNTED)
     lower = _Lower(found, identity, copy)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):

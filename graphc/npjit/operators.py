@@ -7,11 +7,13 @@ import types
 from typing import Any
 
 from graphc.npjit.attributes import PLAIN
+from graphc.npjit.deciding import is_whole
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import dunder, in_class, is_array
 from graphc.npjit.surface import Surface
 from graphc.npjit.values import IN_PLACE, OPERATORS, SIGNS, UNARY, Num, Sym, settled
 
+SEQUENCES = (list, tuple, str, bytes)
 LONG = 100
 """Characters of an expression: longer ones get a name."""
 
@@ -21,6 +23,9 @@ class Operators(Surface):
         ta, tb, rec = type(a), type(b), self.rec
         if rec is None or (ta in PLAIN and tb in PLAIN):
             return OPERATORS[name](settled(a), settled(b))
+        if name == "mul" and ((ta in SEQUENCES and is_whole(b)) or (tb in SEQUENCES and is_whole(a))):
+            times, sequence = (b, a) if tb is Sym else (a, b)
+            return self.op(name, sequence, operator.index(self.steered(times)))
         if ta is Sym or tb is Sym or is_array(a) or is_array(b):
             return self.array_op(name, a, b)
         if ta is Num or tb is Num:

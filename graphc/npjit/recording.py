@@ -18,6 +18,7 @@ import numpy as np
 from graphc.npjit import effects
 from graphc.npjit.breaks import REMEDIES, Break, may_fail
 from graphc.npjit.current import runtime
+from graphc.npjit.deciding import BY_ARRAYS, FIRST_TOO, by_array, decides, known, name_of
 from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, masks, meta_of
 from graphc.npjit.inputs import where
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
@@ -121,11 +122,18 @@ class Recording(Sizes):
                 return runtime().opaque(fn, *args, **kwargs)
             args = [self._frozen(a, (int, float, np.number)) for a in args]
         elif not only_arithmetic(fn):
+            if not getitem and by_array(fn, args, kwargs, BY_ARRAYS):
+                return runtime().opaque(fn, *args, **kwargs)
+            if not getitem and decides(fn, args, kwargs):
+                value = functools.partial(self.force, why="a size that depends on data")
+                first = args[:1] if name_of(fn) not in FIRST_TOO else []
+                args = [*first, *[known(a, value) for a in args[len(first) :]]]
+                kwargs = known(kwargs, value)
             args, kwargs = self._sized(args, getitem), {k: self._frozen(v) for k, v in kwargs.items()}
         try:
             tree, alias, shadow = self.inferred(fn, args, kwargs, getitem, stand_in)
         except UnknownError:
-            tree, alias, shadow = self._late(fn, args, kwargs)
+            tree, alias, shadow = self._late(fn, args, kwargs, getitem, stand_in)
         except ForeignError:
             return runtime().opaque(fn, *args, **kwargs)
         if alias is not None:
@@ -183,7 +191,13 @@ class Recording(Sizes):
         return view
 
     def _late(
-        self, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], changes_first: bool = False
+        self,
+        fn: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        getitem: bool = False,
+        stand_in: Callable[..., Any] | None = None,
+        changes_first: bool = False,
     ) -> tuple[Tree, Alias | None, Tree | None]:
         """Shapes that depend on data: run what there is, then ask again with real values."""
         for a in [*args, *kwargs.values()]:
@@ -193,7 +207,7 @@ class Recording(Sizes):
                 )
                 if unknown:
                     s.meta = meta_of(self.force(s, "a shape that depends on data"))
-        return self.inferred(fn, args, kwargs, changes_first=changes_first)
+        return self.inferred(fn, args, kwargs, getitem, stand_in, changes_first)
 
     def result(self, node: Node, tree: Tree, shadow: Any = None) -> Any:
         """What recorded code gets for a node."""
@@ -235,7 +249,7 @@ class Recording(Sizes):
             try:
                 self.inferred(fn, args, kwargs, changes_first=True)
             except UnknownError:
-                self._late(fn, args, kwargs, True)
+                self._late(fn, args, kwargs, changes_first=True)
             except ForeignError:
                 runtime().opaque(fn, *args, **kwargs)
                 return
