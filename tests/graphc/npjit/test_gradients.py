@@ -6,6 +6,7 @@ import io
 import warnings
 
 import npjit_cases  # noqa: F401  (its import registers the idioms)
+import npjit_losses  # noqa: F401  (as does this one)
 import numpy as np
 import pytest
 from npjit_gradients import CASES, Case
