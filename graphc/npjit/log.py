@@ -160,15 +160,20 @@ def source(node: Node) -> Node:
     return node
 
 
-def operands(a: Any) -> Iterator[Node]:
+def nodes_in(a: Any) -> Iterator[Node]:
     """The nodes in an argument."""
     t = type(a)
     if t is Node:
-        yield source(a)
+        yield a
     elif isinstance(a, (tuple, list)):
         for x in a:
-            yield from operands(x)
+            yield from nodes_in(x)
     elif t is slice:
-        yield from operands((a.start, a.stop, a.step))
+        yield from nodes_in((a.start, a.stop, a.step))
     elif t is dict:
-        yield from operands(list(a.values()))
+        yield from nodes_in(list(a.values()))
+
+
+def operands(a: Any) -> Iterator[Node]:
+    """The nodes that computed what is in an argument."""
+    return map(source, nodes_in(a))

@@ -8,12 +8,12 @@ gives the values that something still refers to.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from graphc.ir.errors import StateError
-from graphc.npjit.log import Chain, Node
+from graphc.npjit.log import Node, nodes_in
 from graphc.npjit.running import run_nodes
 from graphc.npjit.values import Sym
 from graphc.npjit.warned import strict
@@ -107,7 +107,7 @@ def referred(rec: Recording) -> Iterator[Node]:
             yield s.node
         if s.storage is not None:
             yield s.storage.node
-        yield from _nodes(s.chain)
+        yield from nodes_in(s.chain)
 
 
 def living(made: list[weakref.ref[Sym]]) -> list[Sym]:
@@ -115,16 +115,3 @@ def living(made: list[weakref.ref[Sym]]) -> list[Sym]:
     found = [s for s in (ref() for ref in made) if s is not None]
     made[:] = [weakref.ref(s) for s in found]
     return found
-
-
-def _nodes(a: Any) -> Iterable[Node]:
-    t = type(a)
-    if t is Node:
-        yield a
-    elif t in (tuple, list, Chain):
-        for x in a:
-            yield from _nodes(x)
-    elif t is slice:
-        yield from _nodes((a.start, a.stop, a.step))
-    elif t is dict:
-        yield from _nodes(tuple(a.values()))

@@ -17,6 +17,7 @@ from graphc.codegen.kernels.library import product_symbols
 from graphc.codegen.loops import Product
 from graphc.codegen.lower import lower
 from graphc.codegen.phases import phases
+from graphc.codegen.team import team
 from graphc.ir import Builder, get_op
 from graphc.ir.dims import evaluate
 
@@ -103,3 +104,12 @@ class Lab:
 @pytest.fixture
 def lab():
     return Lab
+
+
+@pytest.fixture
+def divide_everything():
+    """However small a kernel is, all members work at it."""
+    grain = team().grain
+    team().grain = 0
+    yield
+    team().grain = grain

@@ -13,16 +13,10 @@ from graphc.codegen.team import MOST, members, team
 from graphc.ir import Builder, tensor
 from graphc.ir.errors import ArgumentError, IndexRangeError
 
-pytestmark = pytest.mark.skipif(members(2, host()) == 1, reason="no team on this system")
-
-
-@pytest.fixture(autouse=True)
-def divide_everything():
-    """However small a kernel is, all members work at it."""
-    grain = team().grain
-    team().grain = 0
-    yield
-    team().grain = grain
+pytestmark = [
+    pytest.mark.skipif(members(2, host()) == 1, reason="no team on this system"),
+    pytest.mark.usefixtures("divide_everything"),
+]
 
 
 def built(make, *types):

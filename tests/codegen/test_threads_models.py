@@ -6,18 +6,12 @@ import pytest
 import graphc
 from graphc import layers
 from graphc.codegen.target import host
-from graphc.codegen.team import members, team
+from graphc.codegen.team import members
 
-pytestmark = pytest.mark.skipif(members(2, host()) == 1, reason="no team on this system")
-
-
-@pytest.fixture(autouse=True)
-def divide_everything():
-    """However small a kernel is, all members work at it."""
-    grain = team().grain
-    team().grain = 0
-    yield
-    team().grain = grain
+pytestmark = [
+    pytest.mark.skipif(members(2, host()) == 1, reason="no team on this system"),
+    pytest.mark.usefixtures("divide_everything"),
+]
 
 
 def perceptron():
