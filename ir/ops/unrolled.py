@@ -20,6 +20,7 @@ from graphc.ir.ops.window import few, returned_windows, taken_windows, window_co
 
 LEAST_CHANNELS = 8
 LEAST_PIXELS, LEAST_WALK = 16, 16
+NARROW = 8
 MOST_AXES = 2
 """Spatial axes of windows that products read where they are."""
 
@@ -27,6 +28,12 @@ MOST_AXES = 2
 def turned(b, kernel, size):
     """The kernel with its taps in reverse order."""
     return kernel if all(k == 1 for k in size) else b.reverse(kernel, axes=tuple(range(len(size))))
+
+
+def _exchanged(b, kernel):
+    """The kernel with its last two axes exchanged."""
+    rank = kernel.rank
+    return b.transpose(kernel, axes=(*range(rank - 2), rank - 1, rank - 2))
 
 
 # -- products of all taps ------------------------------------------------------------------------------------
@@ -140,6 +147,17 @@ def _narrows(kernel, size, strides):
     return known and 2 * channels <= each and product(size) > 1 and all(s == 1 for s in strides)
 
 
+def _is_narrow(x, ct, size, strides, padding, dilation):
+    """Whether the gradient by a kernel has so few columns that the windows of ct, and the channels of x as
+    columns, are better: the sum over x's pixels of the same products.
+    """
+    each, channels = x.shape[-1], ct.shape[-1]
+    known = isinstance(each, int) and isinstance(channels, int) and len(size) <= MOST_AXES
+    fits = all(isinstance(p, int) and p <= (k - 1) * d for k, d, (p, _) in zip(size, dilation, padding))
+    plain = fits and product(size) > 1 and all(s == 1 for s in strides)
+    return known and plain and channels < NARROW and 2 * channels <= each
+
+
 def _product(b, x, kernel, attributes, groups):
     """Windows, stored, times a kernel; pixels alone keep their axes, as the products of other windows do."""
     if groups == 1 and _is_alone(x, attributes):
@@ -200,11 +218,12 @@ def forward(b, x, kernel, size, strides, padding, dilation, groups):
     shape = (x.shape[0], *out, kernel.shape[-1])
     if has_few_terms(x, size, groups):
         return term_by_term(b, x, attributes, kernel, shape)
-    if _walks(x, attributes, groups):
+    narrows = groups == 1 and few(size) and _narrows(kernel, size, strides)
+    if _walks(x, attributes, groups) and not (narrows and kernel.shape[-1] == 1):
         return b.window_product(x, kernel, **_places(attributes, "out"), groups=groups)
-    if groups == 1 and few(size) and _narrows(kernel, size, strides):
-        turned = b.transpose(kernel, axes=(*range(len(size)), len(size) + 1, len(size)))
-        return added_windows(b, x, turned, out, size, lows_of(size, padding, dilation, -1), (1,) * len(size))
+    if narrows:
+        lows = lows_of(size, padding, dilation, -1)
+        return added_windows(b, x, _exchanged(b, kernel), out, size, lows, (1,) * len(size))
     return _product(b, x, kernel, attributes, groups)
 
 
@@ -221,6 +240,9 @@ def backward_data(b, ct, kernel, sizes, size, strides, padding, dilation, groups
 
     if groups == 1 and few(size) and _adds_less(kernel, size, len(size) <= MOST_AXES):
         return added_windows(b, ct, kernel, sizes, size, lows_of(size, padding, dilation, 1), strides)
+    if has_few_terms(ct, size, groups) and all(s == 1 for s in strides):
+        shape = (ct.shape[0], *sizes, kernel.shape[-2])
+        return term_by_term(b, ct, attributes, _exchanged(b, turned(b, kernel, size)), shape)
     if can_divide(strides, padding, dilation):
         return by_phases(b, ct, kernel, sizes, size, strides, padding, groups, product_of)
     return product_of(ct, kernel, size, attributes)
@@ -249,6 +271,9 @@ def backward_kernel(b, x, ct, size, strides, padding, dilation, groups):
     if is_depthwise(groups, shape):
         wide = repeated(b, x, shape[-1] // groups)
         return b.reshape(per_channel_sums(b, wide, ct, attributes), shape=shape)
+    if groups == 1 and _is_narrow(x, ct, size, strides, padding, dilation):
+        back = returned_windows(tuple(x.shape[1:-1]), size, strides, padding, dilation)
+        return _exchanged(b, turned(b, b.window_correlation(ct, x, **_places(back)), size))
     if _is_implicit(x, attributes) and (groups > 1 or not _is_alone(x, attributes)):
         return b.window_correlation(x, ct, **_places(attributes), groups=groups)
     return _outer(b, x, ct, attributes, groups)
