@@ -282,10 +282,10 @@ def measure(case: Case, candidate: str) -> Found:
 def in_own_process(name: str, candidate: str, cache: str) -> Found | None:
     """The same in a new process; None if it fails, which its last line tells."""
     folders = {"GRAPHC_CACHE_DIR": cache, "TORCHINDUCTOR_CACHE_DIR": f"{cache}/torch"}
-    settings = {**folders, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+    env = {**os.environ, **folders, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
     command = [sys.executable, __file__, "--inside", name, candidate]
     done = subprocess.run(
-        command, env={**os.environ, **settings}, capture_output=True, text=True, check=False
+        command, env=env, capture_output=True, text=True, check=False
     )
     if done.returncode:
         print(f"  {candidate:20} left out: {(done.stderr.strip().splitlines() or ['?'])[-1][:100]}")
