@@ -284,9 +284,7 @@ def in_own_process(name: str, candidate: str, cache: str) -> Found | None:
     folders = {"GRAPHC_CACHE_DIR": cache, "TORCHINDUCTOR_CACHE_DIR": f"{cache}/torch"}
     env = {**os.environ, **folders, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
     command = [sys.executable, __file__, "--inside", name, candidate]
-    done = subprocess.run(
-        command, env=env, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"  {candidate:20} left out: {(done.stderr.strip().splitlines() or ['?'])[-1][:100]}")
         return None
