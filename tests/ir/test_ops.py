@@ -61,7 +61,9 @@ def test_evaluate_gives_the_inferred_types(name):
 
 @pytest.mark.parametrize("name", SAMPLED)
 def test_views_give_the_values_of_contiguous_arrays(name):
-    for case, viewed in zip(cases(OPS[name]), cases(OPS[name], views=True)):
+    pairs = list(zip(cases(OPS[name]), cases(OPS[name], views=True), strict=True))
+    assert pairs
+    for case, viewed in pairs:
         want = evaluate(case, lambda b, *xs, a=case.attrs: b.op(name, *xs, **a))
         got = evaluate(viewed, lambda b, *xs, a=case.attrs: b.op(name, *xs, **a))
         for g, w in zip(got, want, strict=True):
@@ -81,7 +83,9 @@ def test_graphs_of_samples_verify_and_survive_their_text(name):
 def test_formula_gives_the_same_values(name):
     op = OPS[name]
     formula = op.decompose or op.scalar
-    for case in cases(op):
+    samples = list(cases(op))
+    assert samples
+    for case in samples:
         got = evaluate(case, lambda b, *xs, a=case.attrs: formula(b, *xs, **_complete(op, a)), symbolic=True)
         want = evaluate(case, lambda b, *xs, a=case.attrs: b.op(name, *xs, **a))
         scale = max([1.0, *(_largest(x) for x in case.operands)])

@@ -358,6 +358,7 @@ def recorded(new_log, family, share=1):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_by_the_evaluator(family, new_log, same):
     _, found = recorded(new_log, family)
+    assert found
     for name, node in found:
         translator = Translator(name)
         try:
