@@ -36,8 +36,11 @@ class Manager:
             return runtime().call(f, self.manager, *args)
         rec = recording()
         if rec is not None:
-            rec.flush()
-            rec.clean()
+            if isinstance(self.manager, (np.errstate, *HARMLESS)):
+                rec.run_pending()
+            else:
+                rec.flush()
+                rec.clean()
             if isinstance(self.manager, np.errstate) and not rec.states:
                 rec.states.append((0, {**np.geterr()}))
         result = getattr(self.manager, name)(*args)

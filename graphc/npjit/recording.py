@@ -272,10 +272,24 @@ class Recording(Sizes):
         """Run what is pending, and write back into the caller's arrays."""
         if self.done == len(self.log) and not self.dirty:
             return
+        self._settle(*self._run())
+
+    def run_pending(self) -> None:
+        """Run what is pending, where nobody looks at the caller's arrays: these are written later."""
+        end, error = self._run()
+        if error is not None:
+            self._settle(end, error)
+        self.done = len(self.log)
+
+    def _run(self) -> tuple[int, Exception | None]:
         end, error = self.pieces.run(self)
         if error is not None:
             while self.effects and self.effects[-1].position > end:
                 self.effects.pop().undo()  # what the program did after the node that failed
+        return end, error
+
+    def _settle(self, end: int, error: Exception | None) -> None:
+        """Write back what was computed, up to the node `end` where one failed."""
         for storage in self.dirty:
             while error is not None and storage.history and storage.history[-1][0] > end:
                 storage.node = storage.history.pop()[1]
@@ -294,6 +308,8 @@ class Recording(Sizes):
         real = storage.real
         if real is None or real is storage.node.value:
             return
+        if not self.breaks:
+            self.leak("an array that was written before the end")
         if self.differentiating:
             preserve(self.log, real, storage.history)
         np.copyto(real, storage.node.value)
@@ -309,10 +325,8 @@ class Recording(Sizes):
     def force(self, s: Sym, why: str) -> Any:
         """A break: the value itself is needed now."""
         computed = s.storage is None and s.node is not None and s.node.value is not None
-        if s.meta.kind != "none" and not computed:
+        if s.meta.kind != "none" and not (computed and self.breaks):
             self.stop(why)
-        elif s.storage is None and self.done == 0:
-            self.leak(why)
         found = self.real(s)
         if self.differentiating and s.meta.kind == "object" and s.node is not None:
             from graphc.npjit.foreign import Foreign

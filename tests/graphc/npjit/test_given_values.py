@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
 from collections.abc import Callable
@@ -111,3 +112,58 @@ def test_an_iterator_goes_on() -> None:
     numbers = iter([1, 2, 3, 4, 5])
     take = graphc.jit(lambda x, it: x * next(it))
     assert [take(X, numbers)[0, 0] for _ in range(5)] == [1, 2, 3, 4, 5]
+
+
+def changed_before_errstate(a: np.ndarray) -> Any:
+    a *= 2
+    with np.errstate(divide="ignore"):
+        z = np.log(a * 0)
+    a += 1
+    return z, a
+
+
+def changed_inside_of_suppress(a: np.ndarray) -> Any:
+    with contextlib.suppress(IndexError):
+        a[0] = 5.0
+        a[9] = 1
+    return a.sum()
+
+
+def changed_around_nullcontext(a: np.ndarray) -> Any:
+    a *= 3
+    with contextlib.nullcontext():
+        a -= 1
+    a += 4
+    return a.sum()
+
+
+def changed_before_a_caught_error(a: np.ndarray) -> Any:
+    said = ""
+    try:
+        a *= 2
+        a[9] = 1
+    except IndexError as e:
+        said = str(e)
+    with np.errstate(all="ignore"):
+        return np.log(a - a), said
+
+
+def steered_by_what_errstate_computed(a: np.ndarray) -> Any:
+    with np.errstate(all="ignore"):
+        n = (a / 0 > 0).sum()
+    return a * 2 if n > 2 else a * 3
+
+
+MANAGED = (
+    *(changed_before_errstate, changed_inside_of_suppress, changed_around_nullcontext),
+    *(changed_before_a_caught_error, steered_by_what_errstate_computed),
+)
+
+
+@pytest.mark.parametrize("f", MANAGED)
+def test_changes_beside_a_context_manager_are_done_at_each_call(f: Any) -> None:
+    jitted = graphc.jit(f)
+    for sign in (1, 1, -1, 1, 1, -1):
+        plain = sign * np.array([1.0, 2.0, 3.0, -4.0])
+        same = plain.copy()
+        assert diff([f(plain), plain], [jitted(same), same]) is None
