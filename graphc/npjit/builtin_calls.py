@@ -41,6 +41,12 @@ def is_instance(rt: Any, x: Any, classes: Any) -> bool:
     return issubclass(type_of(rt, x), classes) if type(x) in (Sym, Num) else isinstance(x, classes)
 
 
+def is_scalar(rt: Any, x: Any) -> bool:
+    if type(x) is Sym and x.meta.kind != "object":
+        return x.meta.kind in ("scalar", "python")
+    return np.isscalar(x.value if type(x) is Num else rt.real(x))
+
+
 def has_attr(rt: Any, x: Any, name: str) -> bool:
     if type(x) is Sym:
         return hasattr(np.ndarray if x.meta.kind != "python" else x.meta.dtype, name)
@@ -203,6 +209,7 @@ HANDLERS: dict[Any, Handler] = {
     len: lambda rt, x: rt.length(x),
     isinstance: is_instance,
     type: type_of,
+    np.isscalar: is_scalar,
     hasattr: has_attr,
     getattr: get_attr,
     setattr: lambda rt, x, name, v: rt.setattr(v, x, name),

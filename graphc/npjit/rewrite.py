@@ -89,10 +89,19 @@ def _factory(f: FunctionType) -> Callable[..., FunctionType] | None:
     if any(isinstance(x, REFUSED) for x in ast.walk(node)):
         raise RefusedError(next(type(x).__name__.lower() for x in ast.walk(node) if isinstance(x, REFUSED)))
     code = compile(_module(f, node, found.owner), f.__code__.co_filename, "exec", dont_inherit=True)
+    code = _named(code, f.__qualname__)
     _remember(code)
     scope: dict[str, Any] = {}
     exec(code, scope)
     return scope["__make"]
+
+
+def _named(code: CodeType, name: str) -> CodeType:
+    """The code with the names that messages of errors in functions of f have."""
+    consts = [_named(c, name) if isinstance(c, CodeType) else c for c in code.co_consts]
+    return code.replace(
+        co_consts=tuple(consts), co_qualname=code.co_qualname.replace("__make.<locals>.__f", name, 1)
+    )
 
 
 def _module(f: FunctionType, node: Any, owner: str | None) -> ast.Module:

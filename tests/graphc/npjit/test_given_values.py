@@ -167,3 +167,33 @@ def test_changes_beside_a_context_manager_are_done_at_each_call(f: Any) -> None:
         plain = sign * np.array([1.0, 2.0, 3.0, -4.0])
         same = plain.copy()
         assert diff([f(plain), plain], [jitted(same), same]) is None
+
+
+def test_polynomials_are_called() -> None:
+    jitted = graphc.jit(lambda x, p: (p(x), np.poly1d([1, 2])(x)))
+    for p in (np.poly1d([1.0, 2.0]), np.poly1d([3.0, 4.0])):
+        assert diff((p(X), np.poly1d([1, 2])(X)), jitted(X, p)) is None
+
+
+def test_isscalar_is_no_break() -> None:
+    def kinds(x: np.ndarray, k: int) -> Any:
+        return [np.isscalar(v) for v in (x, x[0, 0], x.sum(), k, 2.5, float(x[0, 0]), "a", [1], None)]
+
+    jitted = graphc.jit(kinds)
+    assert jitted(X, 3) == kinds(X, 3) == jitted(X, 4)
+    assert "graph break" not in jitted.explain()
+
+
+def test_errors_name_inner_functions_as_python_does() -> None:
+    def outer(x: np.ndarray) -> Any:
+        def inner(a: Any, b: Any) -> Any:
+            return a + b
+
+        return inner(x)
+
+    messages = []
+    for f in (outer, graphc.jit(outer)):
+        with pytest.raises(TypeError) as caught:
+            f(X)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
