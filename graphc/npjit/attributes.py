@@ -95,7 +95,8 @@ class Attributes(Surface):
             return self.flat(x)
         if callable(getattr(np.ndarray, name, None)):
             return functools.partial(self.method, x, name)
-        return getattr(self.rec.force(x, f"attribute {name} of data"), name)
+        found = getattr(self.rec.force(x, f"attribute {name} of data"), name)
+        return self.rec.syms.get(id(found), found) if name == "base" else found
 
     def flat(self, x: Sym) -> Any:
         """The elements as a view, as a gradient needs them."""

@@ -197,3 +197,13 @@ def test_errors_name_inner_functions_as_python_does() -> None:
             f(X)
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
+
+
+def test_the_base_of_a_view_is_the_array() -> None:
+    def based(a: np.ndarray) -> Any:
+        a += 1
+        c = a[1:]
+        return c.base is a, a.base is None, a.copy().base is None
+
+    jitted = graphc.jit(based)
+    assert [jitted(np.zeros(3)) for _ in range(3)] == [(True, True, True)] * 3
