@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphc import naming, structure
+from graphc.feeding import Feeding
 from graphc.forward import Forward, as_arrays
 from graphc.functional import Dag, run
 from graphc.ir.errors import ArgumentError, GraphcError, StateError, StructureError
@@ -44,7 +45,13 @@ class Model(Trainer, Layer):
     ((5, 2), 8)
     """
 
-    quiet_attributes = frozenset({"built", "history", *vars(Trainer), *Trainer.__annotations__})
+    quiet_attributes = frozenset(
+        {
+            "built",
+            "history",
+            *(name for part in (Feeding, Trainer) for name in (*vars(part), *part.__annotations__)),
+        }
+    )
     told_when_made = False
     _dag: Dag | None
     _placeholders: Any
