@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from graphc import naming, structure
-from graphc.feeding import Feeding
 from graphc.forward import Forward, as_arrays
 from graphc.functional import Dag, run
 from graphc.ir.errors import ArgumentError, GraphcError, StateError, StructureError
@@ -46,11 +46,7 @@ class Model(Trainer, Layer):
     """
 
     quiet_attributes = frozenset(
-        {
-            "built",
-            "history",
-            *(name for part in (Feeding, Trainer) for name in (*vars(part), *part.__annotations__)),
-        }
+        {"built", "history"}.union(*({**vars(c), **inspect.get_annotations(c)} for c in Trainer.__mro__[:-1]))
     )
     told_when_made = False
     _dag: Dag | None
