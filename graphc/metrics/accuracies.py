@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphc import losses, ops
+from graphc import ops
+from graphc.losses.functions import same_rank
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where prediction and label are equal."""
-    y_pred = ops.convert_to_tensor(y_pred)
-    y_true, y_pred = losses.match_ranks(ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype), y_pred)
+    y_true, y_pred = same_rank(y_true, y_pred)
     return ops.cast(ops.equal(y_true, y_pred), "float32")
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
     """1 where the prediction lies on the label's side of the threshold."""
-    y_pred = ops.convert_to_tensor(y_pred)
-    y_true, y_pred = losses.match_ranks(ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype), y_pred)
+    y_true, y_pred = same_rank(y_true, y_pred)
     return ops.cast(ops.equal(y_true, ops.cast(y_pred > threshold, y_true.dtype)), "float32")
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from graphc import losses, ops
+from graphc import ops
 from graphc.backend import epsilon
 from graphc.ir.errors import ArgumentError, ShapeError
+from graphc.losses.functions import same_shape
 from graphc.metrics.metric import Metric
 from graphc.variable import Variable
 
@@ -53,8 +54,7 @@ def count(
 
     `even` thresholds divide [0, 1] into buckets, by which predictions are counted.
     """
-    y_true, y_pred = losses.match_ranks(ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype), y_pred)
-    losses.require_same_sizes(y_true, y_pred)
+    y_true, y_pred = same_shape(y_true, y_pred)
     weights = _weights(y_pred, sample_weight, label_weights)
     right = ops.where(ops.not_equal(y_true, 0.0), weights, ops.zeros_like(weights))
     wrong = weights - right

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from graphc import losses, ops
+from graphc import ops
 from graphc.ir.errors import ArgumentError
 from graphc.layers.masks import mask_of
 from graphc.lookup import Configured, snake_case
+from graphc.losses.functions import match_ranks, same_rank
 from graphc.variable import Variable
 
 
@@ -102,7 +103,7 @@ def samplewise(values: Any, sample_weight: Any, dtype: str, reduce: Callable[...
     values = ops.cast(ops.convert_to_tensor(values), dtype)
     weights = None if sample_weight is None else ops.cast(ops.convert_to_tensor(sample_weight), dtype)
     if weights is not None:
-        values, weights = losses.match_ranks(values, weights)
+        values, weights = match_ranks(values, weights)
         rank = len(weights.shape)
         if len(values.shape) > rank:
             values = reduce(values, axis=tuple(range(rank, len(values.shape))))
@@ -153,8 +154,7 @@ class RootMeanSquaredError(Mean):
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
-        y_pred = ops.convert_to_tensor(y_pred)
-        y_true, y_pred = losses.match_ranks(ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype), y_pred)
+        y_true, y_pred = same_rank(y_true, y_pred)
         super().update_state(ops.square(y_true - y_pred), sample_weight)
 
     def result(self) -> Any:
