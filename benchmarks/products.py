@@ -19,7 +19,7 @@ from peak import peak_probe
 
 from graphc.codegen.buffers import aligned_empty
 from graphc.codegen.element import register
-from graphc.codegen.kernels.library import product_scratch_bytes, product_symbols
+from graphc.codegen.kernels.library import driver_symbols, product_scratch_bytes
 from graphc.codegen.kernels.product import arguments
 from graphc.codegen.loader import load
 from graphc.codegen.target import host
@@ -52,7 +52,7 @@ def ours(dtype: str) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Callable[
     types = [part.split(" ")[0] for part in arguments(t).split(", ")]
     values = [f"{ty} {f.load(ty, f.at('i64', '%table', i))}" for i, ty in enumerate(types)]
     f.do(f"call void @product_{dtype}({', '.join(values)})")
-    symbols = product_symbols(dtype, host())
+    symbols = driver_symbols([f"product_{dtype}"], host())
     run = load([module(f.text(), target=host())], host(), symbols=symbols).function("run", "p")
     scratch = aligned_empty((product_scratch_bytes(dtype, host()),), "u1")
     zeros = np.zeros(1 << 12, NUMPY[dtype])

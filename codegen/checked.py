@@ -21,11 +21,11 @@ from graphc.codegen.buffers import aligned_empty
 from graphc.codegen.custom import compile_text, scalars_of
 from graphc.codegen.emit_llvm import emit_kernel, module_text, scratch
 from graphc.codegen.emit_numba import HEADER, kernel_source
+from graphc.codegen.emit_product import drivers
 from graphc.codegen.failures import failure, location_lines
 from graphc.codegen.kernel_list import KernelStep
-from graphc.codegen.kernels.library import product_symbols
+from graphc.codegen.kernels.library import driver_symbols
 from graphc.codegen.loader import Code
-from graphc.codegen.loops import Product
 from graphc.codegen.lower import lower
 from graphc.codegen.numba_program import custom_scope
 from graphc.codegen.options import Options
@@ -74,10 +74,7 @@ def native_call(step: KernelStep, symbols: tuple[str, ...], target: Target) -> K
     """One kernel as machine code."""
     places = {name: i for i, name in enumerate(symbols)}
     text = emit_kernel(step.kernel, target, None, places)
-    products = {p.dtype.name for p in step.kernel.parts if isinstance(p, Product) and p.dtype.is_floating}
-    bound: dict[str, int] = {}
-    for dtype in sorted(products):
-        bound |= product_symbols(dtype, target)
+    bound = driver_symbols(drivers([step.kernel]), target)
     code = Code([compile_text(module_text([text], target), scalars_of([step]), target)], target, bound)
     native = code.function(step.kernel.name, "ppii", "i")
 

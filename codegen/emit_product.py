@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from graphc.codegen.element import register
 from graphc.codegen.emit_frame import ALIGNMENT, Frame
 from graphc.codegen.emit_windows import ConvolveWriter, CorrelateWriter
@@ -23,17 +25,20 @@ def writer_of(part: Product) -> type[ProductWriter]:
     return CorrelateWriter if part.a.transposed else ConvolveWriter
 
 
+def drivers(kernels: Iterable[Kernel]) -> list[str]:
+    """The library's functions that the kernels call, in order of their names."""
+    products = [p for kernel in kernels for p in kernel.parts if isinstance(p, Product)]
+    return sorted({f"{writer_of(p).driver}_{p.dtype}" for p in products})
+
+
 def declarations(kernel: Kernel, target: Target) -> tuple[str, ...]:
-    """The library's functions that the kernel calls."""
-    products = [p for p in kernel.parts if isinstance(p, Product)]
-    found = dict.fromkeys((p.dtype.name, writer_of(p).driver) for p in products)
-    return tuple(
-        f"declare void @{driver}_{dtype}({_types(_ARGUMENTS[driver](register(dtype, target)))})"
-        for dtype, driver in found
-    )
+    """Those of one kernel as LLVM text."""
+    return tuple(f"declare void @{name}({_types(name, target)})" for name in drivers([kernel]))
 
 
-def _types(parameters: str) -> str:
+def _types(name: str, target: Target) -> str:
+    driver, dtype = name.split("_")
+    parameters = _ARGUMENTS[driver](register(dtype, target))
     return ", ".join(part.split(" %")[0] for part in parameters.split(", "))
 
 

@@ -26,7 +26,7 @@ class Layout:
     """Where everything is in the table of one compiled graph. `scratch`: bytes that the hungriest kernel
     wants.
 
-    `products`: the element types whose product library the code calls. `passed`: how many of the last inputs
+    `drivers`: the library's functions that the code calls. `passed`: how many of the last inputs
     are the weights, if these come with each call and are updated in place; else the frame has them.
     """
 
@@ -35,7 +35,7 @@ class Layout:
     symbols: tuple[str, ...]
     plan: Plan
     scratch: Dim
-    products: tuple[str, ...]
+    drivers: tuple[str, ...]
     passed: int = 0
 
     # -- the first part, which the entry fills and checks ----------------------------------------------
@@ -135,7 +135,7 @@ class Layout:
                 "outputs": [_type_text(t) for t in self.outputs],
                 "symbols": self.symbols,
                 "scratch": str(self.scratch),
-                "products": self.products,
+                "drivers": self.drivers,
                 "passed": self.passed,
                 "plan": self.plan.to_json(),
             }
@@ -151,19 +151,19 @@ class Layout:
             tuple(data["symbols"]),
             Plan.from_json(data["plan"]),
             dims.parse(data["scratch"]),
-            tuple(data["products"]),
+            tuple(data["drivers"]),
             data["passed"],
         )
 
 
 def layout_of(
-    graph: Graph, plan: Plan, scratch: Sequence[Dim], products: Sequence[str], passed: bool = False
+    graph: Graph, plan: Plan, scratch: Sequence[Dim], drivers: Sequence[str], passed: bool = False
 ) -> Layout:
     """The layout for a final graph whose kernels want these numbers of bytes of scratch memory."""
     inputs, outputs = (tuple(v.type for v in values) for values in (graph.inputs, graph.outputs))
     weights = tuple(w.value.type for w in graph.weights) if passed else ()
     largest = dims.largest(scratch)
-    return Layout((*inputs, *weights), outputs, graph.symbols, plan, largest, tuple(products), len(weights))
+    return Layout((*inputs, *weights), outputs, graph.symbols, plan, largest, tuple(drivers), len(weights))
 
 
 def _type_text(t: TensorType) -> list[str]:

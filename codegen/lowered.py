@@ -9,9 +9,9 @@ from functools import cached_property
 
 from graphc.codegen.control_steps import Step, kernels_in, steps_of
 from graphc.codegen.emit_llvm import scratch
+from graphc.codegen.emit_product import drivers
 from graphc.codegen.kernel_list import KernelStep, left_outside
 from graphc.codegen.layout import Layout, layout_of
-from graphc.codegen.loops import Product
 from graphc.codegen.native_text import native_text
 from graphc.codegen.numba_step import StepSource, step_source
 from graphc.codegen.stages import Stages
@@ -68,10 +68,8 @@ class Lowered:
     def layout(self) -> Layout:
         """The table that native code works on."""
         kernels = [k.kernel for k in self.kernels]
-        parts = [part for kernel in kernels for part in kernel.parts]
-        products = {p.dtype.name for p in parts if isinstance(p, Product) and p.dtype.is_floating}
         wanted = [scratch(kernel, self.target, self.members) for kernel in kernels]
-        return layout_of(self.final, self.plan, wanted, sorted(products), self.passed)
+        return layout_of(self.final, self.plan, wanted, drivers(kernels), self.passed)
 
     @cached_property
     def llvm(self) -> str:

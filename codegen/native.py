@@ -15,7 +15,7 @@ from graphc.codegen import entry
 from graphc.codegen.call_entry import ENTRY, STEP, call_symbols
 from graphc.codegen.custom import compile_text, scalars_of, uses_custom
 from graphc.codegen.frames import Frame, Pool
-from graphc.codegen.kernels.library import product_symbols
+from graphc.codegen.kernels.library import driver_symbols
 from graphc.codegen.layout import Layout
 from graphc.codegen.loader import Code
 from graphc.codegen.object_cache import Artifact, ObjectCache
@@ -42,9 +42,7 @@ class NativeProgram:
         self._stored: ObjectCache | None = None
         artifact = self._artifact()
         self.layout: Layout = artifact.layout
-        symbols = call_symbols()
-        for dtype in self.layout.products:
-            symbols = symbols | product_symbols(dtype, self.target)
+        symbols = call_symbols() | driver_symbols(self.layout.drivers, self.target)
         if options.threads > 1:
             from graphc.codegen.team import symbols_for
 

@@ -54,7 +54,7 @@ def _native(dtype: str, driver: str = "product") -> Any:
     number = ctypes.c_float if dtype == "f32" else ctypes.c_double
     kinds = {"i": ctypes.c_int64, "p": ctypes.c_size_t, "x": number}
     types = [kinds[letter] for letter in _PARAMETERS[driver]]
-    return ctypes.CFUNCTYPE(None, *types)(library(dtype, host()).address(f"{driver}_{dtype}"))
+    return ctypes.CFUNCTYPE(None, *types)(library(driver, dtype, host()).address(f"{driver}_{dtype}"))
 
 
 @register_jitable

@@ -1,15 +1,19 @@
-"""The library of products for one element type and target: one module, compiled once per machine."""
+"""The library of products: a module for each driver, element type and target, compiled once per machine, and
+only when code that calls it is loaded.
+"""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
-from graphc.codegen import cache
+from graphc.codegen import cache, elf
 from graphc.codegen.kernels.strategy import strategy
 from graphc.codegen.loader import Code, compile_object
 from graphc.codegen.target import Target
 
-DRIVERS = ("product", "convolve", "correlate")
+_LENDER = {"correlate": "product"}
+"""Whose tiles and packers a driver calls, instead of having its own."""
 
 
 def product_scratch_bytes(dtype: str, target: Target) -> int:
@@ -22,27 +26,31 @@ def windows_scratch_bytes(dtype: str, target: Target) -> int:
     return strategy(dtype, target).windows_bytes
 
 
-def library_object(dtype: str, target: Target, store: cache.Cache | None = None) -> bytes:
-    """The object file of the library, from the cache if it is there."""
+def library_object(driver: str, dtype: str, target: Target, store: cache.Cache | None = None) -> bytes:
+    """The object file of a driver (product, convolve, correlate), from the cache if it is there."""
     store = cache.default() if store is None else store
-    key = cache.key_of(target, "product library", dtype)
+    key = cache.key_of(target, "product library", f"{driver}_{dtype}")
     entry = store.get(key)
     if entry is None:
         from graphc.codegen.kernels.library_text import library_text
 
-        data = compile_object(library_text(strategy(dtype, target), target), target)
+        data = compile_object(library_text(driver, strategy(dtype, target), target), target)
         entry = cache.Entry({"object": data})
         store.put(key, entry)
     return entry.sections["object"]
 
 
 @functools.cache
-def library(dtype: str, target: Target) -> Code:
-    """The loaded library, once per process."""
-    return Code([library_object(dtype, target)], target)
+def library(driver: str, dtype: str, target: Target, store: cache.Cache | None = None) -> Code:
+    """The loaded module of a driver, once per process."""
+    data = library_object(driver, dtype, target, store)
+    if driver not in _LENDER:
+        return Code([data], target)
+    lender = library(_LENDER[driver], dtype, target, store)
+    wanted = [name for name in elf.symbols(data).undefined if name.endswith(f"_{dtype}")]
+    return Code([data], target, {name: lender.address(name) for name in wanted}, keep=[lender])
 
 
-def product_symbols(dtype: str, target: Target) -> dict[str, int]:
-    """What generated code that calls the drivers of a type binds when it is loaded."""
-    code = library(dtype, target)
-    return {name: code.address(name) for name in (f"{driver}_{dtype}" for driver in DRIVERS)}
+def driver_symbols(names: Iterable[str], target: Target) -> dict[str, int]:
+    """What generated code binds that calls these drivers (`product_f32`, ...)."""
+    return {name: library(*name.split("_"), target).address(name) for name in names}

@@ -1,44 +1,66 @@
-"""The text of the library of products; apart from its loading, since most processes find it in the cache."""
+"""The texts of the library, a module for each driver; apart from their loading, since most processes find
+them in the cache.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from graphc.codegen.kernels.convolve import convolve
 from graphc.codegen.kernels.correlate import correlate, find_pixels, pack_tap, pack_windows
 from graphc.codegen.kernels.large import large_driver
-from graphc.codegen.kernels.packers import packers
+from graphc.codegen.kernels.packers import pack_a_blocks, pack_b_panels
 from graphc.codegen.kernels.pixels import find_taps, gather, point_at, zero_pixel
 from graphc.codegen.kernels.product import narrow_driver, narrow_rows, product
 from graphc.codegen.kernels.row import ROWS, add_rows, row_driver
 from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.kernels.stream import finish, stream_driver
-from graphc.codegen.kernels.tiles import KINDS, constants, edge, microkernels, table
+from graphc.codegen.kernels.tiles import (
+    COPY,
+    FULL,
+    PLAIN,
+    WALKS,
+    constants,
+    edge,
+    foreign_table,
+    microkernels,
+    table,
+)
 from graphc.codegen.target import Target
 from graphc.codegen.text import module
 
+Parts = tuple[list[str], list[str]]  # globals, functions
 
-def library_text(s: Strategy, target: Target) -> str:
-    """The module that defines `product_<dtype>`: microkernels, packers, drivers."""
-    tables = [table(s, kind) for kind in KINDS]
-    functions = [
-        *microkernels(s),
-        edge(s),
-        *packers(s),
-        finish(s.t),
-        add_rows(s.t, 1),
-        add_rows(s.t, ROWS),
-        row_driver(s),
-        stream_driver(s),
-        narrow_driver(s),
-        large_driver(s),
-        product(s),
-        find_taps(s),
-        point_at(s),
-        gather(s),
-        convolve(s),
-        pack_windows(s),
-        find_pixels(s),
-        pack_tap(s),
-        correlate(s),
-    ]
-    top = "\n".join([*tables, constants(s), narrow_rows(s), zero_pixel(s)])
-    return module(*functions, target=target, top=top)
+
+def _product(s: Strategy) -> Parts:
+    tops = [table(s, FULL), table(s, COPY), table(s, PLAIN), constants(s), narrow_rows(s)]
+    drivers = [row_driver(s), stream_driver(s), narrow_driver(s), large_driver(s), product(s)]
+    adders = [finish(s.t), add_rows(s.t, 1), add_rows(s.t, ROWS)]
+    tiles = [*microkernels(s, (FULL, COPY, PLAIN)), edge(s)]
+    return tops, [*tiles, *pack_b_panels(s), *pack_a_blocks(s), *adders, *drivers]
+
+
+def _convolve(s: Strategy) -> Parts:
+    tops = [*(table(s, kind) for kind in WALKS), constants(s), zero_pixel(s)]
+    tiles = [*microkernels(s, WALKS), edge(s)]
+    return tops, [*tiles, *pack_b_panels(s), find_taps(s), point_at(s), gather(s), convolve(s)]
+
+
+def _correlate(s: Strategy) -> Parts:
+    """Tiles and packers are those of `product`."""
+    tops = [foreign_table(s, FULL), foreign_table(s, COPY), constants(s), zero_pixel(s)]
+    packing = [find_taps(s), gather(s), pack_windows(s), find_pixels(s), pack_tap(s)]
+    return tops, [*packing, correlate(s)]
+
+
+_MODULES: dict[str, Callable[[Strategy], Parts]] = {
+    "product": _product,
+    "convolve": _convolve,
+    "correlate": _correlate,
+}
+
+
+def library_text(driver: str, s: Strategy, target: Target) -> str:
+    """The module that defines `<driver>_<dtype>`: microkernels, packers, drivers."""
+    tops, functions = _MODULES[driver](s)
+    return module(*functions, target=target, top="\n".join(tops))

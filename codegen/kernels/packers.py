@@ -131,7 +131,7 @@ def pack_a_rows(s: Strategy) -> str:
 def pack_a_columns(s: Strategy) -> str:
     """One tile of A whose columns are contiguous: a[k, m] -> out[k, m] for m <= rows."""
     t = s.t
-    f = Function(f"pack_a_columns_{t.dtype}", _A_ARGUMENTS, linkage="internal")
+    f = Function(f"pack_a_columns_{t.dtype}", _A_ARGUMENTS, linkage="dso_local")
     groups = -(-s.rows // t.lanes)
     masks = [f.lanes_below(t, f.sub("%m", g * t.lanes)) for g in range(groups)]
     with f.loop(0, "%k", 1) as l:
@@ -184,7 +184,9 @@ def pack_b(s: Strategy) -> str:
     """The panel b[k, n] to out[k, width], in the way that its strides allow."""
     t = s.t
     f = Function(
-        f"pack_b_{t.dtype}", _B_ARGUMENTS.replace("i64 %stride", "i64 %b_row, i64 %b_col"), linkage="internal"
+        f"pack_b_{t.dtype}",
+        _B_ARGUMENTS.replace("i64 %stride", "i64 %b_row, i64 %b_col"),
+        linkage="dso_local",
     )
     along, across = f.equal("%b_col", 1), f.equal("%b_row", 1)
     operands = "ptr %out, i64 %width, i64 %n, i64 %k"
@@ -204,7 +206,11 @@ def call_pack_b(f: Function, s: Strategy, source: str, slot: str, width: str, n:
     f.do(f"call void @pack_b_{s.t.dtype}(ptr {source}, i64 %b_row, i64 %b_col, {operands})")
 
 
-def packers(s: Strategy) -> list[str]:
-    """Every packer of a strategy."""
-    of_b = [pack_b_rows(s.t), pack_b_columns(s.t), pack_b_any(s.t), pack_b(s)]
-    return [*of_b, pack_a_rows(s), pack_a_columns(s), pack_a_any(s), pack_a(s)]
+def pack_a_blocks(s: Strategy) -> list[str]:
+    """Every packer of A."""
+    return [pack_a_rows(s), pack_a_columns(s), pack_a_any(s), pack_a(s)]
+
+
+def pack_b_panels(s: Strategy) -> list[str]:
+    """Every packer of B."""
+    return [pack_b_rows(s.t), pack_b_columns(s.t), pack_b_any(s.t), pack_b(s)]

@@ -8,7 +8,7 @@ through a whole one on the stack (`edge`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from graphc.codegen.element import Element
@@ -40,7 +40,6 @@ WALK = Kind(
     "walk", False, True, 4
 )  # %a is a table: for each tap, where each row of A goes on (`rows` of them)
 WALK_COPY = Kind("walk_copy", False, False, 2)  # WALK, and COPY
-KINDS = (FULL, COPY, PLAIN, WALK, WALK_COPY)
 WALKS = (WALK, WALK_COPY)
 
 
@@ -250,7 +249,7 @@ def edge(s: Strategy) -> str:
     """
     t = s.t
     arguments = "ptr %kernel, i64 %mr, i64 %n, " + ARGUMENTS
-    f = Function(f"edge_{t.dtype}", arguments, linkage="internal")
+    f = Function(f"edge_{t.dtype}", arguments, linkage="dso_local")
     most = max(vectors * rows for vectors, rows in s.narrow.items())
     copy, result = (f(f"alloca [{most} x {t.vec}], align 64") for _ in range(2))
     names = [name for name in PARAMETERS if name not in ("c_row", "init_row")]
@@ -326,7 +325,12 @@ def table(s: Strategy, kind: Kind) -> str:
         for nrv, mr in sizes(s, found):
             entries[nrv * width + mr] = f"ptr @{kernel_name(found, s.t, nrv, mr)}"
     name, size = table_name(kind, s.t), len(entries)
-    return f"@{name} = internal constant [{size} x ptr] [{', '.join(entries)}], align 64"
+    return f"@{name} = dso_local constant [{size} x ptr] [{', '.join(entries)}], align 64"
+
+
+def foreign_table(s: Strategy, kind: Kind) -> str:
+    """The same table, which another module defines."""
+    return f"@{table_name(kind, s.t)} = external constant [{(max(s.narrow) + 1) * _width(s)} x ptr]"
 
 
 def constants(s: Strategy) -> str:
@@ -338,9 +342,9 @@ def constants(s: Strategy) -> str:
     return f"{zeros}\n@negative_zeros_{t.dtype} = internal constant {kind} [{negative}], align 64"
 
 
-def microkernels(s: Strategy) -> list[str]:
-    """Every microkernel of a strategy."""
-    return [microkernel(s, kind, nrv, mr) for kind in KINDS for nrv, mr in sizes(s, kind)]
+def microkernels(s: Strategy, kinds: Iterable[Kind]) -> list[str]:
+    """Every microkernel of some kinds."""
+    return [microkernel(s, kind, nrv, mr) for kind in kinds for nrv, mr in sizes(s, kind)]
 
 
 def find_kernel(f: Function, s: Strategy, kind: Kind, nrv: Operand, mr: Operand) -> str:

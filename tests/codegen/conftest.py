@@ -12,9 +12,9 @@ from graphc.codegen.emit_llvm import (
     phase_names,
     scratch,
 )
+from graphc.codegen.emit_product import drivers
 from graphc.codegen.interpret import interpret
-from graphc.codegen.kernels.library import product_symbols
-from graphc.codegen.loops import Product
+from graphc.codegen.kernels.library import driver_symbols
 from graphc.codegen.lower import lower
 from graphc.codegen.phases import phases
 from graphc.codegen.team import team
@@ -72,8 +72,7 @@ def _tuple(x):
 
 def load(kernels, cpu=HOST):
     """The machine code of kernels."""
-    dtypes = {p.dtype.name for k in kernels for p in k.parts if isinstance(p, Product)}
-    symbols = {name: address for d in dtypes for name, address in product_symbols(d, cpu).items()}
+    symbols = driver_symbols(drivers(kernels), cpu)
     return loader.load([module_text([emit_kernel(k, cpu) for k in kernels], cpu)], cpu, symbols=symbols)
 
 

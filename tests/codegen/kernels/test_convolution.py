@@ -1,13 +1,10 @@
-import functools
-
 import numpy as np
 import pytest
 
 from graphc.codegen.buffers import aligned_empty
 from graphc.codegen.cache import Cache, Counters
 from graphc.codegen.kernels.geometry import FIELDS
-from graphc.codegen.kernels.library import library_object, windows_scratch_bytes
-from graphc.codegen.loader import Code
+from graphc.codegen.kernels.library import library, windows_scratch_bytes
 from graphc.codegen.target import host, named
 from graphc.ir.ops.window import take_windows
 
@@ -38,19 +35,14 @@ def store(tmp_path_factory):
     return Cache(tmp_path_factory.mktemp("cache"), Counters())
 
 
-@functools.cache
-def loaded(dtype, target, store):
-    return Code([library_object(dtype, TARGETS[target], store)], TARGETS[target])
-
-
 class Windows:
     """The two drivers of one target, with a guard behind their scratch memory."""
 
     def __init__(self, dtype, target, store):
         self.dtype, letter = dtype, "f" if dtype == "f32" else "d"
-        code = loaded(dtype, target, store)
-        self.convolve = code.function(f"convolve_{dtype}", f"pppiiipiiiipi{letter}{letter}ppp")
-        self.correlate = code.function(f"correlate_{dtype}", f"pppiipiiiiiipi{letter}{letter}ppppp")
+        convolve, correlate = (library(d, dtype, TARGETS[target], store) for d in ("convolve", "correlate"))
+        self.convolve = convolve.function(f"convolve_{dtype}", f"pppiiipiiiipi{letter}{letter}ppp")
+        self.correlate = correlate.function(f"correlate_{dtype}", f"pppiipiiiiiipi{letter}{letter}ppppp")
         self.bytes = windows_scratch_bytes(dtype, TARGETS[target])
         self.scratch = aligned_empty((self.bytes + 64,), "u1")
 

@@ -1,16 +1,14 @@
-import functools
-
 import numpy as np
 import pytest
 
 from graphc.codegen.buffers import aligned_empty
 from graphc.codegen.cache import Cache, Counters
 from graphc.codegen.element import const, register
-from graphc.codegen.kernels.library import library_object, product_scratch_bytes
+from graphc.codegen.kernels.library import library, library_object, product_scratch_bytes
 from graphc.codegen.kernels.library_text import library_text
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS
 from graphc.codegen.kernels.strategy import strategy
-from graphc.codegen.loader import Code, assembly, load
+from graphc.codegen.loader import assembly, load
 from graphc.codegen.target import host, named
 from graphc.codegen.text import Function, module
 
@@ -24,19 +22,13 @@ def store(tmp_path_factory):
     return Cache(tmp_path_factory.mktemp("cache"), Counters())
 
 
-@functools.cache
-def loaded(dtype, target_name, store):
-    target = TARGETS[target_name]
-    return Code([library_object(dtype, target, store)], target)
-
-
 class Product:
     """c = max(init + alpha * a @ b, floor) on one target, with guards around the scratch buffer and c."""
 
     def __init__(self, dtype, target, store):
         self.dtype, self.np, self.target = dtype, NUMPY[dtype], TARGETS[target]
         letter = "f" if dtype == "f32" else "d"
-        code = loaded(dtype, target, store)
+        code = library("product", dtype, self.target, store)
         self.run = code.function(f"product_{dtype}", f"piipiipiiiipi{letter}{letter}ppppp")
         self.bytes = product_scratch_bytes(dtype, self.target)
         self.scratch = aligned_empty((self.bytes + 64,), "u1")
@@ -232,7 +224,7 @@ def test_hooks_without_a_context_are_off(native):
 @pytest.mark.parametrize("dtype", NUMPY)
 def test_avx512_library_compiles_to_wide_registers(dtype):
     target = named("skylake-avx512")
-    text = assembly(library_text(strategy(dtype, target), target), target)
+    text = assembly(library_text("product", strategy(dtype, target), target), target)
     assert text.count("%zmm") > 1000
     assert f"product_{dtype}:" in text
 
@@ -240,7 +232,7 @@ def test_avx512_library_compiles_to_wide_registers(dtype):
 def test_the_library_comes_from_the_cache(tmp_path):
     counters = Counters()
     store = Cache(tmp_path / "cache", counters)
-    first, second = (library_object("f32", TARGETS["baseline"], store) for _ in range(2))
+    first, second = (library_object("product", "f32", TARGETS["baseline"], store) for _ in range(2))
     assert first == second
     assert (counters.misses, counters.hits) == (1, 1)
 
@@ -250,7 +242,7 @@ def test_no_tile_of_the_large_product_spills():
     to the stack.
     """
     target = named("haswell")
-    text = assembly(library_text(strategy("f32", target), target), target)
+    text = assembly(library_text("product", strategy("f32", target), target), target)
     body = text[text.index("tile_full_f32_2_6:") :].split(".Lfunc_end")[0]
     loops = [block for block in body.split("\n.LBB") if block.count("vfmadd") >= 48]
     assert loops
