@@ -1,37 +1,19 @@
 """Random graphs: every pass alone and the whole pipeline keep the values; text round-trips at each stage.
 
-A failure names the seed; `generate(seed, style)` in generator.py gives the program again.
+A failure names the seed; `generate(seed, style)` in fuzz_graphs.py gives the program again.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
+import fuzz_graphs as generator
 import numpy as np
 import pytest
+from fuzz_checks import check_bits, check_close
 
 from graphc import passes
 from graphc.ir import Graph, parse
 from graphc.ir.evaluate import Run, run
-from graphc.passes.observers import difference
 
-
-def _load_generator() -> ModuleType:
-    """The module beside this file: tests are no package."""
-    import sys
-
-    spec = importlib.util.spec_from_file_location("fuzz_generator", Path(__file__).with_name("generator.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fuzz_generator"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-generator = _load_generator()
 BLOCK = 20
 QUICK, LONG = range(0, 300, BLOCK), range(300, 5300, BLOCK)
 PASSES = ("simplify", "cse", "fold", "dce", "fuse", "fuse, inline", "schedule")
@@ -40,21 +22,9 @@ PASSES = ("simplify", "cse", "fold", "dce", "fuse", "fuse, inline", "schedule")
 REST = "simplify, cse, fold, cse, dce, fuse, schedule"
 """What comes after decomposition in the default pipeline."""
 
-ROUNDING = {"f32": 1e-4, "f64": 1e-11}
-"""How far a decomposed op may be from the op, relative to the largest value."""
-
 
 def blocks(quick: range, long: range) -> list:
     return [*quick, *(pytest.param(first, marks=pytest.mark.slow) for first in long)]
-
-
-def arrays_of(result: Run) -> list[np.ndarray]:
-    return [*result.outputs, *(result.updates[name] for name in sorted(result.updates))]
-
-
-def check_bits(seed: int, what: str, before: Run, after: Run) -> None:
-    for x, y in zip(arrays_of(before), arrays_of(after), strict=True):
-        assert difference(x, y) == 0, f"seed {seed}: {what} changed a value"
 
 
 def check_text(seed: int, graph: Graph) -> None:
@@ -95,19 +65,6 @@ def test_the_default_pipeline_is_right_up_to_rounding(first: int) -> None:
         check_close(
             seed, "the default pipeline", run(program.graph, program.arrays), run(final, program.arrays)
         )
-
-
-def check_close(seed: int, what: str, before: Run, after: Run) -> None:
-    for x, y in zip(arrays_of(before), arrays_of(after), strict=True):
-        assert x.dtype == y.dtype, f"seed {seed}"
-        if x.dtype.kind != "f":
-            np.testing.assert_array_equal(x, y, err_msg=f"seed {seed}: {what}")
-            continue
-        finite = np.abs(x[np.isfinite(x)]).astype(np.float64)
-        scale = max(1.0, float(finite.max(initial=0.0)))
-        name = {4: "f32", 8: "f64"}[x.dtype.itemsize]
-        limit = ROUNDING[name] * scale
-        np.testing.assert_allclose(y, x, rtol=0, atol=limit, err_msg=f"seed {seed}: {what}")
 
 
 def test_programs_are_the_same_in_every_run_and_varied() -> None:
