@@ -17,6 +17,7 @@ from graphc.ir.errors import ArgumentError, DTypeError, ShapeError
 from graphc.ir.types import TensorType, dtype_of
 from graphc.replay import Traced, trace_model
 from graphc.revision import EPOCH
+from graphc.variable import Calls
 
 if TYPE_CHECKING:
     from graphc.codegen.compiled import Compiled
@@ -29,12 +30,12 @@ class Bound:
 
     traced: Traced
     compiled: Compiled
+    calls: Calls
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs, as arrays in a list; variables that the call changes are counted up."""
         result = self.compiled(*arrays)
-        for variable in self.traced.assigned:
-            variable.version += 1
+        self.calls.count += 1
         results = result if isinstance(result, tuple) else (result,)
         return [np.asarray(r) for r in results]
 
@@ -44,7 +45,10 @@ def bind(traced: Traced, options: dict[str, Any]) -> Bound:
     from graphc import codegen
 
     compiled = codegen.compile(traced.graph, **options)
-    return Bound(traced, compiled.bind([v.array for v in traced.variables]))
+    calls = Calls()
+    for variable in traced.assigned:
+        variable.count(calls)
+    return Bound(traced, compiled.bind([v.array for v in traced.variables]), calls)
 
 
 class Shown:

@@ -133,6 +133,7 @@ class Objective:
         }
         self.terms: list[Term] = []
         self.loss_tracker = _mean("loss")
+        self._named: dict[str, Metric] = {"loss": self.loss_tracker}
         self.built = False
         self._restored: Sequence[np.ndarray] | None = None
 
@@ -177,7 +178,8 @@ class Objective:
         if len(with_loss) > 1:
             for term in with_loss:
                 term.tracker = _mean(f"{term.name}_loss")
-        self._named = self._name_metrics(len(names))
+        trackers = {t.tracker.name: t.tracker for t in self.terms if t.tracker is not None}
+        self._named |= {**trackers, **self._name_metrics(len(names))}
         self.built = True
         if self._restored is not None:
             self.restore(self._restored)
@@ -256,8 +258,7 @@ class Objective:
     # -- results --------------------------------------------------------------------------------------
     def named(self) -> dict[str, metrics.Metric]:
         """Every tracker and metric by the name that logs show, the loss first."""
-        trackers = {t.tracker.name: t.tracker for t in self.terms if t.tracker is not None}
-        return {"loss": self.loss_tracker, **trackers, **(self._named if self.built else {})}
+        return self._named
 
     def results(self) -> dict[str, Any]:
         """The values so far: numbers, and arrays of metrics that have several."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from graphc.ir.types import TensorType
 from graphc.layers.blame import blame
 from graphc.losses import SparseCategoricalCrossentropy
 from graphc.replay import MODES, Traced, model_inputs, replay, require_built
+from graphc.revision import EPOCH
 from graphc.trace import Trace
 from graphc.variable import Variable
 
@@ -32,6 +33,27 @@ if TYPE_CHECKING:
     from graphc.models import Model
 
 Signature = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A compiled step, and the arrays that it was last called with: while nothing has changed, arrays of the
+    same types and sizes need no other look, which would take longer than a small step.
+    """
+
+    bound: Bound
+    epoch: int
+    inputs: int
+    forms: list[tuple[np.dtype, tuple[int, ...]]]
+
+    def fits(self, arrays: Sequence[Any]) -> bool:
+        """Whether these are such arrays, and no layer has changed."""
+        if self.epoch != EPOCH.count or len(arrays) != len(self.forms):
+            return False
+        for array, (dtype, shape) in zip(arrays, self.forms):
+            if type(array) is not np.ndarray or array.shape != shape or array.dtype != dtype:
+                return False
+        return True
 
 
 def _require_autodiff(pipeline: str | None) -> None:
@@ -61,18 +83,22 @@ class Step(Shown):
             _require_autodiff(self.options.get("passes"))
         self._bound: dict[Signature, Bound] = {}
         self._last: Bound | None = None
+        self._seen: Seen | None = None
         self._version = model.structure_version()
 
     # -- calls --------------------------------------------------------------------------------------
     def __call__(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Run one batch; see the class."""
+        predict, seen = self.mode == "predict", self._seen
         try:
-            batch = self.model.make_batch(x, y, sample_weight)
-            if self.mode == "predict":
-                outputs = self.run(batch)
+            given = [x] if predict else [x, y]
+            quick = seen is not None and sample_weight is None and seen.inputs == 1 and seen.fits(given)
+            batch = None if quick else self.model.make_batch(x, y, sample_weight)
+            if not predict:
+                self.model.objective.reset()
+            outputs = self.run(batch) if batch is not None else self._run(seen, given)
+            if predict:
                 return outputs[0] if len(outputs) == 1 else outputs
-            self.model.objective.reset()
-            self.run(batch)
         except GraphcError as error:
             blame(error, self.model, caller(self.model.name))
             raise
@@ -82,29 +108,44 @@ class Step(Shown):
         """Run a batch of checked arrays, without looking at losses and metrics; gives the outputs in
         "predict" mode.
         """
-        arrays, key = self._signature(batch)
+        arrays, seen = self._arrays(batch), self._seen
+        if seen is None or batch.weights is not None or not seen.fits(arrays):
+            seen = self._look(batch, arrays)
+        return self._run(seen, arrays)
+
+    def _run(self, seen: Seen, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        if self.mode == "train":
+            self.model.optimizer.follow_schedule()
+        return seen.bound(arrays)
+
+    def _look(self, batch: Batch, arrays: list[np.ndarray]) -> Seen:
+        key = self._signature(batch)
         bound = self._bound.get(key)
         if bound is None or self._version != self.model.structure_version():
             bound = self._specialise(key, batch)
-        self._last = bound
-        if self.mode == "train":
-            self.model.optimizer.follow_schedule()
-        return bound(arrays)
+        self._last, self._seen = bound, None
+        seen = Seen(bound, EPOCH.count, len(batch.x), [(a.dtype, a.shape) for a in arrays])
+        if batch.weights is None:
+            self._seen = seen
+        return seen
 
     def prepare(self, batch: Batch) -> None:
         """Trace and compile for arrays like this batch's, so that losses and metrics are there."""
-        _, key = self._signature(batch)
+        key = self._signature(batch)
         if key not in self._bound or self._version != self.model.structure_version():
             self._specialise(key, batch)
 
-    def _signature(self, batch: Batch) -> tuple[list[np.ndarray], Signature]:
-        """The arrays that the step takes of a batch, and what it is specialised for."""
+    def _arrays(self, batch: Batch) -> list[np.ndarray]:
+        """The arrays that the step takes of a batch."""
         xs, ys, weights = batch
-        arrays = xs if self.mode == "predict" else [*xs, *ys, *(w for w in weights or () if w is not None)]
-        key: Signature = tuple([(a.dtype, a.shape[1:]) for a in arrays])
-        if weights is not None:
-            key = (*key, tuple([w is None for w in weights]))
-        return arrays, key
+        return xs if self.mode == "predict" else [*xs, *ys, *(w for w in weights or () if w is not None)]
+
+    def _signature(self, batch: Batch) -> Signature:
+        """What the step is specialised for."""
+        key: Signature = tuple([(a.dtype, a.shape[1:]) for a in self._arrays(batch)])
+        if batch.weights is not None:
+            key = (*key, tuple([w is None for w in batch.weights]))
+        return key
 
     # -- tracing and compiling ------------------------------------------------------------------------
     def _specialise(self, key: Signature, batch: Batch) -> Bound:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,13 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype, zeros: bool = False) -> np.
     memory = (np.zeros if zeros else np.empty)(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+@dataclass
+class Calls:
+    """Counts the calls of a compiled function."""
+
+    count: int = 0
 
 
 class Variable(Operators):
@@ -85,7 +93,20 @@ class Variable(Operators):
         self.path = path_of(self.name)
         self._trainable = bool(trainable)
         self.regularizer, self.constraint = regularizer, constraint
-        self.version = 0
+        self._changes, self._calls = 0, list[Calls]()
+
+    @property
+    def version(self) -> int:
+        """How often the values have changed: assignments, and calls of compiled functions that write them."""
+        return self._changes + sum(calls.count for calls in self._calls)
+
+    def count(self, calls: Calls) -> None:
+        """Let each call of a compiled function count as a change."""
+        self._calls.append(calls)
+
+    def changed(self) -> None:
+        """Count a change of the values."""
+        self._changes += 1
 
     @property
     def trainable(self) -> bool:
@@ -169,7 +190,7 @@ class Variable(Operators):
                 f"'{self.path}' has the shape {self.shape}, but was assigned values of shape {new.shape}."
             )
         self.array[...] = new
-        self.version += 1
+        self.changed()
 
     def assign_add(self, value: Any) -> None:
         """`assign(self + value)`."""

@@ -12,6 +12,7 @@ from graphc.ir.errors import ArgumentError
 from graphc.layers.masks import mask_of
 from graphc.lookup import Configured, snake_case
 from graphc.losses.functions import match_ranks, same_rank
+from graphc.trace import active
 from graphc.variable import Variable
 
 
@@ -46,8 +47,13 @@ class Metric(Configured):
 
     def reset_state(self) -> None:
         """Start again from nothing."""
+        traced = active() is not None
         for variable in self.variables:
-            variable.assign(np.zeros(variable.shape, variable.dtype))
+            if traced:
+                variable.assign(np.zeros(variable.shape, variable.dtype))
+            else:
+                variable.array.fill(0)
+                variable.changed()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.update_state(*args, **kwargs)

@@ -101,7 +101,7 @@ def evaluate(trace: Trace, result: Any, inputs: dict[str, np.ndarray]) -> Any:
     for weight, variable in zip(graph.weights, trace.variables):
         if id(variable) in assigned:
             variable.array[...] = done.updates[weight.value.name]
-            variable.version += 1
+            variable.changed()
     values = {id(t): v for t, v in zip(tensors, done.outputs)}
     return structure.transform(
         lambda leaf: np.array(values[id(leaf)]) if id(leaf) in values else leaf, result
