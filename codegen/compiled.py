@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from graphc.codegen.cost import CostTable
     from graphc.codegen.lowered import Lowered
     from graphc.codegen.memory_report import MemoryReport
+    from graphc.codegen.profile import Profile
 
 
 def compile(
@@ -138,6 +139,20 @@ class Compiled:
 
     def _general(self, *inputs: Any) -> Any:
         """A call with every check and conversion: the way for whatever the fast entry does not take."""
+        arrays, self.last_sizes = self.prepared(inputs)
+        assert self._runner is not None
+        return result_of(self._runner.run(arrays, self.last_sizes))
+
+    def prepared(self, inputs: Sequence[Any]) -> tuple[list[np.ndarray], Sizes]:
+        """The arguments of a call, checked and converted, and the value of each symbol.
+
+        Raises
+        ------
+        ArgumentError, DTypeError, ShapeError
+            Arguments that do not fit.
+        StateError
+            The graph has weights and `bind` was not called.
+        """
         if self._runner is None:
             name, count = self.parameters.name, len(self.graph.weights)
             theirs = "its array" if count == 1 else "their arrays"
@@ -145,8 +160,7 @@ class Compiled:
                 f"{name} has {counted(count, 'weight')}: bind {theirs} first, with f.bind(arrays)."
             )
         arrays = self.parameters.convert(inputs)
-        self.last_sizes = self.parameters.sizes(arrays, self.weights)
-        return result_of(self._runner.run(arrays, self.last_sizes))
+        return arrays, self.parameters.sizes(arrays, self.weights)
 
     # -- from C and Numba ---------------------------------------------------------------------------
     @property
@@ -263,6 +277,25 @@ class Compiled:
         from graphc.codegen import inspect
 
         return inspect.memory(self.lowered, sizes or self.last_sizes)
+
+    def profile(self, *inputs: Any, rounds: int | None = None) -> Profile:
+        """The time of each kernel in a call with these inputs, beside this machine's measured peak, with the
+        layers and source lines that it came from; prints as a table.
+
+        The kernels are those of `backend="llvm"`. Weights stay as they are: it works on copies. `rounds` is
+        how often it is measured (default: for half a second, and 4 times at least); each kernel's least time
+        counts.
+
+        Raises
+        ------
+        ArgumentError, DTypeError, ShapeError
+            Inputs that do not fit.
+        StateError
+            The graph has weights and `bind` was not called, or it has no kernels: it runs by the evaluator.
+        """
+        from graphc.codegen.profile import measure
+
+        return measure(self, inputs, rounds)
 
     def explain(self) -> Text:
         """What was fused with what, why a neighbour was not, and whether the cache was hit."""

@@ -33,15 +33,17 @@ def control_symbol(step: ControlStep) -> str:
     return f"control.{step.name}"
 
 
-def control_texts(steps: Iterable[Step], layout: Layout, target: Target) -> list[str]:
-    """The functions of all control ops among the steps, and inside their regions."""
+def control_texts(steps: Iterable[Step], layout: Layout, target: Target, prefix: str = "") -> list[str]:
+    """The functions of all control ops among the steps, and inside their regions; `prefix` comes before the
+    names of what they call.
+    """
     outer = {inner.name: s for s in controls_in(steps) for r in s.regions for inner in r.steps}
-    return [_Writer(s, outer.get(s.name), layout, target).text() for s in controls_in(steps)]
+    return [_Writer(s, outer.get(s.name), layout, target, prefix).text() for s in controls_in(steps)]
 
 
-def call_control(f: Function, step: ControlStep, buffers: str, sizes: str) -> None:
+def call_control(f: Function, step: ControlStep, buffers: str, sizes: str, prefix: str = "") -> None:
     """Call a control op's function; if it fails, return its status."""
-    call = f"call i64 @{control_symbol(step)}(ptr {buffers}, ptr {sizes}, i64 0, i64 1)"
+    call = f"call i64 @{prefix}{control_symbol(step)}(ptr {buffers}, ptr {sizes}, i64 0, i64 1)"
     if not can_fail(step.node):
         f(call)
         return
@@ -50,8 +52,10 @@ def call_control(f: Function, step: ControlStep, buffers: str, sizes: str) -> No
 
 
 class _Writer:
-    def __init__(self, step: ControlStep, outer: Step | None, layout: Layout, target: Target) -> None:
-        self.step, self.layout = step, layout
+    def __init__(
+        self, step: ControlStep, outer: Step | None, layout: Layout, target: Target, prefix: str
+    ) -> None:
+        self.step, self.layout, self.prefix = step, layout, prefix
         self.outer = outer.table if isinstance(outer, ControlStep) else {}
         self.f = Function(control_symbol(step), ARGUMENTS, "i64", linkage="internal")
         symbols = {name: i for i, name in enumerate(layout.symbols)}
@@ -123,9 +127,10 @@ class _Writer:
         f = self.f
         for step in region.steps:
             if isinstance(step, ControlStep):
-                call_control(f, step, self.table, "%sizes")
+                call_control(f, step, self.table, "%sizes", self.prefix)
                 continue
-            call = f"call i64 @{kernel_symbol(step)}(ptr {self.table}, ptr %sizes, i64 0, i64 1)"
+            symbol = self.prefix + kernel_symbol(step)
+            call = f"call i64 @{symbol}(ptr {self.table}, ptr %sizes, i64 0, i64 1)"
             if not step.kernel.failures:
                 f(call)
                 continue

@@ -40,9 +40,12 @@ class KernelStep:
 
     @property
     def locations(self) -> tuple[Location, ...]:
-        """Where the nodes of the kernel come from, each place once."""
+        """Where the nodes of the kernel come from, each place once; constants, which layers share, left
+        out.
+        """
         (region,) = self.node.regions
-        found = dict.fromkeys(n.location for n in region.nodes if n.location)
+        nodes = [n for n in region.nodes if n.location and n.op.name != "constant"]
+        found = dict.fromkeys(n.location for n in nodes)
         return tuple(found) or ((self.node.location,) if self.node.location else ())
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from graphc.codegen.emit_lanes import vector_lanes
-from graphc.codegen.loops import Compute, Fold, Instruction, Load, Nest, Part, Product, Running, Store
+from graphc.codegen.loops import Compute, Fold, Instruction, Kernel, Load, Nest, Part, Product, Running, Store
 from graphc.codegen.scalar import FORMULAS
 from graphc.codegen.target import Target
 from graphc.ir.dims import Dim, ceildiv, product
@@ -26,6 +26,14 @@ TURN = 2000
 """Picoseconds of a turn of the loops around vectors."""
 SLOW = frozenset({"divide", "sqrt", "rsqrt", "reciprocal", "floor_divide", "remainder"})
 BY_FORMULA = FORMULAS | {"threefry"}
+
+
+def kernel_picoseconds(kernel: Kernel, target: Target) -> Dim:
+    """The time of all parts of a kernel."""
+    total: Dim = 0
+    for part in kernel.parts:
+        total = total + picoseconds(part, target)
+    return total
 
 
 def picoseconds(part: Part, target: Target) -> Dim:

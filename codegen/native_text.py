@@ -31,15 +31,18 @@ def native_text(
     return module_text(texts, target, [entry])
 
 
-def step_text(steps: Sequence[Step], layout: Layout) -> str:
-    """Kernels and control ops in order; the first status that is not 0 ends the step. Final copies follow."""
+def step_text(steps: Sequence[Step], layout: Layout, prefix: str = "") -> str:
+    """Kernels and control ops in order; the first status that is not 0 ends the step. Final copies follow.
+    `prefix` comes before the names of what is called.
+    """
     f = Function(STEP, "ptr %table", "i64")
     sizes = f.at("i64", "%table", layout.symbols_at)
     for step in steps:
         if isinstance(step, ControlStep):
-            call_control(f, step, "%table", sizes)
+            call_control(f, step, "%table", sizes, prefix)
             continue
-        status = f(f"call i64 @{kernel_symbol(step)}(ptr %table, ptr {sizes}, i64 0, i64 1)")
+        symbol = prefix + kernel_symbol(step)
+        status = f(f"call i64 @{symbol}(ptr %table, ptr {sizes}, i64 0, i64 1)")
         failed = f(f"icmp ne i64 {status}, 0")
         number = step.number << 32
         f.give_up(failed, f"i64 {f(f'or i64 {status}, {number}')}" if number else f"i64 {status}")

@@ -28,7 +28,7 @@ from graphc.codegen.team_text import AWAIT, FINISH, GRAIN_AT, RECORD, RUN, SHARE
 from graphc.codegen.text import Function
 from graphc.ir.dims import Dim
 
-TASK, COPIES = "step.member", "step.copies"
+COPIES = "step.copies"
 CONTEXT = 16
 """Bytes before the records of phases in what members are handed: the table, the grain."""
 GLOBALS = (f"@{STATE} = external global i8",)
@@ -104,13 +104,16 @@ def _with_lifetimes(found: list[Phase], layout: Layout) -> list[Phase]:
     ]
 
 
-def team_step(name: str, found: Sequence[Phase], layout: Layout, target: Target, threads: int) -> list[str]:
-    """The functions of the step."""
+def team_step(
+    name: str, found: Sequence[Phase], layout: Layout, target: Target, threads: int, copies: bool = True
+) -> list[str]:
+    """The functions of the step, or of some phases of it without the final copies."""
     texts: list[str] = []
-    if layout.plan.copies:
+    if layout.plan.copies and copies:
         texts.append(_copies_text(layout))
         found = [*found, _copies(found, layout)]
-    return [*texts, _Task(found, layout, target).text(), _step_text(name, found, layout, target, threads)]
+    task = _Task(f"{name}.member", found, layout, target).text()
+    return [*texts, task, _step_text(name, found, layout, target, threads)]
 
 
 def _copies(found: Sequence[Phase], layout: Layout) -> Phase:
@@ -152,10 +155,11 @@ def _step_text(name: str, found: Sequence[Phase], layout: Layout, target: Target
     for time in dict.fromkeys(p.time for p in found if p.time != 0):
         some = f.either(some, f(f"icmp sge i64 {frame.size(time)}, {grain}"))
     wanted = f.select("i64", some, threads, 1)
-    f.do(f"call void @{RUN}(i64 {wanted}, ptr @{TASK}, ptr {context})")
+    task = f"{name}.member"
+    f.do(f"call void @{RUN}(i64 {wanted}, ptr @{task}, ptr {context})")
     with f.when(f.both(some, f(f"icmp ne i64 {_status(f, context, found)}, 0"))):
         _begin(f, context, grain, size)
-        f.do(f"call void @{TASK}(i64 0, i64 1, ptr {context})")
+        f.do(f"call void @{task}(i64 0, i64 1, ptr {context})")
     return frame.text(f"i64 {_status(f, context, found)}")
 
 
@@ -200,9 +204,9 @@ class _Task:
     `behind` is the last, and nobody waited for them.
     """
 
-    def __init__(self, found: Sequence[Phase], layout: Layout, target: Target) -> None:
+    def __init__(self, name: str, found: Sequence[Phase], layout: Layout, target: Target) -> None:
         self.found = found
-        self.f = f = Function(TASK, "i64 %member, i64 %pieces, ptr %context", linkage="internal")
+        self.f = f = Function(name, "i64 %member, i64 %pieces, ptr %context", linkage="internal")
         self.frame = _frame(f, layout, target)
         self.frame.head.insert(0, "  %table = load ptr, ptr %context")
         self.several = f("icmp sgt i64 %pieces, 1")

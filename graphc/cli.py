@@ -1,4 +1,4 @@
-"""The command line: `graphc run | show | opt | bench | cache | doctor`, also as `python -m graphc`.
+"""The command line: `graphc run | show | opt | profile | bench | cache | doctor`, also as `python -m graphc`.
 
 Exit status: 0 on success, 1 on a user's error (one readable message, no traceback), 2 on wrong usage.
 """
@@ -226,6 +226,39 @@ def _attribute(module: str, path: str) -> Any:
     return found
 
 
+# -- profile --------------------------------------------------------------------------------------
+def _profile_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="as for show")
+    parser.add_argument("--batch", type=int, default=32, metavar="N", help="the batch size (32)")
+    parser.add_argument("--train", action="store_true", help="a training step instead of the forward pass")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the call (GRAPHC_THREADS, or 1)")
+
+
+UNKNOWN = 32
+"""What `profile` takes for sizes that a model leaves open."""
+
+
+def _profile(args: argparse.Namespace) -> int:
+    """Each kernel's time, on random numbers. A model without a loss trains by SGD on squared errors."""
+    import graphc
+
+    if args.batch < 1:
+        _refuse(f"--batch {args.batch} is not possible; choose a number from 1 on")
+    model = load(args.model)
+    if args.train and not model.compiled:
+        model.compile("sgd", "mse")
+    step = graphc.compile(model, step="train" if args.train else "predict", threads=args.threads)
+    batch = step.example(args.batch, UNKNOWN)
+    found = step.profile(batch.x, batch.y or None)
+    if not sys.stdout.isatty():
+        print(found)
+        return 0
+    from rich.console import Console
+
+    Console().print(found)
+    return 0
+
+
 # -- cache, doctor --------------------------------------------------------------------------------
 def _cache_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("info", "clear", "verify"))
@@ -288,6 +321,7 @@ COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], Comma
     ("run", "run a script, with switches for log lines and dumps", _run_arguments, _run),
     ("show", "print a model's graph, code or cost", _show_arguments, _show),
     ("opt", "run passes over a graph's text and print the result", _opt_arguments, _opt),
+    ("profile", "measure the time of each kernel of a model", _profile_arguments, _profile),
     ("bench", "run the benchmarks beside installed peers", _bench_arguments, _bench),
     ("cache", "look at the cache of compiled objects", _cache_arguments, _cache),
     ("doctor", "check this installation", lambda parser: None, _doctor),

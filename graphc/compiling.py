@@ -20,6 +20,7 @@ from graphc.trace import Trace
 
 if TYPE_CHECKING:
     from graphc.codegen.compiled import Compiled
+    from graphc.codegen.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -70,16 +71,23 @@ class CompiledFunction(Shown):
 
     def __call__(self, *args: Any) -> Any:
         """Run on arrays in the structure of the specs."""
-        arrays = [np.asarray(leaf) for leaf in structure.leaves(args)]
-        results = self._bound(arrays)
+        results = self._bound(_arrays(args))
         if not isinstance(self._result, (list, tuple, dict)):
             return results[0]
         return structure.pack(self._result, results)
+
+    def profile(self, *args: Any, rounds: int | None = None) -> Profile:
+        """The time of each kernel of a call with these arguments; see `graphc.codegen.Compiled.profile`."""
+        return self.compiled.profile(*_arrays(args), rounds=rounds)
 
     @property
     def compiled(self) -> Compiled:
         """The compiled function of arrays, without the structure of arguments and results."""
         return self._bound.compiled
+
+
+def _arrays(args: tuple[Any, ...]) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in structure.leaves(args)]
 
 
 def ensure(leaf: Any) -> Tensor:

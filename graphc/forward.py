@@ -21,6 +21,7 @@ from graphc.variable import Calls
 
 if TYPE_CHECKING:
     from graphc.codegen.compiled import Compiled
+    from graphc.codegen.profile import Profile
     from graphc.models import Model
 
 
@@ -96,6 +97,13 @@ class Forward(Shown):
             results = self.run(self.model.arrange(inputs[0] if len(inputs) == 1 else list(inputs)))
         return results[0] if len(results) == 1 else results
 
+    def profile(self, *inputs: Any, rounds: int | None = None) -> Profile:
+        """The time of each kernel of a call with these inputs; the model stays as it is. See
+        `graphc.codegen.Compiled.profile`.
+        """
+        arrays = self.model.arrange(inputs[0] if len(inputs) == 1 else list(inputs))
+        return self._find(arrays).compiled.profile(*self._converted(arrays), rounds=rounds)
+
     def quick(self, inputs: tuple[Any, ...]) -> list[np.ndarray] | None:
         """The outputs for arrays of just the declared types, if nothing changed since the last call; else
         None.
@@ -116,11 +124,14 @@ class Forward(Shown):
     def run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         """Run on the model's inputs in order."""
         bound = self._find(arrays)
-        types, names = [t.type for t in self.model.inputs], self.model.input_names
-        results = bound([convert(a, t, n) for a, t, n in zip(arrays, types, names)])
+        results = bound(self._converted(arrays))
         if self.model.has_own_inputs:
-            self._quick = (bound, tuple(t.dtype.numpy for t in types), EPOCH.count)
+            self._quick = (bound, tuple(t.type.dtype.numpy for t in self.model.inputs), EPOCH.count)
         return results
+
+    def _converted(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        types, names = [t.type for t in self.model.inputs], self.model.input_names
+        return [convert(a, t, n) for a, t, n in zip(arrays, types, names)]
 
     def _find(self, arrays: list[np.ndarray]) -> Bound:
         model = self.model

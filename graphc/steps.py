@@ -30,6 +30,7 @@ from graphc.variable import Variable
 
 if TYPE_CHECKING:
     from graphc.codegen.compiled import Compiled
+    from graphc.codegen.profile import Profile
     from graphc.models import Model
 
 Signature = tuple[Any, ...]
@@ -103,6 +104,19 @@ class Step(Shown):
             blame(error, self.model, caller(self.model.name))
             raise
         return self.model.objective.results()
+
+    def profile(self, x: Any, y: Any = None, sample_weight: Any = None, rounds: int | None = None) -> Profile:
+        """The time of each kernel of a call with this batch; the model stays as it is. See
+        `graphc.codegen.Compiled.profile`.
+        """
+        try:
+            batch = self.model.make_batch(x, y, sample_weight)
+            self.prepare(batch)
+            arrays, key = self._signature(batch)
+            return self._bound[key].compiled.profile(*arrays, rounds=rounds)
+        except GraphcError as error:
+            blame(error, self.model, caller(self.model.name))
+            raise
 
     def run(self, batch: Batch) -> list[np.ndarray]:
         """Run a batch of checked arrays, without looking at losses and metrics; gives the outputs in
@@ -230,25 +244,32 @@ class Step(Shown):
         return (self._last or self._default()).compiled
 
     def _default(self) -> Bound:
-        model = self.model
-        require_built(model, "its step can't be compiled")
-        xs = [np.zeros((0, *(d or 1 for d in t.shape[1:])), t.dtype) for t in model.inputs]
-        ys = [] if self.mode == "predict" else self._default_targets()
-        key: Signature = tuple((a.dtype, a.shape[1:]) for a in [*xs, *ys])
-        return self._bound.get(key) or self._specialise(key, Batch(xs, ys, None))
+        require_built(self.model, "its step can't be compiled")
+        batch = self.example(0)
+        _, key = self._signature(batch)
+        return self._bound.get(key) or self._specialise(key, batch)
 
-    def _default_targets(self) -> list[np.ndarray]:
-        """Empty targets: class numbers where a loss takes them, else like the outputs."""
-        model, targets = self.model, []
+    def example(self, size: int, unknown: int = 1) -> Batch:
+        """A batch of so many samples as the model and its losses expect it, of random numbers from 0 to 1,
+        integers 0; sizes that the model leaves open are `unknown`.
+        """
+        model, rng = self.model, np.random.default_rng(0)
+
+        def array(shape: Sequence[int | None], dtype: Any) -> np.ndarray:
+            sizes = (size, *(d or unknown for d in shape))
+            return rng.random(sizes).astype(dtype) if np.dtype(dtype).kind == "f" else np.zeros(sizes, dtype)
+
+        xs = [array(t.shape[1:], t.dtype) for t in model.inputs]
+        ys: list[np.ndarray] = []
+        if self.mode == "predict":
+            return Batch(xs, ys, None)
         for given, output in zip(model.objective.losses_given(model.output_names), model.outputs):
             sparse = isinstance(given, SparseCategoricalCrossentropy) or (
                 isinstance(given, str) and given.lower().startswith("sparse")
             )
-            shape = tuple(d or 1 for d in output.shape[1:])
-            targets.append(
-                np.zeros((0, *(shape[:-1] if sparse else shape)), "int64" if sparse else output.dtype)
-            )
-        return targets
+            shape = output.shape[1:]  # class numbers where a loss takes them, else like the outputs
+            ys.append(array(shape[:-1] if sparse else shape, "int64" if sparse else output.dtype))
+        return Batch(xs, ys, None)
 
 
 def gradients(trace: Trace, total: Any, variables: Sequence[Variable]) -> list[Any]:

@@ -258,3 +258,37 @@ def test_doctor_tells_of_wrong_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     lines, healthy = doctor.report()
     assert not healthy
     assert lines[-1] == "self-test  llvm: failed: wrong numbers"
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module with a small model."""
+    (tmp_path / "profiled.py").write_text(
+        "import graphc\nfrom graphc.layers import Dense, Input\n"
+        "model = graphc.Sequential([Input((6,)), Dense(4, name='only')])\n"
+    )
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "profiled", raising=False)
+    return "profiled"
+
+
+def test_profile(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "profile", f"{module}:model", "--batch", "3")
+    assert (status, err) == (0, "")
+    assert out.startswith("B = 3, 1 thread, least of ")
+    assert "\ntotal " in out
+    status, out, _ = run(capsys, "profile", f"{module}:model", "--train")
+    assert status == 0
+    assert "B = 32" in out
+    assert "'loss'" in out
+
+
+def test_profile_errors(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "profile", f"{module}:model", "--batch", "0") == (
+        1,
+        "",
+        "graphc: --batch 0 is not possible; choose a number from 1 on\n",
+    )
+    status, _, err = run(capsys, "profile", "InceptionV33")
+    assert status == 1
+    assert "did you mean InceptionV3?" in err

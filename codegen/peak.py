@@ -1,0 +1,99 @@
+"""What this machine can do at most, measured once in a process: multiply-adds of one core, reading memory.
+
+The rates are those of one thread: 12 independent chains of fused multiply-adds in registers, and sums over an
+array that lies in memory, or in the second-level cache.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphc.codegen.buffers import aligned_empty
+from graphc.codegen.element import Element, register
+from graphc.codegen.loader import Code, load
+from graphc.codegen.target import Target, host
+from graphc.codegen.text import Function, module
+
+CHAINS, TURNS, ROUNDS = 12, 50_000, 12
+MEMORY, CACHE = 128 << 20, 128 << 10
+"""Bytes of an array that no cache holds, and of one that the second-level cache does."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Operations per second of one core by element type, and bytes per second that it reads from memory and
+    from its second-level cache.
+    """
+
+    flops: Mapping[str, float]
+    memory: float
+    cache: float
+
+
+@functools.cache
+def peak() -> Peak:
+    """The peak of this machine; the first call takes about a tenth of a second.
+
+    >>> peak().flops["f32"] > peak().flops["f64"] > 0
+    True
+    """
+    target = host()
+    code = load([module(*(_chains(t, target) for t in ("f32", "f64")), _sum(target), target=target)], target)
+    return Peak(
+        {t: _most(*multiply_adds(code, t, target)) for t in ("f32", "f64")},
+        _most(*_reading(code, MEMORY)),
+        _most(*_reading(code, CACHE)),
+    )
+
+
+def multiply_adds(code: Code, dtype: str, target: Target) -> tuple[Callable[[], None], float]:
+    """A run of the chains, and its floating-point operations."""
+    run, x = code.function(f"chains_{dtype}", "pi"), np.zeros(target.register_bytes, np.uint8)
+    return lambda: run(x, TURNS), 2.0 * register(dtype, target).lanes * CHAINS * TURNS
+
+
+def _reading(code: Code, size: int) -> tuple[Callable[[], None], float]:
+    """A run that reads an array of that many bytes, small ones again and again, and all bytes it reads."""
+    run, turns = code.function("sum_bytes", "pii"), max(1, (4 << 20) // size)
+    x = aligned_empty((size,), np.uint8)
+    x[:] = 1
+    return lambda: run(x, size, turns), float(size * turns)
+
+
+def _most(run: Callable[[], None], amount: float) -> float:
+    """The most that was done in a second, of some rounds."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+    return amount / best
+
+
+def _chains(dtype: str, target: Target) -> str:
+    t = register(dtype, target)
+    f = Function(f"chains_{dtype}", "ptr %x, i64 %n")
+    a = f.vload(t, "%x")
+    with f.loop(0, "%n", 1, [(t.vec, a)] * CHAINS) as loop:
+        loop.next = [f.fma(t, v, a, a) for v in loop.values]
+    f.vstore(t, functools.reduce(lambda x, y: f(f"fadd {t.vec} {x}, {y}"), loop.results), "%x")
+    return f.text()
+
+
+def _sum(target: Target) -> str:
+    """Adds up an array, `turns` times, in 8 sums."""
+    t = Element("i64", target.register_bytes // 8)
+    f = Function("sum_bytes", "ptr %x, i64 %size, i64 %turns")
+    zero = [(t.vec, "zeroinitializer")] * 8
+    with f.loop(0, "%turns", 1, zero) as turn:
+        with f.loop(0, "%size", 8 * target.register_bytes, list(zip([t.vec] * 8, turn.values))) as loop:
+            places = [f.at("i8", "%x", f.add(loop.i, i * target.register_bytes)) for i in range(8)]
+            loop.next = [f(f"add {t.vec} {v}, {f.vload(t, p)}") for v, p in zip(loop.values, places)]
+        turn.next = loop.results
+    f.vstore(t, functools.reduce(lambda x, y: f(f"add {t.vec} {x}, {y}"), turn.results), "%x")
+    return f.text()
