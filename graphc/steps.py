@@ -112,8 +112,8 @@ class Step(Shown):
         try:
             batch = self.model.make_batch(x, y, sample_weight)
             self.prepare(batch)
-            arrays, key = self._signature(batch)
-            return self._bound[key].compiled.profile(*arrays, rounds=rounds)
+            compiled = self._bound[self._signature(batch)].compiled
+            return compiled.profile(*self._arrays(batch), rounds=rounds)
         except GraphcError as error:
             blame(error, self.model, caller(self.model.name))
             raise
@@ -246,7 +246,7 @@ class Step(Shown):
     def _default(self) -> Bound:
         require_built(self.model, "its step can't be compiled")
         batch = self.example(0)
-        _, key = self._signature(batch)
+        key = self._signature(batch)
         return self._bound.get(key) or self._specialise(key, batch)
 
     def example(self, size: int, unknown: int = 1) -> Batch:
