@@ -1,146 +1,221 @@
 """Workloads beside whatever peers are installed: `python benchmarks/race.py [NAME ...]`, or `graphc bench`.
 
-Every candidate has a process of its own, which is stopped while it is not its turn, and the same number of
-cores. All answers are compared before anything is timed. Rounds go through all candidates, so that what
-changes on the machine meets all of them; the least and the median time are told. With one thread the time
-is CPU time, with more it is wall time.
+Every candidate has a process of its own, which is stopped while it is not its turn, the same number of
+threads, the same data and weights. All answers are compared before anything is timed. Rounds go through all
+candidates, so that what changes on the machine meets all of them; the least and the median time are told.
+With one thread the time is CPU time, with more it is wall time. Each workload's result is written as soon as
+it is there, to benchmarks/results/race; `python benchmarks/page.py` makes docs/benchmarks.md of them.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import os
 import platform
 import signal
 import statistics
-import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from datetime import datetime, timedelta
+from math import ceil
 from pathlib import Path
 
-from harness import OURS, Timing, report, save
-from workloads import WORKLOADS, Workload
+import results
+from lineup import LineUp, Setting, line_up
+from results import Result, Row
+from table import show
+from workloads import WORKLOADS
+from workloads.definition import OURS, PEAK, Candidate, Workload
 
-HERE = Path(__file__).parent
+ROUNDS, QUICK = 12, 0.02
+MOST = 500
+"""Calls in one turn, at most."""
+CHEAP = 0.3
+"""Seconds of a call up to which a turn begins with one that is not timed."""
+RECENT = timedelta(hours=3)
 
 
-@dataclass(frozen=True)
-class Racer:
-    """A candidate in its process, which is stopped except while it answers."""
+def disqualify(work: Workload, field: LineUp) -> list[str]:
+    """Leave out who could not begin, or whose answer is not that of the first; who had a wrong one."""
+    wrong, expected = [], None
+    for runner in list(field.runners):
+        told = field.told[runner.name]
+        reason = told.get("missing", "")
+        if not reason and runner.name != PEAK:
+            expected = expected or told["answer"]
+            reason = results.differs(told["answer"], expected, work.tolerance)
+            wrong += [runner.name] * bool(reason)
+        if reason:
+            field.missing[runner.name] = reason
+            field.runners.remove(runner)
+            runner.end()
+    return wrong
 
-    name: str
-    process: subprocess.Popen[str]
 
-    @staticmethod
-    def start(workload: Workload, name: str, threads: int, python: str) -> Racer:
-        """Begin to build a candidate; ours runs on this interpreter, peers on `python`."""
-        command = [sys.executable if name == OURS else python, str(HERE / "racer.py"), workload.name, name]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=os.environ | environment(threads),
-            preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:]),
+def timed(work: Workload, field: LineUp, rounds: int, share: float) -> tuple[dict[str, Row], int]:
+    """Go through all candidates in rounds; the times of each, and the number of rounds."""
+    names = {r.name: r for r in field.runners if r.name == PEAK or work.candidate(r.name).timed}
+    later = {name: max(field.told[name]["later"], 1e-6) for name in names}
+    budget = share * work.seconds
+    rounds = min(rounds, max(2, ceil(budget / statistics.median(later.values() or [1.0]))))
+    calls = {n: max(1, min(MOST, round(budget / rounds / s))) + (s < CHEAP) for n, s in later.items()}
+    turns: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name, runner in names.items():
+            turns[name].append(runner.turn(calls[name]))
+    found = {}
+    for runner in field.runners:
+        told, seconds = field.told[runner.name], turns.get(runner.name)
+        row = Row(
+            runner.name,
+            compile=told.get("compile"),
+            memory=told.get("memory"),
+            versions=runner.versions,
+            date=results.now(),
         )
-        return Racer(name, process)
-
-    def reply(self) -> object:
-        """The next line that it writes; then it stops."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            return {"missing": "its process ended"}
-        self.process.send_signal(signal.SIGSTOP)
-        return json.loads(line)
-
-    def turn(self, calls: int) -> list[float]:
-        """The seconds of some calls; the first one, which finds cold caches, is left out."""
-        assert self.process.stdin is not None
-        self.process.send_signal(signal.SIGCONT)
-        print(calls + 1, file=self.process.stdin, flush=True)
-        found = self.reply()
-        if not isinstance(found, list):
-            raise RuntimeError(f"{self.name} ended while it was timed")
-        return found[1:]
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+        if seconds:
+            row = replace(
+                row, least=min(s[0] for s in seconds), median=statistics.median(s[1] for s in seconds)
+            )
+        found[runner.name] = row
+    return found, rounds
 
 
-def environment(threads: int) -> dict[str, str]:
-    """What makes every library use so many threads."""
-    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    several = str(threads > 1).lower()
-    flags = f"--xla_cpu_multi_thread_eigen={several} intra_op_parallelism_threads={threads}"
-    ours = {"GRAPHC_THREADS": str(threads), "GRAPHC_BENCH_THREADS": str(threads)}
-    return dict.fromkeys(names, str(threads)) | ours | {"XLA_FLAGS": flags}
+def measured_before(work: Workload, slow: Sequence[Candidate], threads: int) -> list[Row]:
+    """The rows of slow candidates from an earlier run, with their dates."""
+    path = results.place(work.name, threads)
+    if not path.is_file():
+        return []
+    names = [c.name for c in slow]
+    return [row for row in results.load(path).rows if row.name in names]
 
 
-def line_up(workload: Workload, threads: int, python: str) -> tuple[list[Racer], dict[str, str]]:
-    """The candidates that can take part, with the same answer as ours; and why others can't."""
-    racers: list[Racer] = []
-    missing: dict[str, str] = {}
-    expected = math.nan
-    for candidate in workload.candidates:
-        racer = Racer.start(workload, candidate.name, threads, python)
-        ready = racer.reply()
-        assert isinstance(ready, dict)
-        if "missing" in ready:
-            missing[racer.name] = ready["missing"]
-            racer.end()
-            continue
-        racers.append(racer)
-        expected = ready["answer"] if len(racers) == 1 else expected
-        if not math.isclose(ready["answer"], expected, rel_tol=workload.answer_rtol):
-            first = f"{racers[0].name} {expected}"
-            for other in racers:
-                other.end()
-            raise SystemExit(f"{workload.name}: answers differ: {racer.name} {ready['answer']}, {first}")
-    return racers, missing
-
-
-def race(workload: Workload, rounds: int, calls: int, threads: int, python: str) -> dict[str, object]:
-    """Time a workload and print its table; what goes into the JSON file."""
-    racers, missing = line_up(workload, threads, python)
-    seconds: dict[str, list[float]] = {racer.name: [] for racer in racers}
+def race(work: Workload, setting: Setting, args: argparse.Namespace) -> tuple[Result, list[str]]:
+    """Time a workload; what was found, and who had a wrong answer."""
+    slow = [c for c in work.candidates if c.slow and not args.slow]
+    field = line_up(work, [c for c in work.candidates if c not in slow], setting)
     try:
-        for _ in range(rounds):
-            for racer in racers:
-                seconds[racer.name] += racer.turn(calls)
+        wrong = disqualify(work, field)
+        rows, rounds = timed(work, field, args.rounds, QUICK if args.quick else args.seconds)
     finally:
-        for racer in racers:
-            racer.end()
-    timings = {n: Timing(n, min(s), statistics.median(s)) for n, s in seconds.items()}
-    found = report(f"{workload.title}, {threads} thread{'s' * (threads > 1)}", timings)
-    for name, reason in missing.items():
-        print(f"  {name:24} left out: {reason}")
-    return found | {"name": workload.name, "threads": threads, "rounds": rounds, "left_out": missing}
+        field.end()
+    probe = rows.pop(PEAK, None)
+    told = field.told.get(PEAK, {})
+    peak = told["flops"] / probe.least if probe and probe.least else 0.0
+    found = [*rows.values(), *measured_before(work, slow, setting.threads)]
+    left_out = field.missing | {
+        c.name: "takes minutes: --slow" for c in slow if c.name not in [r.name for r in found]
+    }
+    result = Result(
+        work.name,
+        work.title,
+        work.family,
+        setting.threads,
+        rounds,
+        results.now(),
+        command(args),
+        machine(),
+        work.tolerance,
+        field.told.get(OURS, {}).get("flops", 0.0),
+        peak,
+        found,
+        left_out,
+        [results.reached(figure, found) for figure in work.figures],
+    )
+    return result, wrong
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def machine() -> dict[str, str]:
+    """What it runs on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "?")
+    family = [line.split(":")[1].strip() for line in lines if line.startswith(("cpu family", "model\t"))][:2]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cpu": f"{cpu} (family {', model '.join(family)})",
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory:.0f} GB",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def command(args: argparse.Namespace) -> str:
+    """How this was run; of interpreters only the environments' names."""
+    words = ["graphc bench", *args.names]
+    words += [f"--threads {args.threads}"] * bool(args.threads) + [f"--rounds {args.rounds}"] * (
+        args.rounds != ROUNDS
+    )
+    words += [f"--python {Path(p).parts[-3]}/bin/python" for p in args.python]
+    return " ".join(words + ["--slow"] * args.slow + ["--quick"] * args.quick)
+
+
+def plan(args: argparse.Namespace) -> list[tuple[Workload, int]]:
+    """Which workloads with how many threads: first all with the fewest."""
+    chosen = [WORKLOADS[name] for name in args.names or WORKLOADS]
+    pairs = [(w, n) for w in chosen for n in ((args.threads,) if args.threads else w.threads)]
+    if args.resume:
+        pairs = [(w, n) for w, n in pairs if not is_recent(results.place(w.name, n, args.out))]
+    return sorted(pairs, key=lambda pair: pair[1])
+
+
+def is_recent(path: Path) -> bool:
+    """Whether there is a result of the last hours."""
+    if not path.is_file():
+        return False
+    date = datetime.fromisoformat(results.load(path).date)
+    return datetime.now(date.tzinfo) - date < RECENT
+
+
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("graphc bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(WORKLOADS)}; default: all")
-    parser.add_argument("--threads", type=int, default=1, help="threads of every candidate")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--calls", type=int, default=5, help="calls of each candidate in a round")
-    parser.add_argument("--python", default=sys.executable, help="the interpreter that has the peers")
-    parser.add_argument("--save", metavar="NAME", help="write benchmarks/results/NAME.json")
+    parser.add_argument("--threads", type=int, help="of every candidate; default: 1, for some also 2")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each has its turn, at most")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, metavar="FACTOR", help="time all for longer, or shorter"
+    )
+    parser.add_argument(
+        "--python", action="append", default=[], metavar="PATH", help="an interpreter with peers"
+    )
+    parser.add_argument(
+        "--limit", type=float, default=600, help="seconds in which a candidate has to be ready"
+    )
+    parser.add_argument("--slow", action="store_true", help="also who takes minutes to compile")
+    parser.add_argument(
+        "--quick", action="store_true", help="two short rounds, to see that it works; not kept"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="only what has no result of the last three hours"
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where results go")
     args = parser.parse_args(argv)
     unknown = [name for name in args.names if name not in WORKLOADS]
     if unknown:
         parser.error(f"there is no workload {unknown[0]!r}; there are {', '.join(WORKLOADS)}")
-    chosen = [WORKLOADS[name] for name in args.names or WORKLOADS]
-    results = [race(w, args.rounds, args.calls, args.threads, args.python) for w in chosen]
-    if args.save:
-        machine = {"machine": platform.platform(), "command": " ".join(sys.argv)}
-        save(args.save, [{**machine, **result} for result in results])
+    args.rounds = 2 if args.quick else args.rounds
+    args.kept = args.out is not None or not args.quick
+    args.out = args.out or results.FOLDER
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Race; 1 if somebody had a wrong answer."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that processes which are stopped end too
+    args = parsed(argv)
+    pythons = tuple(dict.fromkeys([sys.executable, *args.python]))
+    status = 0
+    for work, threads in plan(args):
+        with tempfile.TemporaryDirectory() as folder:
+            found, wrong = race(work, Setting(threads, pythons, args.limit, Path(folder)), args)
+        show(found)
+        status = 1 if wrong else status
+        if args.kept:
+            results.save(found, args.out)
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

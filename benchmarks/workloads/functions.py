@@ -1,0 +1,153 @@
+"""Workloads on plain NumPy code: a training loop, and losses with their gradients, unchanged under graphc.
+
+Beside them the same mathematics as users of other libraries write it (`with_functions.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workloads.definition import OURS, Candidate, Figure, Workload
+
+
+# -- a network with one hidden layer, its backward pass by hand ----------------------------------------------
+def mlp_step(x: Any, y: Any, w1: Any, b1: Any, w2: Any, b2: Any, rate: float) -> Any:
+    n = x.shape[0]
+    hidden = x @ w1 + b1
+    active = np.maximum(hidden, 0)
+    scores = active @ w2 + b2
+    scores = scores - np.max(scores, axis=1, keepdims=True)
+    e = np.exp(scores)
+    p = e / np.sum(e, axis=1, keepdims=True)
+    loss = -np.sum(np.log(p[np.arange(n), y])) / n
+    d = p.copy()
+    d[np.arange(n), y] -= 1
+    d /= n
+    gw2, gb2 = active.T @ d, np.sum(d, axis=0)
+    dh = d @ w2.T
+    dh[hidden <= 0] = 0
+    gw1, gb1 = x.T @ dh, np.sum(dh, axis=0)
+    w1 -= rate * gw1
+    b1 -= rate * gb1
+    w2 -= rate * gw2
+    b2 -= rate * gb2
+    return loss
+
+
+def mlp_arguments(dtype: str) -> list[Any]:
+    r = np.random.default_rng(0)
+    weights = [(r.normal(size=s) * 0.05).astype(dtype) for s in ((784, 128), (128,), (128, 10), (10,))]
+    return [r.normal(size=(64, 784)).astype(dtype), r.integers(0, 10, 64), *weights, 1e-3]
+
+
+# -- element-wise code on large arrays -----------------------------------------------------------------------
+def block(x: Any, gamma: Any, beta: Any) -> Any:
+    """Layer normalisation, GELU (tanh), and the sum with the input."""
+    mean = np.mean(x, axis=-1, keepdims=True)
+    centred = x - mean
+    var = np.mean(centred * centred, axis=-1, keepdims=True)
+    h = centred / np.sqrt(var + 1e-5) * gamma + beta
+    return x + 0.5 * h * (1 + np.tanh(0.7978845608028654 * (h + 0.044715 * h * h * h)))
+
+
+def block_loss(x: Any, gamma: Any, beta: Any) -> Any:
+    mean = np.mean(x, axis=-1, keepdims=True)
+    centred = x - mean
+    var = np.mean(centred * centred, axis=-1, keepdims=True)
+    h = centred / np.sqrt(var + 1e-5) * gamma + beta
+    g = 0.5 * h * (1 + np.tanh(0.7978845608028654 * (h + 0.044715 * h * h * h)))
+    return np.sum((g + x) ** 2) / x.shape[0]
+
+
+def block_arguments() -> list[Any]:
+    r = np.random.default_rng(0)
+    return [r.normal(size=(4096, 1024)).astype("f4"), np.ones(1024, "f4"), np.zeros(1024, "f4")]
+
+
+def cross_entropy(z: Any, y: Any) -> Any:
+    """Softmax cross-entropy with integer labels."""
+    z = z - np.max(z, axis=1, keepdims=True)
+    log_p = z - np.log(np.sum(np.exp(z), axis=1, keepdims=True))
+    return -np.mean(log_p[np.arange(z.shape[0]), y])
+
+
+def cross_entropy_arguments() -> list[Any]:
+    r = np.random.default_rng(0)
+    return [r.normal(size=(4096, 1000)).astype("f4"), r.integers(0, 1000, 4096)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function with what it is given; `gradient`: by which arguments, if its gradient is wanted as well."""
+
+    function: Callable[..., Any]
+    arguments: Callable[[], list[Any]]
+    gradient: int | tuple[int, ...] | None = None
+    dtype: str = "f32"
+
+
+SCAN = 20
+LOOP = (
+    Candidate(OURS, "with_graphc:function", ("graphc",)),
+    Candidate("NumPy", "with_functions:plain", ("numpy",)),
+    Candidate("numba", "with_functions:numba_loop", ("numba",)),
+    Candidate("jax.jit", "with_functions:jax_loop", ("jax",)),
+    Candidate("jax scan", "with_functions:jax_loop", ("jax",), {"scan": SCAN}, steps=SCAN),
+)
+TORCH = tuple(
+    Candidate(name, "with_functions:torch_function", ("torch",), {"compiled": name == "torch.compile"})
+    for name in ("torch", "torch.compile")
+)
+FORWARD = (
+    *LOOP[:2],
+    Candidate("numba", "with_functions:numba_block", ("numba",)),
+    Candidate("jax.jit", "with_functions:jax_function", ("jax",)),
+    *TORCH,
+)
+GRADIENT = (
+    LOOP[0],
+    Candidate("autograd", "with_functions:autograd_function", ("autograd",)),
+    Candidate("jax.jit", "with_functions:jax_function", ("jax",)),
+    *TORCH,
+)
+
+
+def loop(dtype: str) -> Workload:
+    case = Case(mlp_step, lambda: mlp_arguments(f"f{int(dtype[1:]) // 8}"), dtype=dtype)
+    title = f"NumPy loop, {dtype}: 784-128-10, batch 64"
+    return Workload(f"loop-{dtype}", title, "NumPy", case, LOOP, (Figure(0.95, 0.9),), answer="losses")
+
+
+WORKLOADS = (
+    loop("f32"),
+    loop("f64"),
+    Workload(
+        "block",
+        "LayerNorm + GELU + residual (4096, 1024)",
+        "NumPy",
+        Case(block, block_arguments),
+        FORWARD,
+        (Figure(0.8, 0.7),),
+    ),
+    Workload(
+        "block-gradient",
+        "LayerNorm + GELU + residual (4096, 1024), value and gradient",
+        "NumPy",
+        Case(block_loss, block_arguments, (0, 1, 2)),
+        GRADIENT,
+        (Figure(0.4, 0.3),),
+        tolerance=1e-3,
+    ),
+    Workload(
+        "crossentropy",
+        "softmax cross-entropy (4096, 1000), value and gradient",
+        "NumPy",
+        Case(cross_entropy, cross_entropy_arguments, 0),
+        GRADIENT,
+        (Figure(0.5, 0.4),),
+    ),
+)

@@ -1,0 +1,202 @@
+"""Workloads on networks of layers: each model is written once, in the names that graphc and Keras share.
+
+graphc and Keras build it from here; the others get its layers, weights and data as files (`described.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from workloads.definition import OURS, WARM, Candidate, Figure, Workload
+
+Model = Callable[[Any], Any]
+
+
+# -- models --------------------------------------------------------------------------------------------------
+def dense(*widths: int) -> Model:
+    """Dense layers with relu; the last one gives logits, or a number."""
+
+    def build(keras: Any) -> Any:
+        hidden = [keras.layers.Dense(w, activation="relu") for w in widths[1:-1]]
+        return keras.Sequential([keras.Input((widths[0],)), *hidden, keras.layers.Dense(widths[-1])])
+
+    return build
+
+
+def autoencoder(keras: Any) -> Any:
+    """That of the guide to the functional interface."""
+    layers = keras.layers
+    image = x = keras.Input((28, 28, 1))
+    for filters in (16, 32):
+        x = layers.Conv2D(filters, 3, activation="relu")(x)
+    x = layers.MaxPooling2D(3)(x)
+    for filters in (32, 16):
+        x = layers.Conv2D(filters, 3, activation="relu")(x)
+    x = layers.Reshape((4, 4, 1))(layers.GlobalMaxPooling2D()(x))
+    for filters in (16, 32):
+        x = layers.Conv2DTranspose(filters, 3, activation="relu")(x)
+    x = layers.UpSampling2D(3)(x)
+    for filters in (16, 1):
+        x = layers.Conv2DTranspose(filters, 3, activation="relu")(x)
+    return keras.Model(image, x)
+
+
+def cnn(keras: Any) -> Any:
+    layers = keras.layers
+    image = x = keras.Input((28, 28, 1))
+    for filters in (32, 64):
+        x = layers.Conv2D(filters, 3, activation="relu")(x)
+    x = layers.Dense(128, activation="relu")(layers.Flatten()(layers.MaxPooling2D(2)(x)))
+    return keras.Model(image, layers.Dense(10, activation="softmax")(x))
+
+
+def inception(keras: Any) -> Any:
+    return keras.applications.InceptionV3(weights=None)
+
+
+def classifier(frozen: bool) -> Model:
+    """InceptionV3 with a new head for 5 classes."""
+
+    def build(keras: Any) -> Any:
+        base = keras.applications.InceptionV3(include_top=False, input_shape=(299, 299, 3), weights=None)
+        base.trainable = not frozen
+        x = keras.layers.GlobalAveragePooling2D()(base.output)
+        return keras.Model(base.input, keras.layers.Dense(5, activation="softmax")(x))
+
+    return build
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model, and how it is trained: "crossentropy" has class numbers as targets, of `logits` or of what
+    softmax gives; "mse" the images themselves or random numbers. Adam for `adam`, else SGD.
+
+    Rates are small enough that no network learns its batch by heart: then it multiplies denormals.
+    """
+
+    build: Model
+    loss: str
+    rate: float
+    logits: bool = False
+    adam: bool = False
+
+
+NETWORKS = {
+    "mlp": Network(dense(784, 512, 256, 10), "crossentropy", 1e-3, logits=True),
+    "tiny": Network(dense(32, 64, 64, 1), "mse", 1e-4, adam=True),
+    "autoencoder": Network(autoencoder, "mse", 1e-3),
+    "cnn": Network(cnn, "crossentropy", 1e-3),
+    "inception": Network(inception, "crossentropy", 1e-4),
+    "transfer": Network(classifier(True), "crossentropy", 1e-4),
+    "finetune": Network(classifier(False), "crossentropy", 1e-4),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model of `NETWORKS`, whether it is trained or predicts, and how many samples at once."""
+
+    model: str
+    train: bool
+    batch: int
+
+    @property
+    def network(self) -> Network:
+        return NETWORKS[self.model]
+
+
+# -- who takes part ------------------------------------------------------------------------------------------
+SCAN = 20
+
+
+def candidates(case: Case) -> tuple[Candidate, ...]:
+    """Everybody who can do a case. For InceptionV3 Keras on JAX runs the program that jax.jit would."""
+    large = case.model in ("inception", "transfer", "finetune")
+    torch, compiled = (
+        Candidate(n, "with_torch:network", ("torch",), {"compiled": n == "torch.compile"}, slow=slow)
+        for n, slow in (("torch", False), ("torch.compile", large and case.train))
+    )
+    found = [
+        Candidate(OURS, "with_graphc:network", ("graphc",)),
+        Candidate(WARM, "with_graphc:network", ("graphc",), timed=False),
+        torch,
+        compiled,
+    ]
+    if case.model in ("mlp", "tiny"):
+        found.append(Candidate("NumPy", "with_numpy:network", ("numpy",)))
+    if not large:
+        found.append(Candidate("jax.jit", "with_jax:network", ("jax",)))
+        if case.train:
+            found.append(Candidate("jax scan", "with_jax:network", ("jax",), {"scan": SCAN}, steps=SCAN))
+    for backend, package in (("JAX", "jax"), ("TensorFlow", "tensorflow")):
+        options = {"backend": backend.lower()}
+        found.append(Candidate(f"Keras on {backend}", "with_keras:network", ("keras", package), options))
+    if not case.train:
+        for name, function in (("ONNX Runtime", "onnxruntime"), ("OpenVINO", "openvino")):
+            packages = ("torch", function) + ("onnx",) * (function == "onnxruntime")
+            found.append(Candidate(name, f"with_exported:{function}", packages))
+    return tuple(found)
+
+
+def workload(name: str, title: str, case: Case, *figures: Figure, **more: Any) -> Workload:
+    """The workload of a case. A training step should also need no more memory than torch's."""
+    if case.train:
+        figures = (*figures, Figure(1.0, 1.0, "memory", "peak memory", beside=("torch",)))
+    answer = "losses" if case.train else "outputs"
+    family = "training" if case.train else "inference"
+    prepare = "with_graphc:prepare"
+    return Workload(name, title, family, case, candidates(case), figures, prepare, answer, **more)
+
+
+TWO = {"threads": (1, 2)}
+COMPILE = (
+    Figure(0.1, 0.1, "compile", "compile time", beside=("torch.compile",)),
+    Figure(0.01, 0.01, "compile", "compile time, warm cache", WARM, ("torch.compile",)),
+)
+WORKLOADS = (
+    workload("mlp128", "MLP training, batch 128", Case("mlp", True, 128), Figure(0.9, 0.85), **TWO),
+    workload("mlp32", "MLP training, batch 32", Case("mlp", True, 32), Figure(0.9, 0.85), **TWO),
+    workload("predict1", "MLP inference, batch 1", Case("mlp", False, 1), Figure(0.95, 0.9)),
+    workload("predict128", "MLP inference, batch 128", Case("mlp", False, 128), Figure(0.95, 0.9)),
+    workload("tiny", "tiny MLP, Adam, batch 32", Case("tiny", True, 32), Figure(0.8, 0.7)),
+    workload(
+        "autoencoder32", "autoencoder training, batch 32", Case("autoencoder", True, 32), Figure(0.9, 0.8)
+    ),
+    workload(
+        "autoencoder128",
+        "autoencoder training, batch 128",
+        Case("autoencoder", True, 128),
+        Figure(0.9, 0.8),
+        **TWO,
+    ),
+    workload("cnn64", "CNN training, batch 64", Case("cnn", True, 64), Figure(0.95, 0.85), **TWO),
+    workload("cnn-predict1", "CNN inference, batch 1", Case("cnn", False, 1), Figure(1.0, 1.0)),
+    workload("cnn-predict64", "CNN inference, batch 64", Case("cnn", False, 64), Figure(1.0, 1.0)),
+    workload(
+        "inception1",
+        "InceptionV3 inference, batch 1",
+        Case("inception", False, 1),
+        Figure(1.1, 1.0),
+        seconds=4.0,
+        tolerance=1e-3,
+    ),
+    workload(
+        "transfer8",
+        "InceptionV3 transfer, batch 8",
+        Case("transfer", True, 8),
+        Figure(0.8, 0.75),
+        seconds=8.0,
+        tolerance=1e-3,
+    ),
+    workload(
+        "finetune8",
+        "InceptionV3 fine-tuning, batch 8",
+        Case("finetune", True, 8),
+        Figure(1.0, 0.9),
+        *COMPILE,
+        seconds=15.0,
+        tolerance=1e-3,
+    ),
+)
