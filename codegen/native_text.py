@@ -31,9 +31,9 @@ def native_text(
     return module_text(texts, target, [entry])
 
 
-def step_text(steps: Sequence[Step], layout: Layout, prefix: str = "") -> str:
-    """Kernels and control ops in order; the first status that is not 0 ends the step. Final copies follow.
-    `prefix` comes before the names of what is called.
+def step_text(steps: Sequence[Step], layout: Layout, prefix: str = "", copies: bool = True) -> str:
+    """Kernels and control ops in order; the first status that is not 0 ends the step. Final copies follow
+    if they are wanted. `prefix` comes before the names of what is called.
     """
     f = Function(STEP, "ptr %table", "i64")
     sizes = f.at("i64", "%table", layout.symbols_at)
@@ -46,7 +46,7 @@ def step_text(steps: Sequence[Step], layout: Layout, prefix: str = "") -> str:
         failed = f(f"icmp ne i64 {status}, 0")
         number = step.number << 32
         f.give_up(failed, f"i64 {f(f'or i64 {status}, {number}')}" if number else f"i64 {status}")
-    for i, copy in enumerate(layout.plan.copies):
+    for i, copy in enumerate(layout.plan.copies if copies else ()):
         size = f.load("i64", f.at("i64", "%table", layout.copies_at + i))
         here, there = (
             f.load("ptr", f.at("ptr", "%table", layout.places[slot])) for slot in (copy.source, copy.target)

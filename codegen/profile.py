@@ -20,13 +20,11 @@ from graphc.codegen.buffers import aligned_empty
 from graphc.codegen.control_steps import Step
 from graphc.codegen.cost import cost_table
 from graphc.codegen.kernel_list import KernelStep
-from graphc.codegen.kernel_time import kernel_picoseconds
 from graphc.codegen.native import NativeProgram, NativeRunner
 from graphc.codegen.peak import Peak, peak
 from graphc.codegen.report import table
 from graphc.codegen.signature import Sizes
 from graphc.codegen.timed_step import TimedStep
-from graphc.ir import dims
 from graphc.ir.errors import ArgumentError
 from graphc.ir.locations import Location
 
@@ -186,7 +184,7 @@ def measure(compiled: Compiled, inputs: Sequence[Any], rounds: int | None = None
         raise ArgumentError(f"rounds={rounds} is not possible; choose a number of rounds from 1 on.")
     arrays, sizes = compiled.prepared(inputs)
     program = _program(compiled)
-    step = TimedStep(program)
+    step = TimedStep(program, sizes)
     calls, marks = _run(program, step, compiled.weights, lambda runner: runner.run(arrays, sizes), rounds)
     rows = _Rows(program, step, marks, sizes).rows()
     return Profile(tuple(rows), min(calls), len(calls), program.lowered.members, peak(), dict(sizes))
@@ -215,6 +213,7 @@ def _run(
     timed.step, timed.entry = step.run, None
     state = [np.array(w) for w in weights]
     runners = [NativeRunner(p, [_aligned(w) for w in state]) for p in (program, timed)]
+    alone = program.lowered.members == 1  # then CPU time is not less than what the call needs
     calls: list[float] = []
     marks: list[np.ndarray] = []
     start = time.perf_counter()
@@ -223,10 +222,11 @@ def _run(
         for runner in runners:
             for mine, given in zip(runner.weights, state):
                 np.copyto(mine, given)
-            before = time.perf_counter()
+            cpu, wall = time.thread_time(), time.perf_counter()
             run(runner)
+            wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
             if runner is runners[0]:
-                calls.append(time.perf_counter() - before)
+                calls.append(min(wall, cpu) if alone else wall)
         marks.append(step.marks.copy())
     return calls, np.array(marks)
 
@@ -242,7 +242,7 @@ def _aligned(array: np.ndarray) -> np.ndarray:
 
 
 class _Rows:
-    """From marks to rows. A mark of nothing counts `overhead`, and takes as long again outside of it."""
+    """From marks to rows."""
 
     def __init__(self, program: NativeProgram, step: TimedStep, marks: np.ndarray, sizes: Sizes) -> None:
         self.program, self.step, self.marks, self.sizes = program, step, marks.astype(np.float64), sizes
@@ -250,9 +250,8 @@ class _Rows:
     def rows(self) -> list[KernelTime]:
         """All rows, in order."""
         found = list(self._of(self.step.steps))
-        if self.program.layout.plan.copies:
-            inner = self._with_clocks(self.step.steps)
-            found.append(KernelTime("copies", "copies", self._least(self._elapsed(self.step.whole) - inner)))
+        if self.program.lowered.layout.plan.copies:
+            found.append(KernelTime("copies", "copies", self._least(self._elapsed(self.step.copies))))
         return found
 
     def _of(self, steps: Sequence[Step]) -> Iterator[KernelTime]:
@@ -278,7 +277,6 @@ class _Rows:
         assert isinstance(cost.flops, int)
         assert isinstance(cost.bytes, int)
         types = [v.type.dtype.name for v in (*kernel.node.operands, *kernel.node.results)]
-        estimate = dims.evaluate(kernel_picoseconds(kernel.kernel, self.program.target), self.sizes)
         return KernelTime(
             kernel.name,
             kernel.node.attrs["strategy"],
@@ -289,20 +287,20 @@ class _Rows:
             "f64" if "f64" in types else "f32",
             kernel.operations,
             tuple(dict.fromkeys((kernel.node.location, *kernel.locations))),
-            1e-12 * estimate * calls,
+            1e-12 * self.step.estimates[row] * calls,
             self.program.lowered.members if kernel.slots is None else 1,
         )
 
     def _elapsed(self, row: int) -> np.ndarray:
         """Nanoseconds of a row in each round."""
-        return self.marks[:, row, 0] - self.step.overhead * self.marks[:, row, 1]
+        return self.marks[:, row, 0] - self.step.overhead[row] * self.marks[:, row, 1]
 
     def _with_clocks(self, steps: Sequence[Step]) -> np.ndarray:
         """Nanoseconds of steps in each round, with what looking at the clock takes of those around them."""
         found = np.zeros(len(self.marks))
         for each in steps:
             row = self.step.row_of(each)
-            found += self.marks[:, row, 0] + self.step.overhead * self.marks[:, row, 1]
+            found += self.marks[:, row, 0] + self.step.overhead[row] * self.marks[:, row, 1]
         return found
 
     @staticmethod

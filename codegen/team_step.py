@@ -110,7 +110,7 @@ def team_step(
     """The functions of the step, or of some phases of it without the final copies."""
     texts: list[str] = []
     if layout.plan.copies and copies:
-        texts.append(_copies_text(layout))
+        texts.append(copies_text(layout))
         found = [*found, _copies(found, layout)]
     task = _Task(f"{name}.member", found, layout, target).text()
     return [*texts, task, _step_text(name, found, layout, target, threads)]
@@ -125,7 +125,7 @@ def _copies(found: Sequence[Phase], layout: Layout) -> Phase:
     return Phase(COPIES, 0, False, Touched(every, every), time, waits=True)
 
 
-def _copies_text(layout: Layout) -> str:
+def copies_text(layout: Layout) -> str:
     """The final copies, in order: each member copies a range of each, in whole cache lines."""
     f = Function(COPIES, ARGUMENTS, "i64", linkage="internal")
     for i, copy in enumerate(layout.plan.copies):
