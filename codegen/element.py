@@ -122,10 +122,10 @@ def splat(t: Element, x: float) -> str:
     """A constant in every lane, without its type.
 
     >>> splat(Element("i32", 2), 7)
-    '<i32 7, i32 7>'
+    'splat (i32 7)'
     """
     one = const(t, x)
-    return one if t.lanes == 1 else "<" + ", ".join([f"{t.name} {one}"] * t.lanes) + ">"
+    return one if t.lanes == 1 else f"splat ({t.name} {one})"
 
 
 def bits_of(t: Element, x: float) -> int:

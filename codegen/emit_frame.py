@@ -15,7 +15,7 @@ from graphc.codegen.element import Element
 from graphc.codegen.loops import Kernel, Table, Temporary
 from graphc.codegen.target import Target
 from graphc.codegen.text import Function, Operand
-from graphc.ir.dims import Dim, Size, ceildiv
+from graphc.ir.dims import Call, Dim, Size, ceildiv
 
 ALIGNMENT = 64
 OWN = "scratch of a member"
@@ -55,7 +55,7 @@ class Frame:
     own: Dim = 0
     head: list[str] = field(default_factory=list)
     _pointers: dict[str, str] = field(default_factory=dict)
-    _sizes: dict[Dim | str, Operand] = field(default_factory=dict)
+    _sizes: dict[Dim | Call | str, Operand] = field(default_factory=dict)
 
     @contextmanager
     def start(self) -> Iterator[None]:
@@ -89,11 +89,7 @@ class Frame:
         for monomial, factor in d.terms:
             term: Operand = factor
             for atom in monomial:
-                value = (
-                    self._symbol(atom)
-                    if isinstance(atom, str)
-                    else self._call(atom.function, atom.left, atom.right)
-                )
+                value = self._symbol(atom) if isinstance(atom, str) else self._call(atom)
                 term = self.f.mul(term, value)
             total = self.f.add(total, term)
         return total
@@ -103,10 +99,31 @@ class Frame:
             self._sizes[name] = self.f.load("i64", self.f.at("i64", "%sizes", self.symbols[name]))
         return self._sizes[name]
 
-    def _call(self, function: str, left: Dim, right: Dim) -> Operand:
+    def _call(self, call: Call) -> Operand:
+        if call not in self._sizes:
+            self._sizes[call] = self._computed(call.function, self.size(call.left), self.size(call.right))
+        return self._sizes[call]
+
+    def _computed(self, function: str, left: Operand, right: Operand) -> Operand:
+        if isinstance(right, int) and right > 0 and function in ("//", "%"):
+            return self._divided(function, left, right)
         ops = {"//": "floor_divide", "%": "remainder", "max": "maximum", "min": "minimum"}
-        args = [str(self.size(left)), str(self.size(right))]
-        return primitives.emit(self.f, ops[function], Element("i64", 1), args)
+        return primitives.emit(self.f, ops[function], Element("i64", 1), [str(left), str(right)])
+
+    def _divided(self, function: str, left: Operand, right: int) -> Operand:
+        """Quotient or rest of a division by a positive number, rounded down."""
+        f = self.f
+        if right & (right - 1) == 0:
+            return f(
+                f"ashr i64 {left}, {right.bit_length() - 1}"
+                if function == "//"
+                else f"and i64 {left}, {right - 1}"
+            )
+        rest = f(f"srem i64 {left}, {right}")
+        below = f(f"ashr i64 {rest}, 63")  # -1 where the rest is negative
+        if function == "%":
+            return f.add(rest, f(f"and i64 {below}, {right}"))
+        return f.add(f(f"sdiv i64 {left}, {right}"), below)
 
     def stored(self, name: str) -> str:
         """LLVM's type of an element of a buffer, a table or a temporary in memory."""

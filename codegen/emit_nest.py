@@ -272,21 +272,19 @@ class _Writer:
         if not inner:
             return self._plain(start, stop, step, found, carried, self._restarting(found, body, turn))
 
-        def block(
-            size: int, inside: Callable[[Operand, Operand, Carried], Carried]
-        ) -> Callable[..., Carried]:
-            def run(low: Operand, high: Operand, values: Carried) -> Carried:
+        def block(size: int, inside: Callable[..., Carried]) -> Callable[..., Carried]:
+            def run(low: Operand, high: Operand, values: Carried, sure: bool = False) -> Carried:
                 def part(i: Operand, inner_values: Carried) -> Carried:
                     end = f.minimum(f.add(i, size), high)
-                    after = inside(self._fixed(str(i)), end, found.restarted(inner_values))
+                    after = inside(self._fixed(str(i)), end, found.restarted(inner_values), sure=True)
                     return found.resumed(self.f, inner_values, after)
 
-                return self._plain(low, high, size, found, values, part)
+                return self._plain(low, high, size, found, values, part, sure)
 
             return run
 
-        def innermost(low: Operand, high: Operand, values: Carried) -> Carried:
-            return self._plain(low, high, step, found, values, turn)
+        def innermost(low: Operand, high: Operand, values: Carried, sure: bool = False) -> Carried:
+            return self._plain(low, high, step, found, values, turn, sure)
 
         levels = innermost
         turns, depth = BLOCKS[1 if step == 1 else 2]
@@ -314,8 +312,9 @@ class _Writer:
         found: Accumulators,
         carried: Carried,
         turn: Callable[[Operand, Carried], Carried],
+        sure: bool = False,
     ) -> Carried:
-        with self.f.loop(start, stop, step, list(zip(found.types(), carried))) as loop:
+        with self.f.loop(start, stop, step, list(zip(found.types(), carried)), sure) as loop:
             loop.next = turn(loop.i, loop.values)
         return loop.results
 

@@ -24,6 +24,7 @@ from graphc.codegen.target import Target
 
 Operand = str | int
 Carried = Sequence[tuple[str, str]]
+_TRUTH = ("false", "true")
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Loop:
     done: str
     before: str
     where: int
+    sure: bool
     next: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
 
@@ -260,7 +262,10 @@ class Function:
         return str(a) if y == 0 else str(b) if x == 0 else self(f"add i64 {a}, {b}")
 
     def sub(self, a: Operand, b: Operand) -> str:
-        return str(a) if literal(b) == 0 else self(f"sub i64 {a}, {b}")
+        x, y = literal(a), literal(b)
+        if x is not None and y is not None:
+            return str(x - y)
+        return str(a) if y == 0 else self(f"sub i64 {a}, {b}")
 
     def mul(self, a: Operand, b: Operand) -> str:
         x, y = literal(a), literal(b)
@@ -271,50 +276,81 @@ class Function:
         return str(a) if y == 1 else str(b) if x == 1 else self(f"mul i64 {a}, {b}")
 
     def udiv(self, a: Operand, b: Operand) -> str:
-        return self(f"udiv i64 {a}, {b}")
+        x, y = literal(a), literal(b)
+        if x is not None and x >= 0 and y is not None and y > 0:
+            return str(x // y)
+        return str(a) if y == 1 else self(f"udiv i64 {a}, {b}")
 
     def urem(self, a: Operand, b: Operand) -> str:
-        return self(f"urem i64 {a}, {b}")
+        x, y = literal(a), literal(b)
+        if x is not None and x >= 0 and y is not None and y > 0:
+            return str(x % y)
+        return "0" if y == 1 else self(f"urem i64 {a}, {b}")
 
     def minimum(self, a: Operand, b: Operand) -> str:
+        x, y = literal(a), literal(b)
+        if x is not None and y is not None:
+            return str(min(x, y))
         return self(f"call i64 @llvm.smin.i64(i64 {a}, i64 {b})")
 
     def maximum(self, a: Operand, b: Operand) -> str:
+        x, y = literal(a), literal(b)
+        if x is not None and y is not None:
+            return str(max(x, y))
         return self(f"call i64 @llvm.smax.i64(i64 {a}, i64 {b})")
 
     def ceildiv(self, a: Operand, b: Operand) -> str:
         return self.udiv(self.add(a, self.sub(b, 1)), b)
 
     def less(self, a: Operand, b: Operand) -> str:
+        x, y = literal(a), literal(b)
+        if x is not None and y is not None:
+            return _TRUTH[x < y]
         return self(f"icmp slt i64 {a}, {b}")
 
     def equal(self, a: Operand, b: Operand) -> str:
+        x, y = literal(a), literal(b)
+        if x is not None and y is not None:
+            return _TRUTH[x == y]
         return self(f"icmp eq i64 {a}, {b}")
 
     def both(self, a: str, b: str) -> str:
+        for one, other in ((a, b), (b, a)):
+            if one in _TRUTH:
+                return other if one == "true" else one
         return self(f"and i1 {a}, {b}")
 
     def either(self, a: str, b: str) -> str:
+        for one, other in ((a, b), (b, a)):
+            if one in _TRUTH:
+                return other if one == "false" else one
         return self(f"or i1 {a}, {b}")
 
     def negate(self, a: str) -> str:
-        return self(f"xor i1 {a}, true")
+        return _TRUTH[a == "false"] if a in _TRUTH else self(f"xor i1 {a}, true")
 
     def select(self, ty: str, c: str, a: Operand, b: Operand) -> str:
+        if c in _TRUTH:
+            return str(a if c == "true" else b)
         return self(f"select i1 {c}, {ty} {a}, {ty} {b}")
 
     # -- control ---------------------------------------------------------------------------------------------
-    def loop(self, start: Operand, stop: Operand, step: Operand, carry: Carried = ()) -> Loop:
+    def loop(
+        self, start: Operand, stop: Operand, step: Operand, carry: Carried = (), sure: bool = False
+    ) -> Loop:
         """`with f.loop(0, "%n", 16, [(type, initial), ...]) as l:` with `l.i` and `l.values`; set `l.next`;
         afterwards `l.results`.
 
-        The body runs while i < stop (signed), possibly never.
+        The body runs while i < stop (signed), possibly never; at least once if the caller is `sure`.
         """
         body, done, i = self.label("body"), self.label("done"), self.name()
         names, before = [self.name() for _ in carry], self.block
-        self.do(f"br i1 {self.less(start, stop)}, label %{body}, label %{done}")
+        enter = "true" if sure else self.less(start, stop)
+        sure = enter == "true"
+        self.do(f"br label %{body}" if sure else f"br i1 {enter}, label %{body}, label %{done}")
         self.begin(body)
-        return Loop(self, i, names, list(carry), start, stop, step, body, done, before, len(self.lines))
+        where = len(self.lines)
+        return Loop(self, i, names, list(carry), start, stop, step, body, done, before, where, sure)
 
     def _close_loop(self, loop: Loop) -> None:
         if len(loop.next) != len(loop.carry):
@@ -327,7 +363,7 @@ class Function:
         self.lines[loop.where : loop.where] = phis
         self.do(f"br i1 {self.less(following, loop.stop)}, label %{loop.body}, label %{loop.done}")
         self.begin(loop.done)
-        loop.results = [self(f"phi {ty} {edges}") for ty, edges in ends]
+        loop.results = loop.next if loop.sure else [self(f"phi {ty} {edges}") for ty, edges in ends]
 
     def when(self, condition: str, carry: Carried = ()) -> When:
         """`with f.when(cond, [(type, otherwise), ...]) as w:` runs the body if the i1 holds; set `w.next`;
@@ -412,8 +448,9 @@ def module(*functions: str, target: Target, top: str = "") -> str:
     return "\n\n".join([body, *_declarations(body), attributes]) + "\n"
 
 
-_CALL = re.compile(r"\bcall (<[^>]*>|\S+) @([\w.]+)\(([^)]*)\)")
-_NAMED = re.compile(r"^(?:define|declare)\b[^@]*@([\w.]+)", re.MULTILINE)
+# each begins with plain characters, for which a long text is searched quickly
+_CALL = re.compile(r" call (<[^>]*>|\S+) @(?!llvm\.)([\w.]+)\(((?:[^()]|\([^()]*\))*)\)")
+_NAMED = re.compile(r"\nde(?:fine|clare)\b[^@]*@([\w.]+)")
 _TYPE = re.compile(r"(<[^>]*>|\S+) ?")
 
 
@@ -421,10 +458,10 @@ def _declarations(body: str) -> list[str]:
     """A declaration for each function that the text calls without defining it; LLVM knows its own
     intrinsics.
     """
-    known = set(_NAMED.findall(body))
+    known = set(_NAMED.findall("\n" + body))
     found = {}
     for result, name, arguments in _CALL.findall(body):
-        if name not in known and not name.startswith("llvm."):
+        if name not in known:
             types = [match.group(1) for part in _split(arguments) if (match := _TYPE.match(part))]
             found[name] = f"declare {result} @{name}({', '.join(types)})"
     return [found[name] for name in sorted(found)]
