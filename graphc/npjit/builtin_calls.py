@@ -10,6 +10,7 @@ import numpy as np
 
 from graphc.npjit.library_calls import LIBRARY
 from graphc.npjit.lookup import is_array
+from graphc.npjit.texts import is_text
 from graphc.npjit.values import Num, Sym
 
 Handler = Callable[..., Any]
@@ -29,6 +30,8 @@ def type_of(rt: Any, x: Any, *more: Any) -> Any:
         return type(x.value)
     if type(x) is not Sym:
         return type(x)
+    if is_text(x):
+        return str
     m = x.meta
     if m.kind == "array":
         return np.ndarray
@@ -62,22 +65,6 @@ def get_attr(rt: Any, x: Any, name: str, *default: Any) -> Any:
     return rt.getattr(x, name)
 
 
-def print_(rt: Any, *args: Any, **kwargs: Any) -> None:
-    rec = rt.rec
-    symbolic = any(type(a) is Sym or (isinstance(a, list | tuple | dict) and not rec.var(a)) for a in args)
-    if symbolic or kwargs.get("file") or kwargs.get("flush") or rec.log[rec.done :]:
-        rec.stop("print", "return the numbers and print them outside")
-        rec.flush()
-        rec.clean()
-    text = [rec.publish(a) for a in args]
-    for a in args:
-        if not isinstance(a, Num | str | int | float | bool | type(None)):
-            rec.leak("print of an object")
-    rec.effect("call", rec.const(print), kwargs, args, lambda: None)
-    print(*text, **{k: rec.publish(v) for k, v in kwargs.items()})
-    rec.take_back()
-
-
 def sum_(rt: Any, it: Any, start: Any = 0) -> Any:
     for v in rt.iter(it):
         start = rt.op("add", start, v)
@@ -90,6 +77,8 @@ def convert(cls: Any) -> Handler:
             return rt.rec.record(cls, (x,))
         if type(x) is Num and not more:
             return rt.scalar(cls, x)
+        if type(x) is str and id(x) in rt.rec.tainted:
+            return rt.rec.tainted[id(x)].tracked(cls(x, *more))
         if rt.rec.differentiating and any(type(v) is Sym for v in (x, *more)):
             return rt.opaque(cls, x, *more, **kw)
         return cls(rt.real(x), *[rt.real(m) for m in more], **kw)
@@ -215,7 +204,7 @@ HANDLERS: dict[Any, Handler] = {
     setattr: lambda rt, x, name, v: rt.setattr(v, x, name),
     delattr: lambda rt, x, name: rt.delattr(x, name),
     object.__setattr__: lambda rt, x, name, v: rt.store_attr(v, x, name),
-    print: print_,
+    print: lambda rt, *args, **kwargs: rt.print(args, kwargs),
     sum: sum_,
     divmod: div_mod,
     pow: power,
@@ -225,9 +214,10 @@ HANDLERS: dict[Any, Handler] = {
     int: convert(int),
     complex: convert(complex),
     bool: lambda rt, x=False: rt.truth(x),
-    str: lambda rt, *a: rt.text(str, a),
-    repr: lambda rt, x: rt.text(repr, (x,)),
-    format: lambda rt, x, s="": format(rt.real(x), s),
+    str: lambda rt, *a: rt.as_text(str, a[0]) if len(a) == 1 else str(*map(rt.real, a)),
+    repr: lambda rt, x: rt.as_text(repr, x),
+    ascii: lambda rt, x: rt.as_text(ascii, x),
+    format: lambda rt, x, spec="": rt.fstring((x, -1, spec)),
     list: collect(list),
     tuple: collect(tuple),
     set: lambda rt, *a: set(map(rt.steered, *map(rt.iter, a))) if a else set(),

@@ -178,7 +178,7 @@ class Calls(Surface):
         if issubclass(cls, np.generic | np.ndarray):
             return self.numpy(cls, args, kwargs)
         if issubclass(cls, BaseException):
-            return cls(*[self.rec.publish(a) for a in args])
+            return cls(*map(self.rec.publish, self.known_values(args)), **self.known_values(kwargs))
         record = issubclass(cls, tuple) and hasattr(cls, "_fields")
         init = in_class(cls, "__init__")
         builtin_init = type(init) is not types.FunctionType

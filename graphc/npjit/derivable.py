@@ -40,6 +40,8 @@ def missing(fn: Any, line: str, words: str = "{}") -> GradientError:
     inner = getattr(fn, "function", fn)
     module = getattr(inner, "__module__", None) or ""
     name = getattr(inner, "__qualname__", None) or getattr(inner, "__name__", repr(inner))
+    if module == "graphc.npjit.texts" or inner in (str, repr, ascii):
+        words, name = words.replace("{}", "numbers that are read from {}"), "text"
     dotted = f"np.{name}" if module.startswith("numpy") or type(inner) is type(np.add.fn) else name
     reason = (
         f": {why_not(inner)}"

@@ -9,13 +9,14 @@ from __future__ import annotations
 import collections
 import types
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from graphc.npjit.array_guard import Geometry, fit, table
 from graphc.npjit.effects import LINES, NAMED, Effect
-from graphc.npjit.log import Node, Place, Step, follow, mutate, pick
+from graphc.npjit.log import Node, Place, Step, apart, follow, mutate, nodes_in, pick
 from graphc.npjit.lookup import store_raw
 from graphc.npjit.recording import Recording
 from graphc.npjit.values import Num, Storage, Sym
@@ -24,6 +25,14 @@ from graphc.npjit.warned import strict
 MISS = object()
 LITERALS = (bool, int, float, complex, str, bytes, range, type(...), type(None), type(NotImplemented))
 MISSES = "(AttributeError, KeyError, IndexError, TypeError, ValueError, ArithmeticError)"
+
+
+MOST_TESTS = 8
+"""Tests on data between which the parts of a recording are compiled; with more of them NumPy does it."""
+
+
+class Elsewhere(Exception):
+    """A test on data came out otherwise than recorded: the call is for another recording."""
 
 
 class CannotError(Exception):
@@ -48,6 +57,35 @@ class Store(NamedTuple):
     text: str
 
 
+class Stretch(NamedTuple):
+    """Nodes between two tests, those of them that somebody needs afterwards, and whether no test follows."""
+
+    nodes: list[Node]
+    wanted: list[Node]
+    last: bool
+
+    def within(self, store: Store) -> bool:
+        """Whether all changes of an input's memory are among the nodes."""
+        own, node = set(self.nodes), store.after
+        while node is not store.before:
+            if node not in own or node.fn is not mutate:
+                return False
+            node = node.args[0]
+        return True
+
+
+def stretches(log: list[Node], tests: dict[Node, bool], wanted: list[Node]) -> list[Stretch]:
+    """A log in parts, each up to a test."""
+    ends = [i + 1 for i, n in enumerate(log) if n in tests]
+    bounds = [0, *ends, *([len(log)] if len(log) not in ends else [])]
+    needed, found = dict.fromkeys(wanted), []
+    for begin, end in reversed(list(pairwise(bounds))):
+        nodes = log[begin:end]
+        found.append(Stretch(nodes, [n for n in nodes if n in needed or n in tests], end not in ends))
+        needed.update((u, None) for n in nodes for u in nodes_in([n.args, n.kwargs or {}]))
+    return found[::-1]
+
+
 class Emitter:
     """Writes the functions of one recording."""
 
@@ -58,6 +96,7 @@ class Emitter:
         hot: Callable[[tuple[int, ...]], bool] | None = None,
     ) -> None:
         self.rec, self.options, self.hot = rec, options or {}, hot
+        self.covered = False  # whether native code does it for all sizes
         self.lines: list[str] = []
         self.made: dict[int, str] = {}
         self.wanted: dict[Node, None] = {}
@@ -236,10 +275,10 @@ class Emitter:
         end += [*self.lines, f"return {returned}"]
         wanted = list(self.wanted)
         graph = self.graph()
-        checks = [*self.rec.pre, *self.distinct(), *self.known_sizes()]
+        checks = [*self.rec.pre, *self.distinct()]
         start = ["try:", *_indented(checks), f"except {MISSES}: return MISS"]
         back = [f"copyto({s.var}, {s.text})" for s in stores]
-        flat = self.compiled([*start, *self.guarded(graph), *back, *end])
+        flat = self.compiled([*start, *self.known_sizes(), *self.guarded(graph), *back, *end])
         guards = self.compiled([*start, "return None"])
         return Fast(flat, guards, lambda: self.native(wanted, stores, start, end, flat))
 
@@ -253,9 +292,16 @@ class Emitter:
             keywords = ", ".join(f"{k}={v!r}" for k, v in changed.items())
             if keywords and keywords != before:
                 lines.append(f"with errstate({keywords}):")
-            lines += _indented(self.node(n)) if keywords else self.node(n)
+            text = [*self.node(n), *self.test(n)]
+            lines += _indented(text) if keywords else text
             before = keywords
         return lines
+
+    def test(self, n: Node) -> list[str]:
+        """Another outcome of a test is for another recording."""
+        if n not in self.rec.tests:
+            return []
+        return [f"if {self.expr(n)} is not {self.rec.tests[n]}: raise Elsewhere"]
 
     def native(
         self,
@@ -269,27 +315,56 @@ class Emitter:
         from graphc.codegen.options import resolve
         from graphc.npjit.native import segments
 
-        pairs = {s.before: s.after for s in stores}
-        if self.rec.all_symbols or self.rec.noisy:
+        if self.rec.noisy or len(self.rec.tests) > MOST_TESTS:
             return None
-        program = segments.compile(self.rec.log, wanted, pairs, resolve(**self.options))
-        if not program.calls:
+        options = resolve(**self.options)
+        lines: list[str] = []
+        scope: dict[str, Any] = {"flat": flat}
+        graphs: list[Any] = []
+        programs: list[Any] = []
+        in_place: set[str] = set()
+        runs = stretches(self.rec.log, self.rec.tests, wanted)
+        # a view from an earlier part must keep its elements
+        viewed = any(n.fn in (follow, pick) for r in runs[:-1] for n in r.wanted)
+        for number, run in enumerate(runs):
+            pairs = {s.before: s.after for s in stores if run.within(s)} if run.last and not viewed else {}
+            own = apart(run.nodes)
+            outer = {inner: n for n, inner in own.items()}
+            program = segments.compile(
+                [own[n] for n in run.nodes],
+                [own[n] for n in run.wanted],
+                {before: own[after] for before, after in pairs.items()},
+                options,
+                symbols=self.rec.for_native(own),
+            )
+            leaves = [x.expr if type(x) is Num else self.expr(outer.get(x, x)) for x in program.leaves]
+            results = "".join(f"{self.expr(n)}, " for n in run.wanted)
+            call = f"program{number}({', '.join(leaves)})"
+            lines += [f"{results}= {call}" if results else call]
+            lines += [t for n in run.nodes for t in self.test(n)]
+            scope[f"program{number}"] = program.run
+            graphs += [c.graph for c in program.calls]
+            programs.append(program)
+            in_place |= {leaves[i] for i in program.in_place}
+        if not graphs:
             return None
-        leaves = [x.expr if type(x) is Num else self.expr(x) for x in program.leaves]
-        results = "".join(f"{self.expr(n)}, " for n in wanted)
-        call = f"{results}= program({', '.join(leaves)})" if wanted else f"program({', '.join(leaves)})"
-        in_place = {leaves[i] for i in program.in_place}
+        kept = [x for program in programs for x in program.explain() if not x.native]
+        self.covered = not kept
         back = [f"copyto({s.var}, {s.text})" for s in stores if s.var not in in_place]
         begin = [*start, "if strict(): return flat(args, kw)"]
-        body = [*begin, *self.guarded([call]), *back, *end]
-        made: Any = self.compiled(body, {"program": program.run, "flat": flat})
-        made.graphs = [c.graph for c in program.calls]
+        made: Any = self.compiled([*begin, *self.guarded(lines), *back, *end], scope)
+        made.graphs, made.kept = graphs, kept
         return made
 
     def known_sizes(self) -> list[str]:
-        """Where sizes are symbols: ask whether these are worth a recording of their own."""
+        """Where sizes are symbols without native code: ask whether these are worth a recording of their
+        own.
+        """
         symbols = "".join(f"{s.expr}, " for s in self.rec.all_symbols)
-        return [f"if {self.rec.const(self.hot)}(({symbols})): return MISS"] if symbols else []
+        return [f"if {self.rec.const(self._is_hot)}(({symbols})): return MISS"] if symbols else []
+
+    def _is_hot(self, sizes: tuple[int, ...]) -> bool:
+        return not self.covered and self.hot is not None and self.hot(sizes)
 
     def first(self, storage: Storage) -> Node:
         """The node of an array as it came in."""
@@ -357,6 +432,7 @@ def restore(source: Any, state: Any) -> None:
 
 GLOBALS: dict[str, Any] = {
     "MISS": MISS,
+    "Elsewhere": Elsewhere,
     "ndarray": np.ndarray,
     "copyto": np.copyto,
     "errstate": np.errstate,

@@ -102,7 +102,7 @@ class Foreign:
             return result
         if isinstance(result, (float, complex, np.inexact)):
             return Sym(meta_of(result), self.node(result))
-        if isinstance(result, bytes) and self.nodes:
+        if isinstance(result, str | bytes) and len(result) > 1 and self.nodes:
             self.rec.tainted[id(result)] = self
             self.kept.append(result)
         if isinstance(result, (*NUMBER, str, bytes, type(None))):

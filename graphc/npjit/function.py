@@ -22,6 +22,7 @@ from graphc.npjit.pieces import Pieces
 from graphc.npjit.recording import Recording
 from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.runtime import RUNTIME
+from graphc.npjit.sizes import Known
 from graphc.passes.log import log
 
 HOT = 50
@@ -29,6 +30,8 @@ HOT = 50
 if TYPE_CHECKING:
     from graphc.codegen.compiled import Compiled
 
+BRANCHES = 5
+"""Recordings of one call signature that differ in outcomes of tests on data."""
 MANY = 8
 """Fast functions of one call signature: a ninth is not kept, and the reason logged."""
 SHOWN = frozenset(["ir", "stages", "diff", "source", "llvm", "asm", "cost", "memory", "html", "parameters"])
@@ -50,9 +53,11 @@ class Jit:
         self.name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
         self.fast: dict[Any, list[Way]] = {}
         self.aside: dict[Any, Aside] = {}
-        self.shapes: dict[Any, dict[str, tuple[int, ...]]] = {}
+        self.known: dict[Any, Known] = {}
         self.sizes: dict[Any, int] = {}
         self.promoted: set[Any] = set()
+        self.branches: dict[Any, list[Way]] = {}
+        self.unbranched: set[Any] = set()
         self.pieces = Pieces(self.options)
         self.notes: list[str] = []
         self.recordings = self.hits = 0
@@ -127,7 +132,7 @@ class Jit:
 
     def record(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call, recording it; keep a fast function if it can be done again."""
-        rec = self.last = Recording(self._seen(key), self.pieces)
+        rec = self.last = Recording(self._known(key), self.pieces, key not in self.unbranched)
         token, begin = RECORDING.set(rec), perf_counter_ns()
         self.recordings += 1
         CLASS_ATTRIBUTES.clear()
@@ -168,18 +173,28 @@ class Jit:
             aside.failing = False
         else:
             self.aside.pop(key, None)
-            self.shapes[key] = rec.shapes
-            self.fast.setdefault(key, []).insert(
-                0, Choice(fast, self.plain(), functools.partial(self._settle, key))
-            )
+            self.known.setdefault(key, Known()).add(rec)
+            choice = Choice(fast, self.plain(), functools.partial(self._settle, key))
+            self.fast.setdefault(key, []).insert(0, choice)
+            if rec.tests:
+                self._branch(key, choice)
         return result
 
-    def _seen(self, key: Any) -> dict[str, tuple[int, ...]]:
-        """The shapes of an earlier recording; none if it was called for on account of frequent sizes."""
+    def _branch(self, key: Any, choice: Choice) -> None:
+        """One more way through tests on data: with too many of them, calls are recorded each time instead."""
+        ways = self.branches.setdefault(key, [])
+        ways.append(choice)
+        if len(ways) > BRANCHES:
+            self.fast[key] = [f for f in self.fast[key] if f not in ways]
+            self.unbranched.add(key)
+            self.note(f"more than {BRANCHES} ways through tests on data")
+
+    def _known(self, key: Any) -> Known:
+        """What earlier recordings tell of sizes; nothing if frequent sizes call for this one."""
         if key in self.promoted:
             self.promoted.discard(key)
-            return {}
-        return self.shapes.get(key, {})
+            return Known()
+        return self.known.get(key) or Known()
 
     def _is_hot(self, key: Any, sizes: tuple[int, ...]) -> bool:
         """Whether these sizes have become frequent just now: they get a recording, and code, of their own."""
@@ -230,7 +245,10 @@ class Jit:
         """A choice has been made."""
         reason = f"; not compiled: {choice.reason}" if choice.reason else ""
         self.note(f"{WAYS[name]} is the fastest ({choice.summary()}){reason}")
-        self.fast[key] = [way if f is choice else f for f in self.fast[key]]
+        for step in getattr(choice.ways.get("native"), "kept", ()):
+            self.note(f"{step.line}: {step.what} stays NumPy's: {step.reason}")
+        for known in (self.fast, self.branches):
+            known[key] = [way if f is choice else f for f in known.get(key, ())]
 
     # ---- reports and copies
 

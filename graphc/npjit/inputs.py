@@ -7,6 +7,7 @@ lines of the fast function: what the recording relied on.
 from __future__ import annotations
 
 import functools
+import io
 import numbers
 import operator
 import os
@@ -158,6 +159,8 @@ class Inputs:
             self.wrap(v.__self__, f"{var}.__self__")
         if isinstance(v, VALUE):
             self.guard(f"{var} != {self.const(v)}")
+        elif isinstance(v, io.IOBase):
+            return
         elif hasattr(type(v), "__next__") and not isinstance(type(v).__next__, types.FunctionType):
             self.leak("an iterator, whose next elements are known only by taking them")
 

@@ -16,7 +16,7 @@ An input is a node without `fn`: its `var` names the path, its `value` is what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,8 +87,16 @@ class Node:
         self.origin: Node | None = None  # of an input: the node whose value a break wrote there
 
     def run(self) -> None:
-        """Compute the value from those of the arguments, by NumPy."""
+        """Compute the value from those of the arguments, by NumPy.
+
+        A change in place that fails leaves what it has done so far in `value`.
+        """
         assert self.fn is not None
+        if self.fn is mutate:
+            base, *change = [evaluate(a) for a in self.args]
+            self.value = base.copy(order="K")
+            changed(self.value, *change)
+            return
         keywords = {n: evaluate(v) for n, v in self.kwargs.items()} if self.kwargs else {}
         self.value = self.fn(*[evaluate(a) for a in self.args], **keywords)
 
@@ -143,14 +151,58 @@ def mutate(
 ) -> np.ndarray:
     """A new version of `base`, in which fn(view, *args) was done to the view (PLACE among the arguments)."""
     new = base.copy(order="K")
-    view = follow(new, chain)
-    fn(*[view if type(a) is Place else a for a in args], **kwargs)
+    changed(new, chain, fn, args, kwargs)
     return new
+
+
+def changed(
+    memory: np.ndarray,
+    chain: Sequence[Step],
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> None:
+    """Do fn(view, *args) to the view of `memory` that the chain leads to."""
+    view = follow(memory, chain)
+    fn(*[view if type(a) is Place else a for a in args], **kwargs)
 
 
 def pick(results: Sequence[Any], i: int) -> Any:
     """One of several results."""
     return results[i]
+
+
+def replaced(a: Any, table: Mapping[Node, Any]) -> Any:
+    """An argument with others in the place of some nodes."""
+    t = type(a)
+    if t is Node:
+        return table.get(a, a)
+    if t is tuple or t is list or t is Chain:
+        return t([replaced(x, table) for x in a])
+    if t is slice:
+        return slice(replaced(a.start, table), replaced(a.stop, table), replaced(a.step, table))
+    if t is dict:
+        return {k: replaced(v, table) for k, v in a.items()}
+    return a
+
+
+def apart(nodes: Sequence[Node]) -> dict[Node, Node]:
+    """Copies of nodes that stand on their own: what others computed comes in as an input."""
+    made: dict[Node, Node] = {}
+    for node in nodes:
+        for used in nodes_in([node.args, node.kwargs or {}]):
+            if used.fn is not None and used not in made:
+                made[used] = Node(None, meta=used.meta)
+        copy = Node(
+            node.fn,
+            [replaced(a, made) for a in node.args],
+            replaced(node.kwargs, made),
+            node.meta,
+            node.impure,
+            node.line,
+        )
+        copy.quiet, made[node] = node.quiet, copy
+    return made
 
 
 def source(node: Node) -> Node:

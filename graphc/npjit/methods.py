@@ -37,15 +37,10 @@ class Methods(Surface):
         if t is Num:
             return self.call(getattr(x.steer(), name), *args, **kwargs)
         if t is str or t is bytes:
-            return self._text_method(x, name, args, kwargs)
+            return self.text_method(x, name, args, kwargs)
         if t is np.ufunc:
             return self.ufunc_method(x, name, args, kwargs)
         return self._object_method(x, t, name, args, kwargs)
-
-    def _text_method(self, x: Any, name: str, args: Any, kwargs: Any) -> Any:
-        values = [self.rec.publish(list(self.iter(a)) if isinstance(a, list) else self.real(a)) for a in args]
-        keywords = {k: self.real(v) for k, v in kwargs.items()}
-        return self.text(functools.partial(getattr(x, name), **keywords), values)
 
     def _object_method(self, x: Any, t: type, name: str, args: Any, kwargs: Any) -> Any:
         rec, d = self.rec, in_class(t, name)
@@ -80,7 +75,7 @@ class Methods(Surface):
         if isinstance(x, dict | list | tuple | set | frozenset) and not name.startswith("__"):
             return self.container_method(x, name, args, kwargs)
         if isinstance(x, str | bytes):
-            return self._text_method(x, name, args, kwargs)
+            return self.text_method(x, name, args, kwargs)
         if isinstance(x, dict | list) and name == "__getitem__":
             k = self.steered(args[0])
             return self.rec.wrap(raw_method(x, "__getitem__")(k), self.item_path(x, k))

@@ -12,6 +12,7 @@ import numpy as np
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import bound, is_array, method_fn, out_fn, spare
 from graphc.npjit.surface import Surface
+from graphc.npjit.texts import is_text
 from graphc.npjit.values import IN_PLACE, Num, Sym
 
 ARRAY_MUTATORS = frozenset(["fill", "sort", "put", "partition", "itemset"])
@@ -47,6 +48,8 @@ class NumpyCalls(Surface):
         if not kwargs and args and self._of_scalars(f, args):
             return self.scalar(f, *args)
         args, kwargs = [self.absorb(a) for a in args], {k: self.absorb(v) for k, v in kwargs.items()}
+        if any(type(a) is str and id(a) in self.rec.tainted for a in args):
+            return self.opaque(f, *args, **kwargs)
         if type(f) is np.ufunc and len(args) > f.nin:
             kwargs["out"] = args.pop() if len(args) == f.nin + 1 else tuple(args[f.nin :])
             del args[f.nin :]
@@ -132,6 +135,8 @@ class NumpyCalls(Surface):
 
     def array_method(self, x: Sym, name: str, args: Any, kwargs: Any) -> Any:
         rec = self.rec
+        if is_text(x):
+            return self.text_method(x, name, args, kwargs)
         if x.meta.kind == "object":
             return self.call(
                 getattr(rec.force(x, f"method {name} of a Python object"), name), *args, **kwargs

@@ -11,6 +11,7 @@ from graphc.npjit.deciding import is_whole
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import dunder, in_class, is_array
 from graphc.npjit.surface import Surface
+from graphc.npjit.texts import is_text, percent
 from graphc.npjit.values import IN_PLACE, OPERATORS, SIGNS, UNARY, Num, Sym, settled
 
 SEQUENCES = (list, tuple, str, bytes)
@@ -23,6 +24,10 @@ class Operators(Surface):
         ta, tb, rec = type(a), type(b), self.rec
         if rec is None or (ta in PLAIN and tb in PLAIN):
             return OPERATORS[name](settled(a), settled(b))
+        if name in ("mod", "add") and (ta is str or tb is str or is_text(a)):
+            made = self._text_op(name, a, b)
+            if made is not NotImplemented:
+                return made
         if name == "mul" and ((ta in SEQUENCES and is_whole(b)) or (tb in SEQUENCES and is_whole(a))):
             times, sequence = (b, a) if tb is Sym else (a, b)
             return self.op(name, sequence, operator.index(self.steered(times)))
@@ -36,8 +41,6 @@ class Operators(Surface):
         if ta is tuple and tb is tuple and name in ("eq", "ne") and len(a) == len(b):
             same = all(self.truth(self.op("eq", p, q)) for p, q in zip(a, b))
             return same if name == "eq" else not same
-        if ta is str and name == "mod":
-            return self.text(operator.mod, (a, self.formatted(b)))
         if ta in (list, tuple) and name in ("add", "mul"):
             a = ta(self.iter(a))
             return a + tb(self.iter(b)) if tb in (list, tuple) else OPERATORS[name](a, self.steered(b))
@@ -62,21 +65,15 @@ class Operators(Surface):
             return {k: self.getitem(x, k) for k in self.iter(x)} if type(x) is dict else x
         return type(x)(self.iter(x)) if type(x) in (list, tuple) else x
 
-    def formatted(self, b: Any) -> Any:
-        """What `%` puts into a text."""
-        if type(b) is tuple:
-            return tuple([self.rec.publish(self.real(v)) for v in b])
-        return self.rec.publish(self.real(b))
-
-    def text(self, fn: Any, args: Any) -> Any:
-        """fn of the real values, which are only looked at."""
-        made = fn(*[self.rec.publish(a) for a in args])
-        self.rec.take_back()
-        return made
+    def _text_op(self, name: str, a: Any, b: Any) -> Any:
+        """A text with values put in, or two texts that follow each other."""
+        if name == "mod" and type(a) is str:
+            return self.shown(percent, a, b)
+        if name == "add" and all(type(x) is str or is_text(x) for x in (a, b)):
+            return self.shown(operator.add, a, b)
+        return NotImplemented
 
     def array_op(self, name: str, a: Any, b: Any) -> Any:
-        if type(a) is str and name == "mod":
-            return self.text(operator.mod, (a, self.formatted(b)))
         for x, y in ((a, b), (b, a)):
             f = dunder(type(y), ("" if y is a else "r") + name.strip("_"))
             if type(f) is types.FunctionType:
@@ -158,6 +155,20 @@ class Operators(Surface):
         if hasattr(type(a), f"__i{name.strip('_')}__") and type(a) not in (Num, Sym):
             return self.opaque(IN_PLACE[name], a, b) if rec.var(a) else IN_PLACE[name](a, self.steered(b))
         return self.op(name, a, b)
+
+    def same(self, a: Any, b: Any) -> bool:
+        """Whether a is b: later calls must find it so too."""
+        if self.rec is not None and a is not None and b is not None:
+            names = [self._identity(x) for x in (a, b)]
+            if None not in names and names[0] != names[1]:
+                self.rec.guard(f"({names[0]} is {names[1]}) is not {a is b}")
+        return a is b
+
+    def _identity(self, x: Any) -> str | None:
+        """The path of an outside object or array."""
+        if type(x) is Sym:
+            return self.rec.names.get(id(x.real)) if x.real is not None else None
+        return None if type(x) is Num else self.rec.var(x)
 
     def truth(self, x: Any) -> bool:
         if type(x) is bool:

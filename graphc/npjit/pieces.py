@@ -13,7 +13,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from graphc.ir.errors import StateError
-from graphc.npjit.log import Node, nodes_in
+from graphc.npjit.log import Node, apart, nodes_in
 from graphc.npjit.running import run_nodes
 from graphc.npjit.values import Sym
 from graphc.npjit.warned import strict
@@ -87,8 +87,12 @@ class Pieces:
         inside = set(nodes)
         wanted = [n for n in dict.fromkeys(referred(rec)) if n in inside]
         try:
-            program = segments.compile(nodes, wanted, None, resolve(**self.options))
-            values = program(*[leaf.value for leaf in program.leaves])
+            own = apart(nodes)
+            program = segments.compile(
+                [own[n] for n in nodes], [own[n] for n in wanted], None, resolve(**self.options)
+            )
+            outer = {inner: n for n, inner in own.items()}
+            values = program(*[outer.get(leaf, leaf).value for leaf in program.leaves])
         except Exception:  # NumPy computes it, and raises what is to be raised
             return False
         for node in nodes:

@@ -27,7 +27,7 @@ from graphc.npjit.pieces import Pieces
 from graphc.npjit.promotion import only_arithmetic
 from graphc.npjit.publish import Publisher, item
 from graphc.npjit.running import preserve
-from graphc.npjit.sizes import Sizes, part
+from graphc.npjit.sizes import Known, Sizes, part
 from graphc.npjit.values import Num, Storage, Sym
 
 LIMIT = 20_000
@@ -41,8 +41,13 @@ SIZED_BY_FLOATS = (np.arange,)
 class Recording(Sizes):
     """See the module."""
 
-    def __init__(self, seen: dict[str, tuple[int, ...]] | None = None, pieces: Pieces | None = None) -> None:
-        super().__init__(seen)
+    def __init__(
+        self,
+        known: Known | None = None,
+        pieces: Pieces | None = None,
+        branching: bool = True,
+    ) -> None:
+        super().__init__(known)
         self.pieces = pieces if pieces is not None else Pieces({})
         self.made: list[weakref.ref[Sym]] = []
         self.log: list[Node] = []
@@ -61,6 +66,9 @@ class Recording(Sizes):
         self.marks: list[list[int]] = []
         self.rolled_back = False
         self.noisy = False
+        self.settled = False
+        self.tests: dict[Node, bool] = {}
+        self.branching = branching
         self.states: list[tuple[int, dict[str, Any]]] = []
 
     # ---- operations
@@ -289,7 +297,13 @@ class Recording(Sizes):
         return end, error
 
     def _settle(self, end: int, error: Exception | None) -> None:
-        """Write back what was computed, up to the node `end` where one failed."""
+        """Write back what was computed, up to the node `end` where one failed.
+
+        A change in place that failed has written what NumPy writes before it fails.
+        """
+        if error is not None and self.log[end].fn is mutate and self.log[end].value is not None:
+            end += 1
+        self.settled = True
         for storage in self.dirty:
             while error is not None and storage.history and storage.history[-1][0] > end:
                 storage.node = storage.history.pop()[1]
@@ -334,6 +348,18 @@ class Recording(Sizes):
             self.tainted[id(found)] = Foreign.of(self, s.node)
         return found
 
+    def truth(self, s: Sym) -> bool:
+        """A test on data: later calls whose outcome is another take another recording."""
+        unknown = s.meta.kind == "object" or (s.meta.kind == "array" and None in s.meta.shape)
+        if unknown or self.breaks or not self.branching:
+            return bool(self.force(s, "a test on data"))
+        if s.meta.dtype is not bool:
+            s = self.record(bool, (s,))
+        assert s.node is not None
+        self.run_pending()
+        outcome = self.tests[s.node] = s.node.value
+        return outcome
+
     def real(self, s: Sym) -> Any:
         """The real object behind s, always the same one."""
         self.flush()
@@ -364,7 +390,8 @@ class Recording(Sizes):
 
     def roll_back(self) -> bool:
         """Take back everything, if nothing has been run or printed: as if the call had not begun."""
-        if self.done or self.breaks or any(e.kind == "call" for e in self.effects):
+        drawn = any(n.impure for n in self.log[: self.done])
+        if self.settled or self.breaks or drawn or any(e.kind == "call" for e in self.effects):
             return False
         while self.effects:
             self.effects.pop().undo()

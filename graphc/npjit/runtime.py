@@ -11,9 +11,10 @@ from graphc.npjit.methods import Methods
 from graphc.npjit.names import Names
 from graphc.npjit.numpy_calls import NumpyCalls
 from graphc.npjit.operators import Operators
+from graphc.npjit.texts import Texts
 
 
-class Runtime(Names, Attributes, Items, Operators, Iteration, Calls, NumpyCalls, Methods, Containers):
+class Runtime(Names, Attributes, Items, Operators, Iteration, Calls, NumpyCalls, Methods, Containers, Texts):
     """It holds nothing: the recording is that of the thread it is called in."""
 
 

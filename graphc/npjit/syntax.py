@@ -227,7 +227,8 @@ class Rewriter(ast.NodeTransformer):
             found = rt("contained", a, b)  # in this order: left is evaluated first
             return found if isinstance(op, ast.In) else ast.UnaryOp(ast.Not(), found)
         if isinstance(op, ast.Is | ast.IsNot):
-            return ast.Compare(a, n.ops, [b])
+            same = rt("same", a, b)
+            return same if isinstance(op, ast.Is) else ast.UnaryOp(ast.Not(), same)
         return rt("op", const(BINARY[type(op)]), a, b)
 
     def pairs(self, n: ast.Compare) -> list[ast.expr]:
@@ -273,6 +274,15 @@ class Rewriter(ast.NodeTransformer):
         if isinstance(f, ast.Attribute):
             return rt("method", self.visit(f.value), const(self.mangled(f.attr)), *args, keywords=keywords)
         return rt("call", self.visit(f), *args, keywords=keywords)
+
+    def visit_JoinedStr(self, n: ast.JoinedStr) -> ast.expr:
+        pieces: list[ast.expr] = []
+        for p in n.values:
+            if isinstance(p, ast.FormattedValue):
+                spec = self.visit(p.format_spec) if p.format_spec else const("")
+                p = ast.Tuple([self.visit(p.value), const(p.conversion), spec], LOAD)
+            pieces.append(p)
+        return rt("fstring", *pieces)
 
     # ---- statements
 

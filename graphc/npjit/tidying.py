@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.npjit.log import Chain, Node, operands
+from graphc.npjit.log import Node, operands, replaced
 from graphc.npjit.recording import Recording
 from graphc.npjit.reverse import leaf
 from graphc.npjit.values import Sym
@@ -36,7 +36,7 @@ def prune(rec: Recording, start: int, results: Any) -> None:
     """Drop the nodes from position `start` on that the results do not need; rules make some in vain."""
     if rec.done > start:
         return
-    needed: set[Node] = set()
+    needed: set[Node] = set(rec.tests)
     nodes_of(results, needed)
     for node in reversed(rec.log[start:]):
         if node in needed or node.impure:
@@ -64,30 +64,18 @@ def keep(rec: Recording, wanted: Callable[[int, Node], bool]) -> None:
 
 def without_leaves(rec: Recording, start: int, leaves: Any) -> None:
     """Leaves are what they stand for, once no walk needs to tell them apart."""
-    stands_for = {n: n.args[0] for n in rec.log[start:] if n.fn is leaf}
-
-    def plain(a: Any) -> Any:
-        t = type(a)
-        if t is Node:
-            while type(a) is Node and a in stands_for:
-                a = stands_for[a]
-            return a
-        if t is tuple or t is list or t is Chain:
-            return t([plain(x) for x in a])
-        if t is slice:
-            return slice(plain(a.start), plain(a.stop), plain(a.step))
-        if t is dict:
-            return {k: plain(v) for k, v in a.items()}
-        return a
-
+    stands_for: dict[Node, Any] = {}
+    for n in rec.log[start:]:
+        if n.fn is leaf:  # of a leaf, where gradients are nested
+            stands_for[n] = replaced(n.args[0], stands_for)
     keep(rec, lambda i, node: node not in stands_for)
     for node in rec.log[start:]:
-        node.args = plain(list(node.args))
-        node.kwargs = plain(node.kwargs)
+        node.args = replaced(list(node.args), stands_for)
+        node.kwargs = replaced(node.kwargs, stands_for)
     for found in leaves:
         storage = found.inner.storage
         if storage is not None and storage.node is found.node:
-            storage.node = found.inner.node = found.inner.at = plain(found.node)
+            storage.node = found.inner.node = found.inner.at = replaced(found.node, stands_for)
 
 
 @contextlib.contextmanager

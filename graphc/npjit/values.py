@@ -167,7 +167,7 @@ class Sym(_Operators):
         return recording().force(self, why) if recording() is not None else settled(self)
 
     def __bool__(self) -> bool:
-        return bool(self.force("a test on data"))
+        return recording().truth(self) if recording() is not None else bool(settled(self))
 
     def __float__(self) -> float:
         return float(self.force("float() of data"))

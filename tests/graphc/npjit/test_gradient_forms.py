@@ -472,7 +472,7 @@ def test_many_calls_with_breaks():
     f = graphc.grad(loss)
     for i in range(12):
         np.testing.assert_allclose(f(X + i), 3 * (X + i) ** 2 * halvings(X + i) ** 3)
-    assert f.explain().count("graph break") == 1
+    assert f.recordings < 12
 
 
 def halvings(x):
