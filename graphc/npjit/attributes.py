@@ -18,6 +18,8 @@ from graphc.npjit.surface import Surface
 from graphc.npjit.values import Num, Sym, settled
 
 SIZES = frozenset(["shape", "ndim", "size", "nbytes", "itemsize"])
+OF_TYPES = frozenset(["dtype", "shape", "ndim", "size", "itemsize", "nbytes", "strides", "__class__"])
+"""Attributes of NumPy scalars that their type tells."""
 VIEWS = frozenset(["T", "real", "imag", "mT"])
 PLAIN = (int, float, str, bool, complex, type(None), bytes)
 HARMLESS = (
@@ -38,7 +40,7 @@ class Attributes(Surface):
         if t is Sym:
             return self.sym_attr(x, name)
         if t is Num:
-            return getattr(x.value, name)
+            return getattr(x.value if name in OF_TYPES else x.steer(), name)
         if t is np.ndarray and is_array(x):
             return self.sym_attr(rec.array(x, None), name)
         if t is types.ModuleType:
@@ -174,6 +176,8 @@ class Attributes(Surface):
         put(v)
         if isinstance(x, type | types.ModuleType):
             CLASS_ATTRIBUTES.clear()
+        if old is _MISSING and (id(x), name) not in rec.written:
+            rec.added.add((id(x), name))
         rec.written.add((id(x), name))
         undo = functools.partial(delattr, x, name) if old is _MISSING else functools.partial(put, old)
         kind = "attr" if type(in_class(type(x), "__setattr__")) is not types.FunctionType else "rawattr"

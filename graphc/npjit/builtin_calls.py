@@ -163,29 +163,6 @@ def reversed_(rt: Any, x: Any) -> Any:
     return reversed(x) if isinstance(x, range) else reversed(list(rt.iter(x)))
 
 
-def deep_copy(rt: Any, x: Any, *more: Any) -> Any:
-    if (type(x) is Sym and x.meta.kind == "array") or is_array(x):
-        return rt.method(x, "copy", "K")
-    if (
-        rt.rec.differentiating
-        and not more
-        and type(x) in (dict, list, tuple, float, int, str, bool, Sym, Num)
-    ):
-        return copied(rt, x)
-    if type(x) is dict and not more and all(is_array(v) or type(v) is Sym for v in x.values()):
-        return {k: rt.method(v, "copy", "K") for k, v in rt.snapshot(x).items()}
-    return rt.opaque(copy.deepcopy, x, *more)
-
-
-def copied(rt: Any, x: Any) -> Any:
-    """A deep copy of nested containers, whose values stay deferred as a gradient needs them."""
-    if type(x) is dict:
-        return {k: copied(rt, v) for k, v in rt.snapshot(x).items()}
-    if type(x) in (list, tuple):
-        return type(x)(copied(rt, v) for v in rt.iter(x))
-    return x if type(x) in (float, int, str, bool, Num) else deep_copy(rt, x)
-
-
 def shallow_copy(rt: Any, x: Any) -> Any:
     if (type(x) is Sym and x.meta.kind == "array") or is_array(x):
         return rt.method(x, "copy", "K")
@@ -234,7 +211,7 @@ HANDLERS: dict[Any, Handler] = {
     np.errstate: constructed(np.errstate),
     abs: lambda rt, x: rt.uop("abs", x),
     iter: lambda rt, x, *a: iter(x, *a) if a else iter(rt.iter(x)),
-    copy.deepcopy: deep_copy,
+    copy.deepcopy: lambda rt, x, *memo: rt.deep_copy(x, *memo),
     copy.copy: shallow_copy,
     **LIBRARY,
 }

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from graphc.npjit.calls import RANDOM
-from graphc.npjit.lookup import in_class, is_array, raw_method
+from graphc.npjit.inputs import NUMBER
+from graphc.npjit.lookup import in_class, is_array, method_fn, raw_method
 from graphc.npjit.surface import Surface
 from graphc.npjit.values import Num, Sym, settled
 
@@ -35,12 +36,20 @@ class Methods(Surface):
         if isinstance(x, random.Random):
             return self.opaque(getattr(x, name), *args, **kwargs)
         if t is Num:
-            return self.call(getattr(x.steer(), name), *args, **kwargs)
+            return self._number_method(x, name, args, kwargs)
         if t is str or t is bytes:
             return self.text_method(x, name, args, kwargs)
         if t is np.ufunc:
             return self.ufunc_method(x, name, args, kwargs)
         return self._object_method(x, t, name, args, kwargs)
+
+    def _number_method(self, x: Num, name: str, args: Any, kwargs: Any) -> Any:
+        """A method of a known number: where it gives a number, later calls compute it again."""
+        if not kwargs and all(type(a) is Num or isinstance(a, (*NUMBER, np.dtype, type)) for a in args):
+            made = getattr(x.value, name)(*[a.value if type(a) is Num else a for a in args])
+            if isinstance(made, NUMBER):
+                return self.scalar(method_fn(name), x, *args)
+        return self.call(getattr(x.steer(), name), *args, **kwargs)
 
     def _object_method(self, x: Any, t: type, name: str, args: Any, kwargs: Any) -> Any:
         rec, d = self.rec, in_class(t, name)

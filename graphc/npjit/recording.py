@@ -60,6 +60,7 @@ class Recording(Sizes):
         self.breaks: list[Break] = []
         self.dirty: list[Storage] = []
         self.written: set[tuple[int, Any]] = set()
+        self.added: set[tuple[int, Any]] = set()
         self.changes: dict[int, effects.Change] = {}
         self.slots: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
         self.lists: dict[int, list[Any]] = {}

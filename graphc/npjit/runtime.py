@@ -5,6 +5,7 @@ from __future__ import annotations
 from graphc.npjit.attributes import Attributes
 from graphc.npjit.calls import Calls
 from graphc.npjit.containers import Containers
+from graphc.npjit.copies import Copies
 from graphc.npjit.items import Items
 from graphc.npjit.iteration import Iteration
 from graphc.npjit.methods import Methods
@@ -14,7 +15,9 @@ from graphc.npjit.operators import Operators
 from graphc.npjit.texts import Texts
 
 
-class Runtime(Names, Attributes, Items, Operators, Iteration, Calls, NumpyCalls, Methods, Containers, Texts):
+class Runtime(
+    Names, Attributes, Items, Operators, Iteration, Calls, NumpyCalls, Methods, Containers, Texts, Copies
+):
     """It holds nothing: the recording is that of the thread it is called in."""
 
 
