@@ -28,7 +28,8 @@ from graphc.codegen.target import Target, host
 if TYPE_CHECKING:
     from graphc.codegen.lowered import Lowered
 
-POOLS = 8  # tuples of sizes whose frames are kept
+POOLS = 8  # tuples of sizes whose frames are kept; more of them where frames are small
+SMALL = 1 << 18
 
 
 class NativeProgram:
@@ -99,7 +100,7 @@ class NativeRunner:
         pool = self._pools.get(key)
         if pool is None:
             pool = Pool(self.program.layout, sizes, self.weights)
-            while len(self._pools) >= POOLS:
+            while len(self._pools) >= (POOLS if pool.arena.arena_bytes > SMALL else 8 * POOLS):
                 self._pools.pop(next(iter(self._pools)), None)
             self._pools[key] = pool
         self._free = pool.free
@@ -114,6 +115,20 @@ class NativeRunner:
             return NotImplemented
         result = self._entry(frame.table, *inputs)
         free.append(frame)
+        return result
+
+    def switched(self, sizes: tuple[int, ...], *inputs: Any) -> Any:
+        """A call with arrays of sizes that some earlier one had, in the order of the layout's symbols; else
+        NotImplemented.
+        """
+        pool = self._pools.get(sizes)
+        if pool is None:
+            return NotImplemented
+        self._free = pool.free
+        frame = pool.take()
+        with self._guard:
+            result = self._entry(frame.table, *inputs)
+        pool.free.append(frame)
         return result
 
     def _fast_alone(self, *inputs: Any) -> Any:

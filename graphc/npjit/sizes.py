@@ -9,20 +9,33 @@ least 2, since 0 and 1 decide about broadcasting and contiguity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphc.ir import dims
 from graphc.npjit.infer import Alias, Tree, infer
 from graphc.npjit.inputs import Inputs
 from graphc.npjit.log import Meta, Node, Parts
 from graphc.npjit.promotion import c_strides, only_arithmetic
 from graphc.npjit.values import Num, Sym
 
-PRIMES = (101, 107, 127, 139, 151, 163, 179, 191, 197, 211, 223, 227)
+if TYPE_CHECKING:
+    from graphc.npjit.native.symbols import Symbols
+
+LEAST = 2
+"""Symbols, and the sizes made of them, are at least this."""
+MEMORY = 8
+"""Recordings whose shapes are remembered."""
+SYMBOL = re.compile(r"\bs\d+\b")
 MANY = 6
-"""Symbols of one recording; there are more primes, since those near a real size are left out."""
+"""Symbols of one recording."""
+FACTOR = 64
+"""The largest factor of a symbol in a size."""
 LINEAR = {
     *("matmul", "dot", "outer", "inner", "vdot", "einsum", "tensordot", "sum", "mean", "max", "min", "amax"),
     *("amin", "prod", "any", "all", "argmax", "argmin", "var", "std", "cumsum", "cumprod", "norm", "reduce"),
@@ -43,21 +56,63 @@ LINEAR = {
     *("sort", "argsort", "take", "repeat", "tile", "add.at", "at", "copyto", "fill", "float", "int", "rand"),
     *("randn", "normal", "uniform", "random", "standard_normal", "randint", "integers", "permutation"),
     *("shuffle", "broadcast_to", "broadcast_arrays", "atleast_2d", "average", "item", "contains", "real"),
+    *(
+        "pad",
+        "diff",
+        "append",
+        "eye",
+        "identity",
+        "diag",
+        "arange",
+        "column_stack",
+        "delete",
+        "insert",
+        "tri",
+    ),
 }
 """Functions whose sizes are sums and products of the operands' sizes (slices are looked at)."""
 
 
-class Sizes(Inputs):
-    """`seen`: path -> the shape that an earlier recording found there."""
+Place = tuple[str, int]
+"""An axis of an input: its path and number."""
 
-    def __init__(self, seen: dict[str, tuple[int, ...]] | None = None) -> None:
+
+class Known:
+    """What is known of the sizes in calls of one form: the shapes that recordings found, by path, and the
+    axes by which Python was steered, so that they can be no symbols.
+    """
+
+    def __init__(self) -> None:
+        self.shapes: list[dict[str, tuple[int, ...]]] = []
+        self.steering: set[Place] = set()
+
+    def add(self, rec: Sizes) -> None:
+        """Learn from a recording."""
+        self.steering |= rec.steering
+        if rec.shapes not in self.shapes:
+            self.shapes.append(rec.shapes)
+            del self.shapes[:-MEMORY]
+
+    def before(self, path: str, axis: int, rank: int) -> tuple[int | None, ...]:
+        """The sizes of an axis in earlier recordings."""
+        found = [shapes.get(path, ()) for shapes in self.shapes]
+        return tuple([s[axis] if len(s) == rank else None for s in found])
+
+
+class Sizes(Inputs):
+    """`known`: what earlier recordings found."""
+
+    def __init__(self, known: Known | None = None) -> None:
         super().__init__()
-        self.seen = seen or {}
-        self.symbols: dict[tuple[int, int], Num] = {}
+        self.known = known or Known()
+        self.symbols: dict[tuple[int | None, ...], Num] = {}
+        self.places: dict[str, list[Place]] = {}
+        self.carriers: dict[str, Node] = {}
+        self.steering: set[Place] = set()
         self.expressions: dict[tuple[int, int], str] = {}
         self.all_symbols: list[Num] = []
-        self.others: set[int] = set()
         self.shadows: dict[Node, Any] = {}
+        self.checked: set[tuple[int, int]] = set()
 
     def flush(self) -> None:
         raise AssertionError("a recording runs its log")
@@ -66,24 +121,27 @@ class Sizes(Inputs):
 
     def sized(self, v: np.ndarray, s: Sym, path: str, var: str) -> None:
         """Symbols for the sizes of an array that comes in, where they differ from those seen before."""
-        before = self.seen.get(path)
-        if before is None or len(before) != v.ndim or not v.flags.c_contiguous or s.chain:
+        if not v.flags.c_contiguous or s.chain or s.node is None:
             return
         shape, other = list(v.shape), list(v.shape)
-        for axis, (n, m) in enumerate(zip(v.shape, before)):
-            if n != m and min(n, m) > 1:
-                found = self._symbol(n, m, f"{var}.shape[{axis}]")
+        for axis, n in enumerate(v.shape):
+            before = self.known.before(path, axis, v.ndim)
+            varies = n > 1 and any(m is not None and m > 1 and m != n for m in before)
+            if varies and (path, axis) not in self.known.steering:
+                found = self._symbol((n, *before), f"{var}.shape[{axis}]")
                 if found is not None:
                     shape[axis], other[axis] = -1, found.other
+                    self.places[found.expr].append((path, axis))
+                    self.carriers.setdefault(found.expr, s.node)
         self.geometry[var] = self.geometry[var]._replace(shape=tuple(shape))
         if other != list(v.shape):
             s.shadow = s.meta._replace(shape=tuple(other), strides=c_strides(other, v.itemsize))
-            if s.node is not None:
-                self.shadows[s.node] = s.shadow
+            self.shadows[s.node] = s.shadow
 
-    def _symbol(self, n: int, before: int, expr: str) -> Num | None:
-        """The symbol of a size; sizes that were and are equal share it."""
-        known = self.symbols.get((n, before))
+    def _symbol(self, sizes: tuple[int | None, ...], expr: str) -> Num | None:
+        """The symbol of a size; sizes that are and were equal share it. `sizes`: now, and before."""
+        known, n = self.symbols.get(sizes), sizes[0]
+        assert n is not None
         if known is not None:
             self.guard(f"{expr} != {known.expr}")
             return known
@@ -91,19 +149,51 @@ class Sizes(Inputs):
             return None
         name = self.new("s")
         self.pre.append(f"{name} = {expr}")
-        made = Num(n, name, next(p for p in PRIMES if p not in self.others and abs(p - n) > 40))
-        self.others.add(made.other)
-        self.symbols[n, before] = made
+        made = Num(n, name, self._other(n))
+        self.symbols[sizes] = made
+        self.places[name] = []
         self.all_symbols.append(made)
         self.expressions[n, made.other] = name
         return made
 
+    def _other(self, n: int) -> int:
+        """Another value for a symbol that is n.
+
+        What both differ by is a prime of its own: so `s // 2 * 2` is never taken for `s - 1`, nor one
+        symbol's multiple for that of another.
+        """
+        taken = {abs(s.other - s.value) for s in self.all_symbols}
+        apart = ((m, abs(m - n)) for m in range(2 * FACTOR, 20 * FACTOR + n))
+        return next(m for m, d in apart if d > FACTOR and d not in taken and is_prime(d))
+
     def settle_sizes(self) -> None:
         """Give up: from now on the sizes are what they are."""
-        for num in self.all_symbols:
-            self.guard_value(num)
-        self.all_symbols.clear()
+        symbols, self.all_symbols = self.all_symbols, []
+        for num in symbols:
+            super().guard_value(num)
         self.symbols.clear()
+
+    def guard_value(self, num: Num) -> None:
+        """Python is steered by a number: a size that it depends on will be no symbol."""
+        super().guard_value(num)
+        if num.other is not None and self.all_symbols:
+            for name in SYMBOL.findall(num.expr):
+                self.steering.update(self.places.get(name, ()))
+            self.settle_sizes()
+
+    def for_native(self, copies: Mapping[Node, Node]) -> Symbols | None:
+        """The symbols as native code needs them; `copies` of nodes take their place."""
+        if not self.all_symbols:
+            return None
+        from graphc.npjit.native.symbols import Symbols
+
+        return Symbols(
+            {s.expr: s.value for s in self.all_symbols},
+            {s.expr: s.other for s in self.all_symbols},
+            {copies.get(n, n): shadow for n, shadow in self.shadows.items() if shadow is not None},
+            self._expression,
+            self.carriers,
+        )
 
     # ---- sizes that Python looks at
 
@@ -117,24 +207,31 @@ class Sizes(Inputs):
         """A size that is n now and `other` for the other values of the symbols."""
         if n == other or not self.all_symbols:
             return n
-        expr = self.expressions.get((n, other)) or self._expression(n, other)
+        expr = self._expression(n, other)
         if expr is None:
             self.settle_sizes()
             return n
-        self.expressions[n, other] = expr
         return Num(n, expr, other)
 
     def _expression(self, n: int, other: int) -> str | None:
-        """The text of a * s + b, or c * s * t, for symbols s and t."""
+        """The text of a size, where it is known or a sum or product of symbols."""
+        expr = self.expressions.get((n, other)) or self._guessed(n, other)
+        if expr is not None:
+            self.expressions[n, other] = expr
+        return expr
+
+    def _guessed(self, n: int, other: int) -> str | None:
+        """The text of a * s + b, c * s * t or s + t + b, for symbols s and t."""
         for s in self.all_symbols:
             slope, rest = divmod(other - n, s.other - s.value)
-            if rest == 0 and 0 < slope <= 64:
+            if rest == 0 and 0 < slope <= FACTOR:
                 return f"({slope} * {s.expr} + {n - slope * s.value})"
-        for s in self.all_symbols:
-            for t in self.all_symbols:
-                factor, rest = divmod(n, s.value * t.value)
-                if rest == 0 and factor * s.other * t.other == other:
-                    return f"({factor} * {s.expr} * {t.expr})"
+        for s, t in itertools.product(self.all_symbols, repeat=2):
+            factor, rest = divmod(n, s.value * t.value)
+            if rest == 0 and factor * s.other * t.other == other:
+                return f"({factor} * {s.expr} * {t.expr})"
+            if s is not t and other - n == s.other - s.value + t.other - t.value:
+                return f"({s.expr} + {t.expr} + {n - s.value - t.value})"
         return None
 
     def computed(self, value: Any, expr: str, other: Any) -> Num:
@@ -160,7 +257,7 @@ class Sizes(Inputs):
         tree, alias = infer(fn, args, kwargs, getitem, stand_in, changes_first)
         if not self.all_symbols or not any(map(is_symbolic, _leaves([args, kwargs]))):
             return tree, alias, None
-        if not (self._is_linear(fn, args) and self._ends(args)):
+        if not self._ends(args):
             self.settle_sizes()
             return tree, alias, None
         shadow = _Shadow()
@@ -170,14 +267,45 @@ class Sizes(Inputs):
         except Exception:  # it does not hold for other sizes
             self.settle_sizes()
             return tree, alias, None
-        if its != alias or not _alike(tree, other):
+        if getitem:
+            self._counted(*args)
+        if its != alias or not _alike(tree, other) or not self._expressed(fn, tree, other):
             self.settle_sizes()
             return tree, alias, None
         return tree, alias, other if other != tree else None
 
-    def _is_linear(self, fn: Callable[..., Any], args: Sequence[Any]) -> bool:
-        name = getattr(fn, "__name__", "")
-        return only_arithmetic(fn) or name in LINEAR or (name == "arange" and len(args) == 1)
+    def _expressed(self, fn: Callable[..., Any], tree: Tree, other: Tree) -> bool:
+        """Whether all sizes of a result are expressions of symbols, and at least 2 from now on: smaller ones
+        decide about memory that is shared. Sizes of functions that are not `LINEAR` must be known ones.
+        """
+        linear = only_arithmetic(fn) or getattr(fn, "__name__", "") in LINEAR
+        for n, m in _pairs(tree, other):
+            expr = self._expression(n, m) if linear else self.expressions.get((n, m))
+            if expr is None or n < LEAST:
+                return False
+            if (n, m) not in self.checked:
+                self.checked.add((n, m))
+                if not _is_symbol(expr):
+                    self.guard(f"{expr} < {LEAST}")
+        return True
+
+    def _counted(self, s: Any, key: Any) -> None:
+        """Enter the sizes that slices of symbolic bounds, of symbolic axes or with steps have."""
+        entries = [k for k in (key if type(key) is tuple else (key,)) if k is not None]
+        if type(s) is not Sym or any(type(k) is type(...) for k in entries):
+            return
+        now = {n.expr: n.value for n in self.all_symbols}
+        other = {n.expr: n.other for n in self.all_symbols}
+        for k, n in zip(entries, self.shape_of(s)):
+            if type(k) is not slice:
+                continue
+            try:
+                count = spanned(*(_dim(x) for x in (k.start, k.stop, k.step, n)), now)
+                if not isinstance(count, int):
+                    pair = dims.evaluate(count, now), dims.evaluate(count, other)
+                    self.expressions.setdefault(pair, f"({count})")
+            except (ValueError, KeyError):  # a number that is no size takes part
+                continue
 
     def _ends(self, args: Sequence[Any]) -> bool:
         """Guard what ends a slice: its bound, or the end of its axis; False where that can't be said."""
@@ -185,7 +313,7 @@ class Sizes(Inputs):
         sizes = [n for n in self.shape_of(args[0]) if type(n) is Num] if type(args[0]) is Sym else []
         for k in slices:
             bounds = [b for b in (k.start, k.stop) if b is not None]
-            if k.step is not None and (k.step != -1 or bounds):
+            if k.step is not None and type(k.step) is not int:
                 return False
             for b in bounds:
                 value, expr = (b.value, b.expr) if type(b) is Num else (b, str(b))
@@ -195,6 +323,56 @@ class Sizes(Inputs):
                 for n in sizes:
                     self.guard_truth(Num(n.value >= abs(value), f"{n.expr} >= abs({expr})"))
         return True
+
+
+def is_prime(n: int) -> bool:
+    """Whether a number from 2 on is a prime.
+
+    >>> [n for n in range(90, 110) if is_prime(n)]
+    [97, 101, 103, 107, 109]
+    """
+    return all(n % d for d in range(2, math.isqrt(n) + 1))
+
+
+def spanned(start: Any, stop: Any, step: Any, size: dims.Dim, now: Mapping[str, int]) -> dims.Dim:
+    """How many elements a slice takes of an axis, decided where it clips by the values that symbols have
+    now.
+
+    >>> str(spanned(1, None, 2, dims.symbol("s"), {"s": 7}))
+    's // 2'
+    """
+    step = 1 if step is None else step
+    low, high = (0, size) if step > 0 else (-1, size - 1)
+
+    def place(mark: Any) -> Any:
+        at = mark if dims.evaluate(mark, now) >= 0 else mark + size
+        if dims.evaluate(at - low, now) < 0:
+            return low
+        return at if dims.evaluate(high - at, now) >= 0 else high
+
+    first, last = (low, high) if step > 0 else (high, low)
+    first, last = first if start is None else place(start), last if stop is None else place(stop)
+    return dims.ceildiv(last - first if step > 0 else first - last, abs(step))
+
+
+def _dim(x: Any) -> Any:
+    """A bound of a slice, or a size, as a size of the IR."""
+    return dims.parse(x.expr) if type(x) is Num else x
+
+
+def _is_symbol(expr: str) -> bool:
+    """Whether an expression is a symbol, or a multiple of one: these are never below 2."""
+    return re.fullmatch(r"s\d+|\([1-9]\d* \* s\d+ \+ \d+\)|\([1-9]\d* \* s\d+ \* s\d+\)", expr) is not None
+
+
+def _pairs(tree: Tree, other: Tree) -> Iterator[tuple[int, int]]:
+    """The sizes of a result that differ, with both values."""
+    if isinstance(tree, Parts):
+        assert isinstance(other, Parts)
+        for a, b in zip(tree.parts, other.parts):
+            yield from _pairs(a, b)
+    elif not isinstance(other, Parts) and tree.kind == "array":
+        yield from ((n, m) for n, m in zip(tree.shape, other.shape) if n != m)
 
 
 def is_symbolic(a: Any) -> bool:

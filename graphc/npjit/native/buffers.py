@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from graphc.ir.builder import Builder, Expr
-from graphc.ir.dims import Shape
+from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.types import DType
+from graphc.npjit.native.symbols import surely_reaches
 
-Box = tuple[tuple[int, int], ...]
+Box = tuple[tuple[Dim, Dim], ...]
 """First position and end along each axis."""
 
 
@@ -46,7 +47,7 @@ class Pieces:
         if self.joined is not None:
             return None
         for there, value in reversed(self.writes):
-            if all(a <= lo and hi <= z for (lo, hi), (a, z) in zip(box, there, strict=True)):
+            if _covers(there, box):
                 return sliced(
                     self.b,
                     value,
@@ -58,11 +59,7 @@ class Pieces:
 
     def write(self, box: Box, value: Expr) -> Pieces:
         """The buffer after a store; earlier stores that it covers are forgotten."""
-        kept = tuple(
-            w
-            for w in self.writes
-            if not all(a <= lo and hi <= z for (lo, hi), (a, z) in zip(w[0], box, strict=True))
-        )
+        kept = tuple(w for w in self.writes if not _covers(box, w[0]))
         return Pieces(self.b, self.base, (*kept, (box, value)))
 
 
@@ -74,8 +71,15 @@ def sliced(b: Builder, x: Expr, box: Box) -> Expr:
     return b.slice(x, start=start, stop=stop, step=(1,) * x.rank)
 
 
+def _covers(outer: Box, inner: Box) -> bool:
+    return all(
+        surely_reaches(lo, a) and surely_reaches(z, hi) for (a, z), (lo, hi) in zip(outer, inner, strict=True)
+    )
+
+
 def _meet(x: Box, y: Box) -> bool:
-    return all(a < d and c < z for (a, z), (c, d) in zip(x, y, strict=True))
+    """Whether boxes may have common elements."""
+    return not any(surely_reaches(a, d) or surely_reaches(c, z) for (a, z), (c, d) in zip(x, y, strict=True))
 
 
 def _joined(b: Builder, base: Expr, writes: Sequence[tuple[Box, Expr]]) -> Expr:
@@ -86,19 +90,19 @@ def _joined(b: Builder, base: Expr, writes: Sequence[tuple[Box, Expr]]) -> Expr:
             whole = b.update_slice(whole, value, start=tuple(lo for lo, _ in box), step=(1,) * base.rank)
         return whole
     parts, at, size = [], 0, base.shape[axis]
-    for box, value in sorted(writes, key=lambda w: w[0][axis]):
+    for box, value in sorted(writes, key=lambda w: w[0][axis]):  # type: ignore[arg-type, return-value]
         lo, hi = box[axis]
-        if at < lo:
+        if at != lo:
             parts.append(_rows(b, base, axis, at, lo))
         parts.append(value)
         at = hi
-    if at < size:  # type: ignore[operator]
-        parts.append(_rows(b, base, axis, at, size))  # type: ignore[arg-type]
+    if at != size:
+        parts.append(_rows(b, base, axis, at, size))
     return parts[0] if len(parts) == 1 else b.concatenate(*parts, axis=axis)
 
 
-def _rows(b: Builder, base: Expr, axis: int, lo: int, hi: int) -> Expr:
-    return sliced(b, base, tuple((lo, hi) if i == axis else (0, d) for i, d in enumerate(base.shape)))  # type: ignore[misc]
+def _rows(b: Builder, base: Expr, axis: int, lo: Dim, hi: Dim) -> Expr:
+    return sliced(b, base, tuple((lo, hi) if i == axis else (0, d) for i, d in enumerate(base.shape)))
 
 
 def _axis_of_rows(base: Expr, writes: Sequence[tuple[Box, Expr]]) -> int | None:
@@ -112,6 +116,10 @@ def _axis_of_rows(base: Expr, writes: Sequence[tuple[Box, Expr]]) -> int | None:
     if len(partial) > 1:
         return None
     axis = partial.pop() if partial else 0
-    spans = sorted(box[axis] for box, _ in writes)
-    apart = all(before[1] <= after[0] for before, after in pairwise(spans))
+    spans = [box[axis] for box, _ in writes]
+    if len(spans) == 1:
+        return axis
+    if any(isinstance(d, Size) for span in spans for d in span):
+        return None
+    apart = all(surely_reaches(after[0], before[1]) for before, after in pairwise(sorted(spans)))  # type: ignore[type-var]
     return axis if apart else None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from graphc.codegen.native import NativeProgram
 from graphc.codegen.options import Options
-from graphc.codegen.signature import Sizes
+from graphc.codegen.signature import Signature, Sizes
 from graphc.codegen.stages import Stages
+from graphc.codegen.stats import STATS
+from graphc.ir import dims
+from graphc.ir.dims import Dim
 from graphc.ir.errors import GraphcError
 from graphc.ir.graph import Graph
+from graphc.npjit.native.symbols import LEAST
 
 
 class Retry(Exception):
@@ -25,12 +30,16 @@ class NativeCall:
     `fast` gives NotImplemented for arguments that are not exactly as expected; then `slow` converts them.
     """
 
-    def __init__(self, graph: Graph, options: Options) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, options: Options, bounds: Iterable[Dim] = ()) -> None:
+        self.graph, self.bounds = graph, tuple(bounds)
+        self.signature = Signature.of(graph)
+        begin = perf_counter()
         self.program = NativeProgram(Stages(graph, options), options, passed=True)
         self.runner = self.program.bind(())
+        STATS.compiled(perf_counter() - begin)
         self.types = [v.type for v in (*graph.inputs, *(w.value for w in graph.weights))]
         self.fast = self.runner.fast or (lambda *_: NotImplemented)
+        self.places = [self._place(name) for name in self.signature.symbols]
 
     def slow(self, *values: Any) -> Any:
         """A run with arrays of any strides, and numbers of any class.
@@ -41,12 +50,17 @@ class NativeCall:
             The graph fails, or a number does not fit.
         """
         try:
+            if self.places:
+                sizes = tuple([values[i].shape[axis] for i, axis in self.places])
+                result = self.runner.switched(sizes, *values)
+                if result is not NotImplemented:
+                    return result
             arrays = [
                 np.asarray(v, t.dtype.numpy, order="C") for v, t in zip(values, self.types, strict=True)
             ]
             arrays = [a if a.flags.c_contiguous and a.flags.aligned else a.copy() for a in arrays]
-            results = self.runner.run(arrays, _NO_SIZES)
-        except (GraphcError, OverflowError) as e:
+            results = self.runner.run(arrays, self._sizes(arrays))
+        except (GraphcError, OverflowError, AttributeError, IndexError) as e:
             raise Retry(str(e)) from e
         first = len(self.graph.inputs)
         for given, used in zip(values[first:], arrays[first:], strict=True):
@@ -54,8 +68,26 @@ class NativeCall:
                 np.copyto(given, used)
         return arranged(results)
 
+    def _place(self, symbol: str) -> tuple[int, int]:
+        """The argument and the axis that have a symbol as their size."""
+        size = dims.symbol(symbol)
+        return next((i, t.shape.index(size)) for i, t in enumerate(self.types) if size in t.shape)
 
-_NO_SIZES: Sizes = {}
+    def _sizes(self, arrays: Sequence[np.ndarray]) -> Sizes:
+        """The values of the symbols.
+
+        Raises
+        ------
+        Retry
+            The graph is not for these sizes.
+        """
+        if not self.signature.symbols:
+            return {}
+        count = len(self.graph.inputs)
+        sizes = self.signature.sizes(arrays[:count], arrays[count:])
+        if any(n < LEAST for n in sizes.values()) or any(dims.evaluate(d, sizes) < 0 for d in self.bounds):
+            raise Retry(f"not for the sizes {sizes}")
+        return sizes
 
 
 def arranged(outputs: Sequence[np.ndarray]) -> Any:

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from graphc.ir.builder import Builder, Expr
-from graphc.ir.dims import Shape
+from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.errors import DTypeError
 from graphc.ir.graph import Node, Value
 from graphc.ir.types import DType, dtype_of
+from graphc.npjit.native.symbols import Symbols
 
 CONSTANT_ELEMENTS = 4096
 """Arrays of more elements are no constants in machine code."""
@@ -29,6 +30,7 @@ class Translation(Builder):
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
         self.producers: dict[Value, Node] = {}
+        self.symbols: Symbols | None = None
 
     def node(self, *args: Any, **kwargs: Any) -> Node:
         """Append a node."""
@@ -56,6 +58,25 @@ class Lazy(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SizeValue:
+    """The number that a size is, as a value that is there when somebody needs it."""
+
+    b: Builder
+    size: Dim
+
+    @property
+    def dtype(self) -> DType:
+        return dtype_of("i64")
+
+    @property
+    def shape(self) -> Shape:
+        return ()
+
+    def whole(self) -> Expr:
+        return self.b.constant(self.size, "i64")
+
+
+@dataclass(frozen=True, slots=True)
 class Operand:
     """A value of the graph. `weak`: a Python number, which takes the others' element type; its own is f64,
     i64 or bool. `mask`: only the elements where this bool value is true exist (`x[x > 0]`).
@@ -64,6 +85,11 @@ class Operand:
     value: Expr | Lazy
     weak: bool = False
     mask: Expr | None = None
+
+    @property
+    def size(self) -> Dim | None:
+        """The size that this number is, if it is one."""
+        return self.value.size if isinstance(self.value, SizeValue) else None
 
     @property
     def expr(self) -> Expr:
@@ -159,6 +185,8 @@ def expr_as(b: Builder, x: Item, dtype: Any) -> Expr:
     wanted = ir_dtype(dtype)
     if type(x) is not Operand:
         return constant(b, x, wanted.numpy)
+    if x.size is not None and wanted.kind in "if":
+        return b.constant(x.size, wanted)
     have = x.expr.dtype
     if have == wanted:
         return x.expr
@@ -216,8 +244,12 @@ def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
     return found
 
 
-def integer(x: Any) -> int:
-    """A constant int."""
+def integer(x: Any) -> Any:
+    """A constant int, or a size."""
+    if type(x) is Operand and x.size is not None:
+        return x.size
+    if isinstance(x, Size):
+        return x
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, (int, np.integer)):
         raise Unexpressed(f"{type(x).__name__} where an int is wanted")
     return int(x)
@@ -236,6 +268,6 @@ def filled(b: Builder, shape: Sequence[Any], value: Any, dtype: np.dtype) -> Exp
     return broadcast(b, constant(b, value, dtype), shape)
 
 
-def size_of(shape: Sequence[Any]) -> int:
-    """How many elements a shape has; its sizes are known here."""
+def size_of(shape: Sequence[Any]) -> Any:
+    """How many elements a shape has."""
     return math.prod(shape)

@@ -15,6 +15,7 @@ from itertools import islice
 from graphc.ir.graph import Graph, Node, Value
 from graphc.npjit.native.operands import size_of
 from graphc.npjit.native.periods import LEAST_TRIPS, Stretch, attrs_key, stretches
+from graphc.npjit.native.symbols import typical
 from graphc.passes.dce import dce
 
 LAGS = 3
@@ -162,7 +163,7 @@ class Analysis:
         makers = [self.producers.get(v) for v in values]
         if all(n is not None and n.op.name == "slice" for n in makers):
             return len({n.operands[0] for n in makers if n is not None}) == 1
-        return size_of(values[0].type.shape) * len(values) <= STACKED
+        return typical(size_of(values[0].type.shape)) * len(values) <= STACKED
 
     def outside(self, value: Value) -> bool:
         """Whether a value is there before the loop."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.builder import Builder, Expr
+from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import get_op
 from graphc.npjit.native.accumulators import Accumulator, accumulators, total
@@ -111,7 +112,7 @@ class Rebuilding:
         given: list[Node] = nodes  # type: ignore[assignment]
         if any(n.operands[0] is not given[0].operands[0] for n in given):
             return None
-        starts = np.array([n.attrs["start"] for n in given])
+        starts = np.array([n.attrs["start"] for n in given], object)
         moving = np.flatnonzero((starts != starts[0]).any(0)).tolist()
         if len(moving) != 1:
             return None
@@ -119,16 +120,17 @@ class Rebuilding:
 
     def _beside(self, nodes: Sequence[Node], starts: np.ndarray, axis: int) -> Expr | None:
         x, shape = Expr(self.b, nodes[0].operands[0]), nodes[0].results[0].type.shape
-        extent, count = int(shape[axis]), len(nodes)
+        extent, count = shape[axis], len(nodes)
+        if isinstance(extent, Size) or any(isinstance(s, Size) for s in starts[:, axis]):
+            return None
         steps = set(np.diff(starts[:, axis]).tolist())
         if len(steps) != 1 or (abs(min(steps)) != extent and extent != 1):
             return None
         step = abs(min(steps))
         low, high = (int(x) for x in (starts[:, axis].min(), starts[:, axis].max()))
-        first = [int(a) if i != axis else low for i, a in enumerate(starts[0])]
+        first = [a if i != axis else low for i, a in enumerate(starts[0])]
         ends = [
-            a + int(d) if i != axis else high + extent
-            for i, (a, d) in enumerate(zip(first, shape, strict=True))
+            a + d if i != axis else high + extent for i, (a, d) in enumerate(zip(first, shape, strict=True))
         ]
         by = [1] * x.rank
         by[axis] = step if extent == 1 else 1

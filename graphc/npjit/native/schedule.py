@@ -16,6 +16,7 @@ from graphc.npjit.log import Node, Parts, follow, mutate, pick
 from graphc.npjit.native.operands import Operand, Unexpressed
 from graphc.npjit.native.rounding import shown
 from graphc.npjit.native.structure import uses
+from graphc.npjit.native.symbols import Symbols
 from graphc.npjit.native.translate import Translator
 
 TOO_LITTLE = "too little work for a native call"
@@ -42,10 +43,14 @@ class Schedule:
 
 
 def schedule(
-    nodes: Sequence[Node], wanted: Sequence[Node], name: str, written: Collection[Node] = ()
+    nodes: Sequence[Node],
+    wanted: Sequence[Node],
+    name: str,
+    written: Collection[Node] = (),
+    symbols: Symbols | None = None,
 ) -> Schedule:
     """Steps for a log; `written` inputs become weights if the whole log is one native step."""
-    reasons, translator = classify(nodes, wanted, name, written)
+    reasons, translator = classify(nodes, wanted, name, written, symbols)
     steps = in_turns(nodes, reasons)
     for step in steps:
         if step.native and not worth_it(step.nodes):
@@ -56,14 +61,18 @@ def schedule(
 
 
 def classify(
-    nodes: Sequence[Node], wanted: Sequence[Node], name: str, written: Collection[Node] = ()
+    nodes: Sequence[Node],
+    wanted: Sequence[Node],
+    name: str,
+    written: Collection[Node] = (),
+    symbols: Symbols | None = None,
 ) -> tuple[dict[Node, str], Translator]:
     """The nodes that the IR can't say, each with the reason, and the translation of the others."""
     reasons: dict[Node, str] = dict.fromkeys(shown(nodes, wanted), ROUNDING)
     first = len(reasons)
     while True:
         before = len(reasons)
-        translator = Translator(name, written)
+        translator = Translator(name, written, symbols)
         for node in nodes:
             if node in reasons:
                 continue

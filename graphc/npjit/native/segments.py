@@ -20,6 +20,7 @@ from graphc.npjit.native.program import Line, Program, Writer
 from graphc.npjit.native.rolling import roll
 from graphc.npjit.native.schedule import Schedule, Step, schedule
 from graphc.npjit.native.structure import Structure, uses
+from graphc.npjit.native.symbols import Symbols, lowest, symbolic_sizes
 from graphc.npjit.native.translate import Translator, memory_order, name_of
 
 MOST_NODES = 3000
@@ -37,21 +38,22 @@ def compile(
     written: Mapping[Node, Node] | None = None,
     options: Options | None = None,
     name: str = "segment",
+    symbols: Symbols | None = None,
 ) -> Program:
-    """A program for a log.
+    """A program for a log; with `symbols` for all sizes that these may take.
 
     `wanted`: the nodes whose values a call gives. `written`: input -> the node whose value its memory takes;
     such nodes should be wanted too. Logs of one structure share what was compiled.
     """
     chosen = options if options is not None else option.resolve()
     pairs = dict(written or {})
-    structure = Structure.of(nodes, wanted, pairs)
+    structure = Structure.of(nodes, wanted, pairs, symbols)
     key = (structure.key, chosen)
     with _lock:
         found = _programs.get(key)
     if found is not None:
         return replace(found[0], leaves=structure.leaves)
-    program = Assembly(nodes, wanted, pairs, structure, chosen, name).program()
+    program = Assembly(nodes, wanted, pairs, structure, chosen, name, symbols).program()
     with _lock:
         while len(_programs) >= PROGRAMS:
             _programs.pop(next(iter(_programs)))
@@ -71,7 +73,9 @@ class Assembly:
         structure: Structure,
         options: Options,
         name: str,
+        symbols: Symbols | None = None,
     ) -> None:
+        self.symbols = symbols
         self.nodes, self.wanted, self.written = nodes, wanted, written
         self.structure, self.options, self.name = structure, options, name
         self.parameters = [f"a{i}" for i in range(len(structure.leaves))]
@@ -124,7 +128,7 @@ class Assembly:
         if self.options.backend == "reference":
             everything = dict.fromkeys(self.nodes, "the backend is NumPy")
             return Schedule([Step(False, list(self.nodes))], everything)
-        return schedule(self.nodes, self.wanted, self.name, self._writeable())
+        return schedule(self.nodes, self.wanted, self.name, self._writeable(), self.symbols)
 
     def _writer(self) -> Writer:
         writer = Writer()
@@ -161,9 +165,11 @@ class Assembly:
         stores = self._stores(step, plan) if last else {}
         translator = self._translated(step, plan, stores)
         graph = roll(finished(translator, [n for n in outputs if n not in stores], stores))
+        bounds = dict(self.symbols.bounds) if self.symbols is not None else {}
+        bounds.update(dict.fromkeys(size - 1 for size in symbolic_sizes(graph) if lowest(size - 1) is None))
         if len(graph.nodes) > MOST_NODES and len(step.nodes) > 1:
             raise TooLargeError(f"a graph of {len(graph.nodes)} nodes, more than {MOST_NODES}")
-        call = NativeCall(graph, self.options)
+        call = NativeCall(graph, self.options, bounds)
         self.calls.append(call)
         self._call_lines(writer, call, translator, outputs, stores)
         self.explanation.append(Line(True, f"{len(step.nodes)} operations", step.nodes[0].line))
@@ -171,7 +177,7 @@ class Assembly:
     def _translated(self, step: Step, plan: Schedule, stores: dict[Node, Node]) -> Translator:
         if plan.whole is not None and set(stores.values()) == set(self._writeable()):
             return plan.whole
-        translator = Translator(self.name, set(stores.values()))
+        translator = Translator(self.name, set(stores.values()), self.symbols)
         for node in step.nodes:
             translator.translate(node)
         return translator
@@ -238,6 +244,7 @@ def halves(step: Step) -> list[Step]:
 def finished(translator: Translator, outputs: Iterable[Node], stores: Mapping[Node, Node]) -> Graph:
     """The graph of a translation: outputs, and updates of the inputs that are written."""
     b = translator.b
+    translator.carry_all()
     for final, leaf in stores.items():
         b.update(translator.target(leaf), translator.output(final))
     for node in outputs:

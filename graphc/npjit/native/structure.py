@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphc.npjit.log import Node, Valued
+from graphc.npjit.native.symbols import Symbols
 
 Leaf = Any
 """A Node without function, or a Num."""
@@ -27,18 +28,27 @@ class Structure:
     kept: tuple[Any, ...]
 
     @staticmethod
-    def of(nodes: Sequence[Node], wanted: Sequence[Node], written: dict[Node, Node]) -> Structure:
+    def of(
+        nodes: Sequence[Node],
+        wanted: Sequence[Node],
+        written: dict[Node, Node],
+        symbols: Symbols | None = None,
+    ) -> Structure:
         """The structure of a log."""
-        walk = _Walk({n: i for i, n in enumerate(nodes)})
+        walk = _Walk({n: i for i, n in enumerate(nodes)}, symbols)
         lines = tuple(walk.line(n) for n in nodes)
         results = tuple(walk.of(n) for n in wanted)
         stores = tuple((walk.of(k), walk.of(v)) for k, v in written.items())
-        return Structure((lines, results, stores), tuple(walk.leaves), tuple(walk.kept))
+        if symbols is not None:
+            for node in symbols.carriers.values():
+                walk.of(node)
+        names = tuple(symbols.other.items()) if symbols is not None else ()
+        return Structure((lines, results, stores, names), tuple(walk.leaves), tuple(walk.kept))
 
 
 class _Walk:
-    def __init__(self, places: dict[Node, int]) -> None:
-        self.places = places
+    def __init__(self, places: dict[Node, int], symbols: Symbols | None) -> None:
+        self.places, self.symbols = places, symbols
         self.leaves: list[Leaf] = []
         self.kept: list[Any] = []
         self._numbers: dict[Any, int] = {}
@@ -46,17 +56,23 @@ class _Walk:
     def line(self, n: Node) -> tuple[Any, ...]:
         self.kept.append(n.fn)
         kwargs = self.of(n.kwargs) if n.kwargs else None
-        return (id(n.fn), tuple([self.of(a) for a in n.args]), kwargs, n.meta, n.impure)
+        return (id(n.fn), tuple([self.of(a) for a in n.args]), kwargs, self.meta(n), n.impure)
+
+    def meta(self, node: Node) -> Any:
+        """The meta, and that for other sizes."""
+        return node.meta if self.symbols is None else (node.meta, self.symbols.shadows.get(node))
 
     def of(self, a: Any) -> Any:
         """An argument as something that can be compared and hashed."""
         t = type(a)
         if t is Node:
             place = self.places.get(a)
-            return ("node", place) if place is not None else ("leaf", self._leaf(a, a, a.meta))
+            return ("node", place) if place is not None else ("leaf", self._leaf(a, a, self.meta(a)))
         if isinstance(a, Valued):
             value = a.value
             kind = value.dtype if isinstance(value, np.generic) else type(value)
+            if self.symbols is not None and a.other is not None:  # type: ignore[attr-defined]
+                kind = kind, value, a.other, a.expr  # type: ignore[attr-defined]
             return "number", self._leaf(a.expr, a, kind), kind  # type: ignore[attr-defined]
         if isinstance(a, (tuple, list)):
             return (t, *[self.of(x) for x in a])

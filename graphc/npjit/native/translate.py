@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from graphc.ir import dims
 from graphc.ir.builder import Expr
+from graphc.ir.dims import Dim
 from graphc.ir.errors import GraphcError
 from graphc.ir.types import TensorType
 from graphc.npjit.log import Meta, Node, Parts, Place, Valued, follow, mutate, pick
-from graphc.npjit.native.operands import Operand, Translation, Unexpressed, ir_dtype
+from graphc.npjit.native.operands import Operand, SizeValue, Translation, Unexpressed, ir_dtype
 from graphc.npjit.native.rules import RULES, apply
 from graphc.npjit.native.rules.elementwise import IN_PLACE
+from graphc.npjit.native.symbols import Symbols
 from graphc.npjit.native.views import CHANGES, Step, as_operand, fitted, picked, read, store
 
 PYTHON = {float: "f64", int: "i64", bool: "bool"}
@@ -98,8 +101,9 @@ def _backwards(x: Expr) -> tuple[int, ...]:
 class Translator:
     """One graph in the making, from nodes of a log. `written` inputs become weights, which it updates."""
 
-    def __init__(self, name: str, written: Collection[Node] = ()) -> None:
+    def __init__(self, name: str, written: Collection[Node] = (), symbols: Symbols | None = None) -> None:
         self.b = Translation(name)
+        self.b.symbols = self.symbols = symbols
         self.values: dict[Node, Any] = {}
         self.inputs: list[Node | Valued] = []
         self.targets: dict[Node, Expr] = {}
@@ -113,7 +117,7 @@ class Translator:
         if found is None:
             if node in self._written:
                 return Operand(self.target(node))
-            kind, weak = meta_type(node.meta)
+            kind, weak = self._type(node)
             by_column = memory_order(node.meta) == "F"
             made = self.b.input(
                 node.var or f"v{len(self.inputs)}", reversed_axes(kind) if by_column else kind
@@ -128,18 +132,47 @@ class Translator:
         found = self.targets.get(leaf)
         if found is None:
             found = self.targets[leaf] = self.b.weight(
-                leaf.var or f"w{len(self.targets)}", meta_type(leaf.meta)[0]
+                leaf.var or f"w{len(self.targets)}", self._type(leaf)[0]
             )
         return found
 
+    def _type(self, node: Node) -> tuple[TensorType, bool]:
+        """The type of a value that comes in, and whether it is weak."""
+        kind, weak = meta_type(node.meta)
+        if self.symbols is None or not kind.rank:
+            return kind, weak
+        assert isinstance(node.meta, Meta)
+        shape = self.symbols.shape_of(node, node.meta)
+        if shape is None:
+            raise Unexpressed("a size that is no plain expression of others")
+        return kind.with_shape(shape), weak
+
+    def carry_all(self) -> None:
+        """Take inputs that have the symbols among their sizes, where nothing else brings them."""
+        if self.symbols is None:
+            return
+        types = [v.type for v in (*self.b.inputs, *(w.value for w in self.b.weights))]
+        brought = {d for t in types for d in t.shape}
+        for name in self.symbols.now:
+            if dims.symbol(name) not in brought:
+                self.value(self.symbols.carriers[name])
+
     def number(self, num: Any) -> Operand:
-        """A run-time number."""
+        """A run-time number; those that are sizes need no input."""
+        size = self._size(num)
+        if size is not None:
+            return Operand(SizeValue(self.b, size), weak=True)
         found = self._numbers.get(num.expr)
         if found is None:
             kind, weak = numeric_type(num.value)
             found = self._numbers[num.expr] = Operand(self.b.input("n", kind), weak)
             self.inputs.append(num)
         return found
+
+    def _size(self, num: Any) -> Dim | None:
+        if self.symbols is None:
+            return None
+        return self.symbols.of_number(num.value, num.other, num.expr)
 
     def argument(self, a: Any) -> Any:
         """An argument of the log for a rule."""
@@ -171,10 +204,14 @@ class Translator:
             The IR can't say it; the graph is as before.
         """
         made, taken = len(self.b.nodes), len(self.b.inputs)
+        required, bounds = dict(self.b.requirements), dict(self.symbols.bounds) if self.symbols else {}
         try:
             self.values[node] = self._checked(node, self._made(node))
         except (Unexpressed, GraphcError, TypeError, ValueError, IndexError, KeyError, AttributeError) as e:
             del self.b.nodes[made:]
+            self.b.requirements = required
+            if self.symbols is not None:
+                self.symbols.bounds = bounds
             self._forget_inputs(taken)
             raise Unexpressed(str(e) if isinstance(e, Unexpressed) else f"{type(e).__name__}: {e}") from None
 
@@ -244,9 +281,15 @@ class Translator:
         if value.mask is not None:
             return value
         kind, weak = meta_type(node.meta)
-        if (value.dtype, value.shape) != (kind.dtype.numpy, kind.shape):
+        if value.dtype != kind.dtype.numpy or not self._fits(node, value, kind):
             raise Unexpressed(f"the result would be {value.dtype}{list(value.shape)} and not {kind}")
         return value if value.weak == weak else Operand(value.value, weak)
+
+    def _fits(self, node: Node, value: Operand, kind: TensorType) -> bool:
+        if self.symbols is None or not kind.rank:
+            return value.shape == kind.shape
+        assert isinstance(node.meta, Meta)
+        return self.symbols.fits(node, node.meta, value.shape)
 
     def output(self, node: Node) -> Expr:
         """The value of a node as it leaves the graph.

@@ -89,7 +89,7 @@ def _put(b: Builder, before: Any, step: Step, new: Any) -> Any:
 def _unsplit(b: Builder, before: Operand, args: tuple[Any, ...], kwargs: dict[str, Any], new: Any) -> Operand:
     given = dict(zip(("indices_or_sections", "axis"), args, strict=False)) | kwargs
     (axis,) = axes_of(given.get("axis", 0), before.rank)
-    split_marks(given["indices_or_sections"], before.shape[axis])
+    split_marks(b, given["indices_or_sections"], before.shape[axis])
     return Operand(b.concatenate(*(v.expr for v in new), axis=axis))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.builder import Builder, Expr
+from graphc.ir.dims import Size, ceildiv
 from graphc.npjit.native.operands import (
     Item,
     Operand,
@@ -29,18 +30,19 @@ from graphc.npjit.native.operands import (
 from graphc.npjit.native.rules.joining import stack
 from graphc.npjit.native.rules.shapes import diagonal, whole
 from graphc.npjit.native.rules.table import RULES, rule
+from graphc.npjit.native.symbols import reaches
 
 
-def _shape(shape: Any) -> tuple[int, ...]:
+def _shape(b: Builder, shape: Any) -> tuple[Any, ...]:
     found = tuple(integer(d) for d in (shape if isinstance(shape, (tuple, list)) else (shape,)))
-    if any(d < 0 for d in found):
+    if not all(reaches(b, d, 0) for d in found):
         raise Unexpressed("a negative size")
     return found
 
 
 def _constant_maker(value: int) -> Any:
     def make(b: Builder, shape: Any, dtype: Any = float, order: str = "C") -> Expr:
-        return filled(b, _shape(shape), value, np.dtype(float if dtype is None else dtype))
+        return filled(b, _shape(b, shape), value, np.dtype(float if dtype is None else dtype))
 
     return make
 
@@ -63,9 +65,8 @@ rule(np.ones_like)(_like_maker(1))
 @rule(np.full)
 def full(b: Builder, shape: Any, fill_value: Item, dtype: Any = None, order: str = "C") -> Expr:
     """One value everywhere."""
-    return broadcast(
-        b, expr_as(b, fill_value, own_dtype(fill_value) if dtype is None else dtype), _shape(shape)
-    )
+    stored = expr_as(b, fill_value, own_dtype(fill_value) if dtype is None else dtype)
+    return broadcast(b, stored, _shape(b, shape))
 
 
 @rule(np.full_like)
@@ -100,16 +101,27 @@ def identity(b: Builder, n: Any, dtype: Any = float) -> Expr:
 @rule(np.arange)
 def arange(b: Builder, *limits: Any, dtype: Any = None) -> Expr:
     """Integers counted at run time; others made here, as NumPy rounds them."""
+    limits = tuple(x.size if isinstance(x, Operand) and x.size is not None else x for x in limits)
     if any(isinstance(x, Operand) for x in limits):
         raise Unexpressed("a range whose ends are no constants")
-    kind = np.dtype(dtype) if dtype is not None else np.arange(*limits[:1], dtype=None).dtype
-    if all(isinstance(x, (int, np.integer)) for x in limits) and kind == np.int64:
-        counted = range(*(int(x) for x in limits))
-        places = b.iota(shape=(len(counted),), axis=0, dtype="i64")
-        places = places * counted.step if counted.step != 1 else places
-        return places + counted.start if counted.start else places
+    counted = all(isinstance(x, (int, np.integer, Size)) for x in limits)
+    kind = np.dtype(dtype) if dtype is not None else np.dtype(np.int64) if counted else None
+    if counted and kind == np.int64:
+        return _counted(b, [x if isinstance(x, Size) else int(x) for x in limits])
     made = np.arange(*limits, dtype=dtype)
     return constant(b, made, made.dtype)
+
+
+def _counted(b: Builder, limits: list[Any]) -> Expr:
+    """The integers of a range."""
+    start, stop, step, *_ = (0, *limits, 1) if len(limits) == 1 else (*limits, 1)
+    if not isinstance(step, int) or not step:
+        raise Unexpressed("a range with this step")
+    apart = stop - start if step > 0 else start - stop
+    count = ceildiv(apart, abs(step)) if reaches(b, apart, 1) else 0
+    places = b.iota(shape=(count,), axis=0, dtype="i64")
+    places = places * step if step != 1 else places
+    return places if start == 0 else places + start
 
 
 @rule(np.linspace)

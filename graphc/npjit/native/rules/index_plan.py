@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.builder import Builder, Expr
+from graphc.ir.dims import Dim, ceildiv
+from graphc.ir.relations import broadcast_shapes
 from graphc.npjit.native.operands import (
     Operand,
     Unexpressed,
@@ -17,6 +19,7 @@ from graphc.npjit.native.operands import (
     producer,
     size_of,
 )
+from graphc.npjit.native.symbols import reaches, surely_reaches
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def _as_array(b: Builder, entry: Any) -> Expr | None:
         if made.dtype.kind != "i":
             raise Unexpressed("an index of this type")
         return b.constant(made, "i64")
-    if type(entry) is not Operand:
+    if type(entry) is not Operand or entry.size is not None:
         return None
     if entry.dtype.kind not in "iu" or entry.mask is not None:
         raise Unexpressed("an index of this type")
@@ -83,7 +86,7 @@ def plan(b: Builder, shape: Sequence[int], key: Any) -> Plan:
             arrays.append((len(kept), values))
             places.append(number)
             scalars_only = False
-        first, n, by, dropped = _basic(entry, size, values is not None)
+        first, n, by, dropped = _basic(b, entry, size, values is not None)
         if dropped:
             places.append(number)
         start.append(first)
@@ -95,18 +98,37 @@ def plan(b: Builder, shape: Sequence[int], key: Any) -> Plan:
     return Plan(tuple(start), tuple(count), tuple(step), tuple(kept), tuple(arrays), apart)
 
 
-def _basic(entry: Any, size: int, is_array: bool) -> tuple[int, int, int, bool]:
+def _basic(b: Builder, entry: Any, size: Any, is_array: bool) -> tuple[Any, Any, int, bool]:
     """First position, number and step of an entry on an axis, and whether the axis goes."""
     if is_array:
         return 0, size, 1, False
     if isinstance(entry, slice):
-        parts = [x if x is None else integer(x) for x in (entry.start, entry.stop, entry.step)]
-        first, stop, by = slice(*parts).indices(size)
-        return first, len(range(first, stop, by)), by, False
+        start, stop, step = (x if x is None else integer(x) for x in (entry.start, entry.stop, entry.step))
+        return *_span(b, start, stop, 1 if step is None else step, size), False
     index = integer(entry)
-    if not -size <= index < size:
+    if not reaches(b, index, -size) or reaches(b, index, size):
         raise Unexpressed("an index out of range")
-    return index % size, 1, 1, True
+    return index if reaches(b, index, 0) else index + size, 1, 1, True
+
+
+def _span(b: Builder, start: Dim | None, stop: Dim | None, step: Any, size: Dim) -> tuple[Any, Any, int]:
+    """First position, number and step of a slice on an axis, as Python's `slice.indices` has it."""
+    if not isinstance(step, int):
+        raise Unexpressed("a step that is no constant")
+    low, high = (0, size) if step > 0 else (-1, size - 1)
+    first, last = (low, high) if step > 0 else (high, low)
+    first = first if start is None else clipped(b, start, size, low, high)
+    last = last if stop is None else clipped(b, stop, size, low, high)
+    apart = last - first if step > 0 else first - last
+    return first, ceildiv(apart, abs(step)) if reaches(b, apart, 1) else 0, step
+
+
+def clipped(b: Builder, mark: Dim, size: Dim, low: Dim, high: Dim) -> Dim:
+    """A mark of a slice counted from the front, between two positions."""
+    place = mark if reaches(b, mark, 0) else mark + size
+    if not reaches(b, place, low):
+        return low
+    return place if reaches(b, high, place) else high
 
 
 @dataclass(frozen=True)
@@ -131,7 +153,7 @@ def places_of(b: Builder, shape: Sequence[int], p: Plan) -> Places:
     others = [i for i in range(len(shape)) if i not in axes]
     before = [i for i in others if i < at] if not p.leading else []
     after = [i for i in others if i not in before]
-    common = np.broadcast_shapes(*(v.shape for _, v in p.arrays))
+    common = broadcast_shapes(*(v.shape for _, v in p.arrays))
     positions = _linear(b, [v for _, v in p.arrays], sizes, common)
     lead, rest = (tuple(shape[i] for i in part) for part in (before, after))
     size = size_of(sizes)
@@ -153,7 +175,12 @@ def _linear(b: Builder, values: list[Expr], sizes: list[int], shape: tuple[int, 
 def is_iota(value: Expr, size: int) -> bool:
     """Whether an index is 0, 1, 2, ... and so lies inside."""
     node = producer(value)
-    return node is not None and node.op.name == "iota" and value.rank == 1 and value.shape[0] <= size  # type: ignore[operator]
+    return (
+        node is not None
+        and node.op.name == "iota"
+        and value.rank == 1
+        and surely_reaches(size, value.shape[0])
+    )
 
 
 def checked(b: Builder, index: Expr, size: Any) -> Expr:

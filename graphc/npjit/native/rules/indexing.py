@@ -60,7 +60,7 @@ def basic_write(b: Builder, x: Expr, p: Plan, new: Expr) -> Expr:
     if p.count == x.shape:
         return pieces
     start = tuple(a + (n - 1) * s if s < 0 else a for a, n, s in zip(p.start, p.count, p.step, strict=True))
-    step = tuple(abs(s) if n > 1 else 1 for n, s in zip(p.count, p.step, strict=True))
+    step = tuple(abs(s) if n != 1 else 1 for n, s in zip(p.count, p.step, strict=True))
     return b.update_slice(x, pieces, start=start, step=step)
 
 
@@ -83,7 +83,7 @@ def getitem(b: Builder, a: Item, key: Any) -> Any:
 
 def _box(p: Plan) -> Box | None:
     """The elements that the slices of a plan take, if they lie side by side."""
-    if any(s != 1 and n > 1 for s, n in zip(p.step, p.count, strict=True)) or 0 in p.count:
+    if any(s != 1 and n not in (0, 1) for s, n in zip(p.step, p.count, strict=True)) or 0 in p.count:
         return None
     return tuple((a, a + n) for a, n in zip(p.start, p.count, strict=True))
 

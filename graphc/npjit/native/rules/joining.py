@@ -23,8 +23,10 @@ from graphc.npjit.native.operands import (
     size_of,
     strong,
 )
+from graphc.npjit.native.rules.index_plan import clipped
 from graphc.npjit.native.rules.shapes import whole
 from graphc.npjit.native.rules.table import rule
+from graphc.npjit.native.symbols import reaches
 
 
 def _joined(b: Builder, arrays: Any, dtype: Any = None) -> list[Expr]:
@@ -129,7 +131,7 @@ def split(b: Builder, ary: Item, indices_or_sections: Any, axis: Any = 0) -> lis
     x = whole(b, ary)
     place = axis_of(axis, x.rank)
     size = x.shape[place]
-    marks = split_marks(indices_or_sections, integer(size))
+    marks = split_marks(b, indices_or_sections, integer(size))
     pieces = []
     for first, last in pairwise(marks):
         start = [first if i == place else 0 for i in range(x.rank)]
@@ -138,17 +140,20 @@ def split(b: Builder, ary: Item, indices_or_sections: Any, axis: Any = 0) -> lis
     return pieces
 
 
-def split_marks(sections: Any, size: int) -> list[int]:
+def split_marks(b: Builder, sections: Any, size: Any) -> list[Any]:
     """The positions at which pieces begin, and the end."""
     if isinstance(sections, (tuple, list)):
-        inner = [integer(i) for i in sections]
-        inner = [min(i if i >= 0 else max(i + size, 0), size) for i in inner]
-        marks = [0, *inner, size]
-    else:
+        marks = [0, *(clipped(b, integer(i), size, 0, size) for i in sections), size]
+    elif isinstance(size, int):
         count = integer(sections)
         short, extra = divmod(size, count)
         marks = [i * short + min(i, extra) for i in range(count + 1)]
-    if marks != sorted(marks):
+    else:
+        count = integer(sections)
+        short = size // count
+        b.require(short * count, size, "pieces of one size")
+        marks = [*(i * short for i in range(count)), size]
+    if not all(reaches(b, after, before) for before, after in pairwise(marks)):
         raise Unexpressed("pieces in a falling order")
     return marks
 
@@ -159,7 +164,7 @@ def diff(b: Builder, a: Item, n: Any = 1, axis: Any = -1) -> Expr:
     x = whole(b, a)
     place = axis_of(axis, x.rank)
     size = integer(x.shape[place])
-    if n != 1 or x.dtype.kind in "bu" or not size:
+    if n != 1 or x.dtype.kind in "bu" or size == 0:
         raise Unexpressed("these differences")
     first = split(b, Operand(x), [size - 1], place)[0]
     return split(b, Operand(x), [1], place)[1] - first
@@ -181,10 +186,15 @@ def roll(b: Builder, a: Item, shift: Any, axis: Any = None) -> Expr:
     return x
 
 
-def _rolled(b: Builder, x: Expr, shift: int, axis: int) -> Expr:
+def _rolled(b: Builder, x: Expr, shift: Any, axis: int) -> Expr:
     size = x.shape[axis]
-    cut = -shift % size if size else 0
-    if not cut:
+    if isinstance(size, int):
+        cut = -shift % size if size else 0
+    else:
+        cut = -shift if reaches(b, 0, shift) else size - shift
+        if not reaches(b, cut, 0) or reaches(b, cut, size):
+            raise Unexpressed("a shift by more than the size")
+    if cut == 0:
         return x
     first, last = split(b, Operand(x), [cut], axis)
     return b.concatenate(last, first, axis=axis)

@@ -53,7 +53,7 @@ def _product(b: Builder, x: Expr, y: Expr) -> Expr:
         return _times_vector(b, x, y)
     if x.rank == y.rank == 2 and y.shape[1] == 1 and x.dtype.kind == "f":
         return reshaped(b, _times_vector(b, x, reshaped(b, y, y.shape[:1])), (x.shape[0], 1))
-    if x.rank > 2 and y.rank == 2 and x.shape[-1]:
+    if x.rank > 2 and y.rank == 2 and x.shape[-1] != 0:
         rows = reshaped(b, x, (size_of(x.shape[:-1]), x.shape[-1]))
         return reshaped(b, b.matmul(rows, y), (*x.shape[:-1], y.shape[-1]))
     return b.matmul(x, y)

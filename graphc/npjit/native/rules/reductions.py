@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.builder import Builder, Expr
+from graphc.ir.dims import Dim, Size
 from graphc.npjit.native.operands import (
     Item,
     Operand,
@@ -22,6 +23,7 @@ from graphc.npjit.native.operands import (
     size_of,
 )
 from graphc.npjit.native.rules.table import RULES, rule
+from graphc.npjit.native.symbols import reaches
 from graphc.npjit.vjps.calls import sum_to
 
 Axis = Any
@@ -129,17 +131,22 @@ def count_nonzero(b: Builder, a: Item, axis: Axis = None, *, keepdims: Any = Fal
     return b.sum(b.cast(found, dtype="i64"), axes=axes_of(axis, value.rank), keepdims=_flag(keepdims))
 
 
-def _count(b: Builder, x: Operand, axes: tuple[int, ...]) -> int | Expr:
+def _count(b: Builder, x: Operand, axes: tuple[int, ...]) -> Dim | Expr:
     """The number of elements that are folded."""
     if x.mask is not None:
         return b.sum(b.cast(_mask_of(b, x), dtype="f64"), axes=tuple(range(x.rank)), keepdims=False)
     return size_of([x.shape[i] for i in axes])
 
 
-def _divided(b: Builder, value: Expr, count: int | Expr) -> Expr:
-    if isinstance(count, int):
-        return value / b.constant(float(count), value.dtype)
+def _divided(b: Builder, value: Expr, count: Dim | Expr) -> Expr:
+    if not isinstance(count, Expr):
+        return value / _number(b, count, value)
     return value / (count if count.dtype == value.dtype else b.cast(count, dtype=value.dtype))
+
+
+def _number(b: Builder, size: Any, like: Expr) -> Expr:
+    """A number of elements in the element type of a value."""
+    return b.constant(size if isinstance(size, Size) else float(size), like.dtype)
 
 
 @rule(np.mean, methods="mean")
@@ -169,11 +176,20 @@ def var(
     wanted = np.dtype(dtype) if dtype is not None else value.dtype.numpy
     value = expr_as(b, Operand(value), wanted if wanted.kind == "f" else np.float64)
     count = _count(b, x, axes)
-    assert isinstance(count, int)
+    assert not isinstance(count, Expr)
     middle = _divided(b, b.sum(value, axes=axes, keepdims=True), count)
     squares = b.square(value - middle)
-    number = float(max(count - ddof, 0))
-    return b.sum(squares, axes=axes, keepdims=_flag(keepdims)) / b.constant(number, value.dtype)
+    left = count if ddof == 0 else _less(b, count, ddof)
+    return b.sum(squares, axes=axes, keepdims=_flag(keepdims)) / _number(b, left, value)
+
+
+def _less(b: Builder, count: Dim, by: Any) -> Any:
+    """A number of elements less some, but not below 0."""
+    if isinstance(count, int):
+        return max(count - by, 0)
+    if type(by) is not int:
+        raise Unexpressed("a fraction of a size")
+    return count - by if reaches(b, count, by) else 0
 
 
 @rule(np.std, methods="std")
@@ -275,7 +291,7 @@ def norm(b: Builder, x: Item, ord: Any = None, axis: Axis = None, keepdims: Any 
         raise Unexpressed(f"a norm of order {ord}")
     if ord == 1:
         return b.sum(abs(value), axes=axes, keepdims=_flag(keepdims))
-    if ord in (np.inf, -np.inf) and value.shape[axes[0]]:
+    if ord in (np.inf, -np.inf) and value.shape[axes[0]] != 0:
         return b.op("max" if ord > 0 else "min", abs(value), axes=axes, keepdims=_flag(keepdims))
     raise Unexpressed(f"a norm of order {ord}")
 

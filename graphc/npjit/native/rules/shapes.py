@@ -23,6 +23,7 @@ from graphc.npjit.native.operands import (
     size_of,
 )
 from graphc.npjit.native.rules.table import rule
+from graphc.npjit.native.symbols import reaches
 
 
 def whole(b: Builder, a: Item) -> Expr:
@@ -37,7 +38,7 @@ def _new_shape(x: Expr, shape: Any) -> tuple[int, ...]:
     sizes = [integer(d) for d in (shape if isinstance(shape, (tuple, list)) else (shape,))]
     if -1 in sizes:
         known = size_of([d for d in sizes if d != -1])
-        if not known:
+        if known == 0:
             raise Unexpressed("an unknown size beside 0")
         sizes[sizes.index(-1)] = size_of(x.shape) // known
     return tuple(sizes)
@@ -282,7 +283,9 @@ def diagonal(b: Builder, a: Item) -> Expr:
     if x.rank != 2 or 0 in x.shape:
         raise Unexpressed("this diagonal")
     rows, columns = (integer(d) for d in x.shape)
-    count = min(rows, columns)
+    count = columns if reaches(b, rows, columns) else rows
     flat = reshaped(b, x, (rows * columns,))
+    if not isinstance(columns, int):
+        return b.gather(flat, b.iota(shape=(count,), axis=0, dtype="i64") * (columns + 1), axis=0)
     stop = (count - 1) * (columns + 1) + 1
     return b.slice(flat, start=(0,), stop=(stop,), step=(columns + 1,))
