@@ -278,8 +278,9 @@ class Emitter:
         checks = [*self.rec.pre, *self.distinct()]
         start = ["try:", *_indented(checks), f"except {MISSES}: return MISS"]
         back = [f"copyto({s.var}, {s.text})" for s in stores]
-        flat = self.compiled([*start, *self.known_sizes(), *self.guarded(graph), *back, *end])
-        guards = self.compiled([*start, "return None"])
+        counted = [*start, *self.known_sizes()]
+        flat = self.compiled([*counted, *self.guarded(graph), *back, *end])
+        guards = self.compiled([*counted, "return None"])
         return Fast(flat, guards, lambda: self.native(wanted, stores, start, end, flat))
 
     def graph(self) -> list[str]:
