@@ -3,9 +3,9 @@ step, and
 gives what the caller wants: an array, a NumPy scalar, or a tuple of them.
 
 Where anything is not exactly as expected, or the step fails, it gives NotImplemented, and Python takes the
-slow road. Outputs begin at a cache line: each is a view of a slightly longer array of bytes. NumPy's C
-functions are looked up in its table of functions, whose order never changes
-(`numpy/_core/code_generators/numpy_api.py`).
+slow road. Outputs begin at a cache line: each is a view of a slightly longer array of bytes. A large one is
+made in those of an earlier call if nobody else has them any more (see `frames`). NumPy's C functions are
+looked up in its table of functions, whose order never changes (`numpy/_core/code_generators/numpy_api.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+from itertools import pairwise
 
 from graphc.codegen.entry import (
     _CONTIGUOUS_ALIGNED,
@@ -27,6 +28,7 @@ from graphc.codegen.entry import (
     entry_globals,
     symbols,
 )
+from graphc.codegen.frames import SPARES
 from graphc.codegen.layout import Layout
 from graphc.codegen.text import Function
 from graphc.ir.types import TensorType
@@ -37,6 +39,9 @@ STEP, ENTRY = "step", "entry"
 _NUMPY = {"graphc_new_array": 94, "graphc_set_base": 282, "graphc_scalar": 60}
 _PYTHON = ("PyTuple_New", "PyTuple_SetItem", "Py_DecRef")
 _CARRAY = 0x1 | 0x100 | 0x400  # C-contiguous, aligned, writeable
+_MEMORY = "output_memory"
+LARGE = 1 << 16
+"""Bytes from which on an output's memory is remembered; smaller memory comes from the heap, at no cost."""
 
 
 @functools.cache
@@ -83,8 +88,13 @@ def call_entry_text(name: str, step: str, layout: Layout, release_gil: bool) -> 
         at += t.rank
     results: list[str] = []
     arrays = [t for t in layout.outputs if t.rank]
+    spares = f.load("ptr", f.at("i64", table, layout.spares_at))
     for i, t in enumerate(arrays):
-        results.append(_new_output(f, t, table, at, layout.output_bytes_at + i, size))
+        length = f.add(f.load("i64", f.at("i64", table, layout.output_bytes_at + i)), 64)
+        f.store("i64", length, size)
+        raw = f(f"call ptr @{_MEMORY}(ptr {f.at('ptr', spares, SPARES * i)}, ptr {size})")
+        f.give_up(f(f"icmp eq ptr {raw}, null"), "ptr null")
+        results.append(_output_in(f, t, raw, f.at("i64", table, at)))
         data = _field(f, "ptr", results[-1], _DATA)
         f.store("ptr", data, f.at("i64", table, len(layout.inputs) + i))
         at += t.rank
@@ -99,19 +109,44 @@ def call_entry_text(name: str, step: str, layout: Layout, release_gil: bool) -> 
     f.do(f"ret ptr {_result(f, layout, table, results)}")
     f.begin("unexpected")
     f.do("call void @Py_IncRef(ptr @graphc_not_implemented)")
-    return f.text("ptr @graphc_not_implemented")
+    entry = f.text("ptr @graphc_not_implemented")
+    return f"{_memory_text()}\n{entry}" if arrays else entry
 
 
-def _new_output(f: Function, t: TensorType, table: str, dims: int, bytes_at: int, size: str) -> str:
-    """A fresh array of the sizes that stand in the table, whose data begins at a cache line."""
-    length = f.add(f.load("i64", f.at("i64", table, bytes_at)), 64)
-    f.store("i64", length, size)
-    raw = _new_array(f, "u8", 1, size, "null", 0)
+def _output_in(f: Function, t: TensorType, raw: str, shape: str) -> str:
+    """An array of these sizes in the memory of an array of bytes, from its first cache line on."""
     start = f(f"ptrtoint ptr {_field(f, 'ptr', raw, _DATA)} to i64")
     aligned = f(f"inttoptr i64 {f(f'and i64 {f.add(start, 63)}, -64')} to ptr")
-    array = _new_array(f, t.dtype.name, t.rank, f.at("i64", table, dims), aligned, _CARRAY)
+    array = _new_array(f, t.dtype.name, t.rank, shape, aligned, _CARRAY)
     f(f"call i32 @graphc_set_base(ptr {array}, ptr {raw})")
     return array
+
+
+def _memory_text() -> str:
+    """The function that gives an array of bytes for an output: a spare one that nobody else refers to, or a
+    fresh one, which is remembered in the place of the older spare if it is large. Null if there is no memory.
+
+    A frame's outputs always have the same sizes, so every spare is as long as wanted.
+    """
+    f = Function(_MEMORY, "ptr %spares, ptr %length", ret="ptr", linkage="internal")
+    large = f(f"icmp uge i64 {f.load('i64', '%length')}, {LARGE}")
+    places = [f.at("ptr", "%spares", i) for i in range(SPARES)]
+    for place in places:
+        spare = f.load("ptr", place)
+        alone = f(f"icmp eq i64 {f.load('i64', spare)}, 1")  # the number of references
+        again = f.both(large, alone)
+        with f.when(again):
+            f.do(f"call void @Py_IncRef(ptr {spare})")
+        f.give_up(again, f"ptr {spare}")
+    raw = _new_array(f, "u8", 1, "%length", "null", 0)
+    with f.when(large):
+        f.do(f"call void @Py_IncRef(ptr {raw})")
+        oldest = f.load("ptr", places[0])
+        for older, newer in pairwise(places):
+            f.store("ptr", f.load("ptr", newer), older)
+        f.store("ptr", raw, places[-1])
+        f.do(f"call void @Py_DecRef(ptr {oldest})")
+    return f.text(f"ptr {raw}")
 
 
 def _new_array(f: Function, dtype: str, rank: int, shape: str, data: str, flags: int) -> str:

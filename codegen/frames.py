@@ -2,6 +2,9 @@
 
 A frame owns a table (see `layout`), an arena, scratch memory and the scalar outputs. Making one takes some
 microseconds and happens at the first call with new sizes; nothing is compiled for them.
+
+It also remembers the memory of its last large outputs. Where the caller has dropped these, the next call
+writes there: fresh memory costs more to get from the system, page by page, than many kernels take to fill it.
 """
 
 from __future__ import annotations
@@ -17,11 +20,16 @@ from graphc.codegen.signature import Sizes
 from graphc.ir import dims
 from graphc.passes.plan import Layout as Arena
 
+SPARES = 2
+"""How many of its last memories an output remembers: the caller of a loop may hold one result while it asks
+for the next.
+"""
+
 
 class Frame:
-    """Memory for one call at a time."""
+    """Memory for one call at a time. `spares` are arrays of bytes, or None, `SPARES` for each output."""
 
-    __slots__ = ("memory", "scalars", "table")
+    __slots__ = ("memory", "scalars", "spares", "table")
 
     def __init__(self, layout: Layout, sizes: Sizes, weights: Arrays, arena: Arena) -> None:
         scratch = dims.evaluate(layout.scratch, sizes)
@@ -42,7 +50,12 @@ class Frame:
                 self.table[place] = scalar_of[slot.index].ctypes.data
         self.table[layout.scratch_at] = base + arena.arena_bytes
         self.table[layout.symbols_at : layout.copies_at] = [sizes[s] for s in layout.symbols]
-        self.table[layout.copies_at :] = [*layout.copy_bytes(sizes), *layout.output_bytes(sizes)]
+        self.table[layout.copies_at : layout.spares_at] = [
+            *layout.copy_bytes(sizes),
+            *layout.output_bytes(sizes),
+        ]
+        self.spares = np.full(SPARES * max(1, layout.spares_at - layout.output_bytes_at), None, object)
+        self.table[layout.spares_at] = self.spares.ctypes.data
 
 
 class Pool:

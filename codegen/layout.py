@@ -1,7 +1,7 @@
 """The table that native code works on: 8-byte slots with pointers and sizes, of one call at a time.
 
     inputs | outputs with dimensions | their sizes, as the entry checks them | weights | scalar outputs
-    | arena | scratch | symbols | bytes of the final copies | bytes of the outputs
+    | arena | scratch | symbols | bytes of the final copies | bytes of the outputs | memory for outputs
 
 Kernels get the address of the table as their buffers, and the address of its symbols as their sizes.
 """
@@ -94,9 +94,14 @@ class Layout:
         return self.copies_at + len(self.plan.copies)
 
     @cached_property
+    def spares_at(self) -> int:
+        """The place of the address of the arrays in whose memory outputs may be made (see `frames`)."""
+        return self.output_bytes_at + len(self.arrays) - len(self.inputs)
+
+    @cached_property
     def slots(self) -> int:
         """The length of the table."""
-        return self.output_bytes_at + len(self.arrays) - len(self.inputs)
+        return self.spares_at + 1
 
     @cached_property
     def scalar_places(self) -> dict[int, int]:
