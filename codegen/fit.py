@@ -41,14 +41,6 @@ def _sign(k: int) -> int:
     return -1 if k % 2 else 1
 
 
-def _tanh_tail(v: Decimal) -> Decimal:
-    """(tanh(s) / s - 1) / v for v = s * s, by tanh's continued fraction s / (1 + v / (3 + v / (5 + ...)))."""
-    c = Decimal(61)
-    for k in range(59, 4, -2):
-        c = k + v / c
-    return -1 / (3 + v / c) / (1 + v / (3 + v / c))
-
-
 @cache
 def _root() -> Decimal:
     """2 / sqrt(pi), with pi by Machin's formula."""
@@ -84,7 +76,6 @@ RECIPES: dict[str, Recipe] = {
     "exp": Recipe(lambda v: _series(v, lambda k: 1 / _factorial(k + 2)), -0.3470, 0.3470, 4, 10),
     # log((1 + s) / (1 - s)) = 2 s + s z R(z), z = s^2
     "log": Recipe(lambda v: _series(v, lambda k: Decimal(2) / (2 * k + 3)), 0.0, 0.02944, 3, 7),
-    "tanh": Recipe(_tanh_tail, 0.0, 0.4, 5, 11),
     "erf": Recipe(_erf_tail, 0.0, 1.0, 7, 14),
     # log(erfc(x)) from the lower end of an interval, where it matters most; its singularities at 1.35 +-
     # 1.99i limit what one polynomial can do
