@@ -122,11 +122,13 @@ class Jit:
             return why_not(fn)
         from graphc.codegen.options import resolve
 
-        return "the backend is reference" if resolve(**self.options).backend == "reference" else ""
+        chosen = resolve(**self.options)
+        is_plain = chosen.backend == "reference" and chosen.check is None
+        return "the backend is reference" if is_plain else ""
 
     def plain(self) -> Callable[..., Any] | None:
-        """The function as Python runs it; None if that can't be done."""
-        return self.fn
+        """The function as Python runs it; None if that can't be done, or checks nothing."""
+        return self.fn if self.options.get("check") is None else None
 
     # ---- recording
 
@@ -226,7 +228,7 @@ class Jit:
 
     def _emitted(self, key: Any, rec: Recording, result: Any) -> Fast | None:
         """The fast ways of a recording that can be done again."""
-        if rec.breaks:
+        if rec.breaks or self.options.get("check") is not None:
             return None
         if rec.leaks:
             self.note(f"recorded at each call: {rec.leaks[0]}")

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from graphc.ir.errors import StateError
+from graphc.ir.errors import NumericsError, StateError
+from graphc.npjit.checking import refuse_nan
 from graphc.npjit.log import Node, apart, nodes_in
 from graphc.npjit.running import run_nodes
 from graphc.npjit.values import Sym
@@ -46,23 +47,30 @@ class Pieces:
     """The pieces of one jitted function, over all its recordings."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        self.options = options
+        self.options, self.check = options, options.get("check")
         self.times: dict[Any, list[int]] = {}
         self.noisy: set[Any] = set()
         self.compiled = 0
 
     def run(self, rec: Recording) -> tuple[int, Exception | None]:
         """Compute the pending nodes of a recording; (how far it came, the exception that stopped it)."""
+        if self.check == "nan":
+            return run_nodes(rec.log, rec.done, rec.warned, refuse_nan)
         nodes = rec.log[rec.done :]
         key = (nodes[0].line, nodes[-1].line, len(nodes)) if nodes else None
         if key is None or rec.differentiating or not self._is_worth(key, len(nodes)):
             return self._measured(rec, key)
-        if any(n.impure for n in nodes) or strict() or not self._by_program(rec, nodes):
-            return run_nodes(rec.log, rec.done, rec.warned)
+        try:
+            if any(n.impure for n in nodes) or strict() or not self._by_program(rec, nodes):
+                return run_nodes(rec.log, rec.done, rec.warned)
+        except NumericsError as difference:
+            return rec.done, difference
         self.compiled += 1
         return len(rec.log), None
 
     def _is_worth(self, key: Any, count: int) -> bool:
+        if self.check == "reference":
+            return True
         times = self.times.get(key, ())
         slow = len(times) >= SEEN and min(times) > WORTH * count
         return slow and count <= LONGEST and key not in self.noisy
@@ -93,6 +101,8 @@ class Pieces:
             )
             outer = {inner: n for n, inner in own.items()}
             values = program(*[outer.get(leaf, leaf).value for leaf in program.leaves])
+        except NumericsError:  # native code that differs from NumPy
+            raise
         except Exception:  # NumPy computes it, and raises what is to be raised
             return False
         for node in nodes:

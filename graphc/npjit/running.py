@@ -10,16 +10,23 @@ from graphc.npjit.log import Node
 from graphc.npjit.warned import noticing
 
 
-def run_nodes(log: list[Node], start: int, noticed: Callable[[], None]) -> tuple[int, Exception | None]:
+def run_nodes(
+    log: list[Node],
+    start: int,
+    noticed: Callable[[], None],
+    check: Callable[[Node], None] | None = None,
+) -> tuple[int, Exception | None]:
     """Compute the nodes of `log` from `start` on; (how far it came, the exception that stopped it).
 
-    `noticed` is called where NumPy warns of a floating-point error.
+    `noticed` is called where NumPy warns of a floating-point error, `check` with each node that has run.
     """
     i = start
     try:
         with noticing(lambda: log[i], noticed):
             while i < len(log):
                 log[i].run()
+                if check is not None:
+                    check(log[i])
                 i += 1
     except Exception as error:  # the user's, at its place in the program
         return i, error
