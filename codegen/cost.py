@@ -1,8 +1,9 @@
 """What a step costs: operations and bytes of each kernel, as sizes or, for given sizes, as numbers.
 
-An elementwise op or a fold counts one operation per element, a product two per multiply-add. Bytes are those
-of each kernel's operands and results, once. What a scan runs counts once per turn; a `while`, of which nobody
-knows how many turns it takes, counts as one, and a `cond` as both of its branches.
+An elementwise op or a fold counts one operation per element, a product two per multiply-add. Bytes are what a
+kernel reads of its operands and writes of its results, each element once (`traffic`). What a scan runs counts
+once per turn; a `while`, of which nobody knows how many turns it takes, counts as one, and a `cond` as both of
+its branches.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.report import table
+from graphc.codegen.traffic import kernel_bytes
 from graphc.ir import dims
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Node
@@ -60,7 +62,7 @@ def cost_table(kernels: Sequence[KernelStep], sizes: Mapping[str, int]) -> CostT
         KernelCost(
             k.name,
             dims.substitute(k.trips * _flops(k), known),
-            dims.substitute(k.trips * _bytes(k.node), known),
+            dims.substitute(k.trips * kernel_bytes(k.kernel), known),
         )
         for k in kernels
     )
@@ -95,13 +97,6 @@ def _terms(node: Node) -> Dim:
     if node.op.name == "window_correlation":
         return dims.product(node.operands[1].type.shape[:-1])
     return a[-2 if node.attrs.get("transpose_a") else -1]
-
-
-def _bytes(node: Node) -> Dim:
-    total: Dim = 0
-    for v in dict.fromkeys((*node.operands, *node.results)):
-        total = total + v.type.size * v.type.dtype.itemsize
-    return total
 
 
 def _text(size: Dim) -> str:

@@ -1,9 +1,10 @@
 """About how long a part of a kernel takes on one core, as a size in picoseconds: what decides whether threads
 share it.
 
-Counts of vector instructions and bytes, times what they take on a core of some 3 GHz. `benchmarks/threads.py`
-prints these estimates beside measured times; they have to be right within a factor of two or three around the
-time of some barriers, since both choices cost about the same there.
+Counts of vector instructions and bytes, times what they take on a core of some 3 GHz: `f.profile` measured
+them, on AMD Zen 3. Its rows have these estimates beside measured times, and `docs/roofline.md` says how far
+they are off; they have to be right within a factor of two or three around the time of some barriers, since
+both choices cost about the same there.
 """
 
 from __future__ import annotations
@@ -16,16 +17,24 @@ from graphc.codegen.scalar import FORMULAS
 from graphc.codegen.target import Target
 from graphc.ir.dims import Dim, ceildiv, product
 
-CHEAP, FORMULA, DIVIDE = 100, 4000, 1500
-"""Picoseconds of a vector instruction, of a formula (exp, tanh, ...), of a division or a square root."""
-BYTE = 25
+CHEAP, DIVIDE = 100, 1000
+"""Picoseconds of a vector instruction, of a division or a square root."""
+BYTE = 12
 """Picoseconds of a byte that is read or written, in L2."""
 STRAY = 700
 """Picoseconds of an element that is not its neighbours' neighbour in memory."""
 TURN = 2000
 """Picoseconds of a turn of the loops around vectors."""
-SLOW = frozenset({"divide", "sqrt", "rsqrt", "reciprocal", "floor_divide", "remainder"})
-BY_FORMULA = FORMULAS | {"threefry"}
+_TIMES = {
+    DIVIDE: "divide sqrt rsqrt reciprocal",
+    6000: "exp expm1 log log1p sigmoid silu elu celu selu",
+    10_000: "tanh sin cos",
+    17_000: "erf gelu softplus log_sigmoid logaddexp exp2 log2 threefry",
+    50_000: " ".join(FORMULAS),  # those that are computed in f64, or in several branches
+    40_000: "floor_divide remainder",
+}
+TIME = {op: time for time, ops in sorted(_TIMES.items(), reverse=True) for op in ops.split()}
+"""Picoseconds of other operations, for a vector of f32; formulas in f64 take up to twice as long."""
 
 
 def kernel_picoseconds(kernel: Kernel, target: Target) -> Dim:
@@ -58,10 +67,11 @@ def _nest(nest: Nest, target: Target) -> Dim:
 def _element(code: Iterable[Instruction], lane: str | None, lanes: int, axes: frozenset[str]) -> int:
     """The time of one turn of the innermost loop, for one of its lanes."""
     work = memory = stray = 0
+    near: set[tuple[str, bool]] = set()
     for i in code:
         match i:
             case Compute():
-                work += FORMULA if i.op in BY_FORMULA else DIVIDE if i.op in SLOW else CHEAP
+                work += TIME.get(i.op, CHEAP)
             case Fold() | Running():
                 work += CHEAP
             case Load() | Store():
@@ -69,10 +79,11 @@ def _element(code: Iterable[Instruction], lane: str | None, lanes: int, axes: fr
                 stride = i.offset.stride(lane) if lane is not None else 0
                 if stride not in (0, 1) or any(name not in axes for name, _ in i.offset.terms):
                     stray += STRAY
-                elif stride == 1:
-                    memory += BYTE * size
+                elif stride == 0 or (place := (i.buffer, isinstance(i, Load))) in near:
+                    work += CHEAP  # a number, or what lies beside something that is in L1 by now
                 else:
-                    work += CHEAP
+                    near.add(place)
+                    memory += BYTE * size
     return work // lanes + memory + stray
 
 
@@ -82,7 +93,7 @@ def _product(p: Product, target: Target) -> Dim:
     batch = product(a.extent for a in (p.batch if p.piece is None else p.batch[1:]))
     columns = ceildiv(p.n, lanes) * lanes
     total = p.m * columns * p.k * (220 // lanes)
-    total = total + (p.m * p.k + p.k * p.n + p.m * p.n) * (2 * BYTE * p.dtype.itemsize)
+    total = total + (p.m * p.k + p.k * p.n + p.m * p.n) * (4 * BYTE * p.dtype.itemsize)
     if p.tile is not None:
         total = total + _nest(p.tile, target)
     return batch * total

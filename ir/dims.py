@@ -222,15 +222,15 @@ def largest(sizes: Iterable[Dim]) -> Dim:
     """
     kept: list[Dim] = []
     for size in dict.fromkeys(sizes):
-        if not any(_never_less(other, size) for other in kept):
-            kept = [other for other in kept if not _never_less(size, other)] + [size]
+        if not any(never_less(other, size) for other in kept):
+            kept = [other for other in kept if not never_less(size, other)] + [size]
     while len(kept) > 1:
         odd = kept[len(kept) - len(kept) % 2 :]
         kept = [maximum(a, b) for a, b in zip(kept[::2], kept[1::2])] + odd
     return kept[0] if kept else 0
 
 
-def _never_less(left: Dim, right: Dim) -> bool:
+def never_less(left: Dim, right: Dim) -> bool:
     """Whether left >= right is plain, symbols being sizes and so at least 0."""
     return all(f >= 0 and all(isinstance(a, str) for a in m) for m, f in _terms(left - right))
 
