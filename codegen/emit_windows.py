@@ -37,14 +37,15 @@ class WindowsWriter(ProductWriter):
         numbers = [self.frame.size(d) for d in windows.geometry]
         with self.frame.start():
             table = self.f(f"alloca [{len(numbers)} x i64], align 8")
+        known = ", ".join(f"i64 {n if isinstance(n, int) else 0}" for n in numbers)
+        self.f.store(f"<{len(numbers)} x i64>", f"<{known}>", table, 8)
         for i, number in enumerate(numbers):
-            self.f.store("i64", str(number), self.f.at("i64", table, i))
+            if not isinstance(number, int):
+                self.f.store("i64", number, self.f.at("i64", table, i))
         return f"ptr {table}, ptr {self.start(windows, body)}"
 
     def step(self, some: int, every: Operand) -> Operand:
-        """How many windows are computed at a time."""
-        if not self.part.batch:
-            return every
+        """How many windows are computed at a time, where there are groups."""
         few = self.f(f"icmp sle i64 {self.frame.size(self.part.n)}, {FEW_COLUMNS}")
         return self.f.select("i64", few, some, every)
 
@@ -59,6 +60,9 @@ class ConvolveWriter(WindowsWriter):
         return "false", self.f(f"icmp sgt i64 {m}, {n}")
 
     def write_calls(self, context: str, count: Operand) -> None:
+        if not self.part.batch:
+            super().write_calls(context, count)
+            return
         f, row, rows = self.f, self.row, self.rows
         step = self.step(strategy(self.t.dtype, self.frame.target).mc, rows)
         with f.loop(0, rows, step) as piece:
@@ -104,10 +108,11 @@ class CorrelateWriter(WindowsWriter):
 
     def write_calls(self, context: str, count: Operand) -> None:
         """In whole blocks of K, so that sums are the same. No windows at all are one call as well."""
-        if self.part.piece is not None:
-            self.write_batch(0, Body(self.frame), context, count)
-            return
         f, k = self.f, self.frame.size(self.part.k)
+        if self.part.piece is not None or not self.part.batch:
+            self.terms = Terms("0", str(k), "true", "true")
+            super().write_calls(context, count)
+            return
         every = f.maximum(k, 1)
         step = self.step(strategy(self.t.dtype, self.frame.target).kc, every)
         with f.loop(0, every, step) as piece:
