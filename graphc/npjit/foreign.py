@@ -140,7 +140,8 @@ def parts(x: Any) -> list[Any]:
         return [x.func, x.args, x.keywords]
     if isinstance(x, (type, types.ModuleType)) or type(x).__module__ in ("builtins", "numpy"):
         return []
-    return list(getattr(x, "__dict__", {}).values())
+    own = getattr(x, "__dict__", None)
+    return list(own.values()) if isinstance(own, dict) else []
 
 
 def arrays(x: Any) -> Iterator[np.ndarray]:

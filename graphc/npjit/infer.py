@@ -13,16 +13,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from graphc.npjit.deciding import COUNTED, by_array
+from graphc.npjit.deciding import COUNTED, by_array, name_of
 from graphc.npjit.log import NONE, OBJECT, Meta, Parts
 from graphc.npjit.promotion import elementwise
 from graphc.npjit.values import Num, Sym
 
-DATA_SHAPED = {
-    *(np.nonzero, np.argwhere, np.flatnonzero, np.unique, np.bincount, np.extract, np.compress),
-    *(np.setdiff1d, np.intersect1d, np.union1d, np.histogram, np.trim_zeros, np.setxor1d, np.roots),
-    *(np.polyadd, np.polysub, np.polymul, np.polydiv),
-}
+DATA_SHAPED = frozenset(
+    {
+        *("nonzero", "argwhere", "flatnonzero", "unique", "bincount", "extract", "compress", "trim_zeros"),
+        *("setdiff1d", "intersect1d", "union1d", "setxor1d", "histogram", "histogram_bin_edges"),
+        *("unique_all", "unique_counts", "unique_inverse", "unique_values"),
+        *("polyadd", "polysub", "polymul", "polydiv"),
+    }
+)
+"""Functions and methods whose results are as large as the data say."""
+PARTLY = {"lstsq": 1}
+"""Functions of which one result is so."""
 CONSTANT_LEAVES = (
     *(int, float, complex, str, bytes, type(None), type(Ellipsis), range, type, type(NotImplemented)),
     *(np.generic, np.dtype, np.ufunc, types.FunctionType, types.BuiltinFunctionType, types.ModuleType),
@@ -160,7 +166,9 @@ def _asked(
     found: list[tuple[Any, Any]] = []
     identity = (getattr(fn, "__module__", "") or "").startswith("numpy.linalg")
     some = any(map(open_dims, args)) or any(map(open_dims, kwargs.values()))
-    hide = some or (getitem and masks((args[1],))) or fn in DATA_SHAPED or (fn is np.where and len(args) == 1)
+    name = name_of(fn)
+    hide = some or (getitem and masks((args[1],))) or name in DATA_SHAPED
+    hide = hide or (name == "where" and len(args) == 1) or (name == "ix_" and masks(args))
     hide = hide or by_array(fn, args, kwargs, COUNTED)
     lower = _Lower(found, identity, copy)
     try:
@@ -172,7 +180,11 @@ def _asked(
         if some:
             raise UnknownError from None
         raise
-    return _tree(result, hide), None if hide else _alias(result, args, found)
+    tree = _tree(result, hide)
+    if name in PARTLY and isinstance(tree, Parts):
+        parts = [_tree(x, i == PARTLY[name]) for i, x in enumerate(result)]
+        tree = tree._replace(parts=tuple(parts))
+    return tree, None if hide else _alias(result, args, found)
 
 
 class _Lower:

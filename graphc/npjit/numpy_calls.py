@@ -24,6 +24,7 @@ OPAQUE = {
     *("printoptions", "array2string", "array_str", "array_repr", "may_share_memory", "shares_memory"),
     *("geterr", "get_printoptions", "fromiter", "frombuffer", "memmap", "poly1d"),
     *("testing", "setbufsize"),
+    *("eig", "eigvals", "roots", "real_if_close"),  # real or complex, as the data say
 }
 FIRST_IS_CHANGED = frozenset(["copyto", "put", "place", "putmask", "fill_diagonal", "put_along_axis"])
 RANDOM_OPAQUE = frozenset(["get_state", "set_state", "spawn"])
@@ -63,7 +64,11 @@ class NumpyCalls(Surface):
     def _is_opaque(self, f: Any, name: str, args: Any) -> bool:
         if type(f).__hash__ is None:  # polynomials
             return True
-        if name in OPAQUE or (isinstance(f, type) and not issubclass(f, np.generic)):
+        if (
+            name in OPAQUE
+            or "scimath" in (getattr(f, "__module__", None) or "")
+            or (isinstance(f, type) and not issubclass(f, np.generic))
+        ):
             return True
         if f is np.asarray and args and not isinstance(args[0], CONVERTIBLE):
             return True
