@@ -1,7 +1,7 @@
 """What this machine can do at most, measured once in a process: multiply-adds of one core, reading memory.
 
-The rates are those of one thread: 12 independent chains of fused multiply-adds in registers, and sums over an
-array that lies in memory, or in the second-level cache.
+The rates are those of one thread: 12 independent chains of fused multiply-adds in registers, and sums over
+arrays that lie in the second-level cache, in the last one, and in memory.
 """
 
 from __future__ import annotations
@@ -20,24 +20,40 @@ from graphc.codegen.target import Target, host
 from graphc.codegen.text import Function, module
 
 CHAINS, TURNS, ROUNDS = 12, 50_000, 12
-MEMORY, CACHE = 128 << 20, 128 << 10
-"""Bytes of an array that no cache holds, and of one that the second-level cache does."""
+SIZES = {"L2": 128 << 10, "L3": 4 << 20, "memory": 128 << 20}
+"""Bytes of arrays that lie there on most machines of these years."""
 
 
 @dataclass(frozen=True)
 class Peak:
-    """Operations per second of one core by element type, and bytes per second that it reads from memory and
-    from its second-level cache.
+    """Operations per second of one core by element type, and bytes per second that it reads by where they
+    are.
     """
 
     flops: Mapping[str, float]
-    memory: float
-    cache: float
+    reading: Mapping[str, float]
+
+    @property
+    def memory(self) -> float:
+        """Bytes per second from memory."""
+        return self.reading["memory"]
+
+    def level(self, size: int) -> str:
+        """Where that many bytes are."""
+        return next((name for name, most in SIZES.items() if size <= most), "memory")
+
+    def roof(self, flops: float, size: int, dtype: str = "f32", cores: int = 1) -> float:
+        """The seconds that so many operations on so many bytes take at least: whichever of both takes longer.
+
+        Williams, Waterman and Patterson: Roofline, an insightful visual performance model (2009), with a roof
+        for each level of memory.
+        """
+        return max(flops / (cores * self.flops[dtype]), size / (cores * self.reading[self.level(size)]))
 
 
 @functools.cache
 def peak() -> Peak:
-    """The peak of this machine; the first call takes about a tenth of a second.
+    """The peak of this machine; the first call takes some tenths of a second.
 
     >>> peak().flops["f32"] > peak().flops["f64"] > 0
     True
@@ -46,8 +62,7 @@ def peak() -> Peak:
     code = load([module(*(_chains(t, target) for t in ("f32", "f64")), _sum(target), target=target)], target)
     return Peak(
         {t: _most(*multiply_adds(code, t, target)) for t in ("f32", "f64")},
-        _most(*_reading(code, MEMORY)),
-        _most(*_reading(code, CACHE)),
+        {name: _most(*_reading(code, size)) for name, size in SIZES.items()},
     )
 
 
@@ -59,7 +74,7 @@ def multiply_adds(code: Code, dtype: str, target: Target) -> tuple[Callable[[], 
 
 def _reading(code: Code, size: int) -> tuple[Callable[[], None], float]:
     """A run that reads an array of that many bytes, small ones again and again, and all bytes it reads."""
-    run, turns = code.function("sum_bytes", "pii"), max(1, (4 << 20) // size)
+    run, turns = code.function("sum_bytes", "pii"), max(1, (8 << 20) // size)
     x = aligned_empty((size,), np.uint8)
     x[:] = 1
     return lambda: run(x, size, turns), float(size * turns)

@@ -78,6 +78,12 @@ class KernelTime:
         return 1e9 * self.gbytes / self.peak.memory
 
     @property
+    def roof(self) -> float:
+        """The seconds that it would take at the measured peak, by its operations or by its bytes."""
+        each = self.bytes // max(self.calls, 1)
+        return self.calls * self.peak.roof(self.flops / max(self.calls, 1), each, self.dtype, self.cores)
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """The layers that it came from."""
         return tuple(dict.fromkeys(x.layer for x in self.locations if x.layer))

@@ -198,6 +198,7 @@ def test_rates_of_a_row():
     assert row.gbytes == pytest.approx(4.0)
     assert row.of_flops == pytest.approx(2e9 / (2 * peak().flops["f32"]))
     assert row.of_memory == pytest.approx(4e9 / peak().memory)
+    assert row.roof == pytest.approx(peak().roof(2e6, 4_000_000, cores=2))
 
 
 def test_errors():
