@@ -36,17 +36,22 @@ from graphc.codegen.loops import (
     Windows,
 )
 from graphc.ir import DType
-from graphc.ir.dims import Dim, ceildiv, product, substitute, symbols
+from graphc.ir.dims import Dim, ceildiv, maximum, minimum, product, substitute, symbols
 from graphc.ir.types import I64
 
-CHUNK = 16384
-"""Elements of a chunk: some microseconds of work."""
+CHUNK, LEAST, PIECES = 16384, 2048, 32
+"""Elements of a chunk at most, where their number is known: some microseconds of work. Where it is a symbol,
+elements of a chunk at least, and chunks at most.
+"""
 FEW = 128
 """Turns of the outer axes that are too few to be shared out."""
 POSITIONAL = ("argmax", "argmin")
-TERMS, MANY, SMALL = 4608, 128, 4096
-"""Of products: terms of a chunk; from how many terms on, with symbols counted as 1, they are cut if they have
-up to so many elements.
+TERMS, MOST = 4608, 64
+"""Of products: terms of a chunk at most, as long as there are no more chunks than that."""
+MANY = {True: 16, False: 128}
+SMALL = {True: 32768, False: 4096}
+"""From how many terms on (with symbols counted as 1) products are cut if they have up to so many elements: of
+windows, which each member that divides the columns would have to copy, and of other matrices.
 """
 Fresh = Callable[[str], str]
 
@@ -71,31 +76,47 @@ def _product_in_pieces(p: Product, fresh: Fresh) -> tuple[list[Part], list[Tempo
     """A product for each piece of k, and a nest that adds them up and does the rest."""
     if not _is_thin(p):
         return [p], []
-    chunk = Axis(fresh("chunk"), ceildiv(p.k, TERMS))
+    length = piece_length(p.k)
+    chunk = Axis(fresh("chunk"), ceildiv(p.k, length))
     partial = Temporary(fresh("product.parts"), p.dtype, chunk.extent * p.m * p.n)
     c = Matrix(partial.name, Offset(((chunk.name, p.m * p.n),)), p.n, 1)
-    a = p.a if isinstance(p.a, Windows) else _moved_matrix(p.a, chunk, p.a.column)
-    b = _moved_matrix(p.b, chunk, p.b.row)
-    pieces = Product(p.dtype, a, b, c, p.m, p.n, p.k, (chunk,), piece=TERMS)
+    a = p.a if isinstance(p.a, Windows) else _moved_matrix(p.a, chunk, p.a.column * length)
+    b = _moved_matrix(p.b, chunk, p.b.row * length)
+    pieces = Product(p.dtype, a, b, c, p.m, p.n, p.k, (chunk,), piece=length)
     memory = [partial] if p.accumulator is None else [partial, p.accumulator]
     return [pieces, _sum_of_pieces(p, chunk, partial, fresh)], memory
+
+
+def piece_length(k: Dim) -> Dim:
+    """An even number of pieces of nearly one length, so that two members have as much to do.
+
+    >>> piece_length(6272), piece_length(1)
+    (3136, 1)
+    """
+    return maximum(ceildiv(k, minimum(_even(k, TERMS), MOST)), 1)
+
+
+def _even(k: Dim, most: int) -> Dim:
+    """An even number of pieces of up to so many of k."""
+    return 2 * (k // (2 * most) + 1)
 
 
 def _is_thin(p: Product) -> bool:
     """Whether members could divide neither rows nor columns well, and there are enough terms."""
     if p.batch or not p.dtype.is_floating or not isinstance(p.m, int) or not isinstance(p.n, int):
         return False
+    windows = isinstance(p.a, Windows)
     if isinstance(p.a, Windows) and not p.a.transposed:
         return False
     if p.tile is not None and (len(p.tile.stages) != 1 or p.tile.stages[0].axes or len(p.tile.outer) != 2):
         return False
     terms = substitute(p.k, dict.fromkeys(symbols(p.k), 1))
-    enough = 2 * TERMS if isinstance(p.k, int) else MANY
-    return 0 < p.m * p.n <= SMALL and isinstance(terms, int) and terms >= enough
+    enough = 2 * TERMS // (8 if windows else 1) if isinstance(p.k, int) else MANY[windows]
+    return 0 < p.m * p.n <= SMALL[windows] and isinstance(terms, int) and terms >= enough
 
 
 def _moved_matrix(x: Matrix, chunk: Axis, stride: Dim) -> Matrix:
-    return replace(x, offset=Offset((*x.offset.terms, (chunk.name, stride * TERMS)), x.offset.constant))
+    return replace(x, offset=Offset((*x.offset.terms, (chunk.name, stride)), x.offset.constant))
 
 
 def _sum_of_pieces(p: Product, chunk: Axis, partial: Temporary, fresh: Fresh) -> Nest:
@@ -152,14 +173,19 @@ def _long_axis(nest: Nest) -> Axis | None:
     return longest
 
 
-def chunk_length(nest: Nest, axes: Sequence[Axis], cut: Axis) -> int:
+def chunk_length(nest: Nest, axes: Sequence[Axis], cut: Axis) -> Dim:
     """Counts of the axis in one chunk; other sizes that are symbols count as 1."""
     others = [a.extent for a in (*nest.outer, *axes) if a is not cut]
     rest = 1
     for extent in others:
         rest *= extent if isinstance(extent, int) else 1
-    length = max(1, CHUNK // max(1, rest))
-    return -(-length // 64) * 64 if cut.name == nest.lane else length
+    unit = 64 if cut.name == nest.lane else 1
+    if not isinstance(cut.extent, int):
+        return maximum(ceildiv(cut.extent, PIECES * unit) * unit, -(-LEAST // (max(1, rest) * unit)) * unit)
+    most = max(1, CHUNK // max(1, rest))
+    if cut.extent > most:
+        most = -(-cut.extent // _even(cut.extent, most))
+    return -(-most // unit) * unit
 
 
 @dataclass
@@ -204,7 +230,7 @@ class _Writer:
         stages = [Stage((), tuple(self.before))] if self.before else []
         stages.append(Stage(self.axes, code, finish))
         outer = (self.chunk, *self.nest.outer)
-        self.nests.append(replace(self.nest, outer=outer, stages=tuple(stages), temporaries=()))
+        self._put(replace(self.nest, outer=outer, stages=tuple(stages), temporaries=()))
 
     def _moved(self, i: Instruction) -> Iterator[Instruction]:
         """An instruction whose counts of the axis begin with the chunk."""
@@ -260,7 +286,16 @@ class _Writer:
         lane = self.nest.lane if self.columns or self.nest.lane is None else self.chunk.name
         if not folds and not self.columns:
             lane = None
-        self.nests.append(replace(self.nest, stages=tuple(stages), lane=lane, temporaries=()))
+        self._put(replace(self.nest, stages=tuple(stages), lane=lane, temporaries=()))
+
+    def _put(self, nest: Nest) -> None:
+        """A nest, of what begins it only what it uses."""
+        needed, start = _used(nest.stages), []
+        for i in reversed(nest.start):
+            if isinstance(i, (Store, Check)) or i.result in needed:
+                start.append(i)
+                needed |= _names(i)
+        self.nests.append(replace(nest, start=tuple(reversed(start))))
 
 
 def _place(axes: Sequence[Axis]) -> Offset:
@@ -279,19 +314,23 @@ def _results(code: Iterable[Instruction]) -> dict[str, DType]:
 
 
 def _used(stages: Iterable[Stage]) -> set[str]:
-    """The scalars that instructions use."""
-    found: set[str | None] = set()
-    for stage in stages:
-        for i in (*stage.body, *stage.finish):
-            match i:
-                case Compute():
-                    found.update(i.args)
-                case Load():
-                    found.update((i.when, i.fill, *(name for name, _ in i.offset.terms)))
-                case Store():
-                    found.update((i.value, i.when, *(name for name, _ in i.offset.terms)))
-                case Check():
-                    found.add(i.condition)
-                case Fold() | Running():
-                    found.add(i.value)
+    """The scalars that the instructions of stages use."""
+    return {name for s in stages for i in (*s.body, *s.finish) for name in _names(i)}
+
+
+def _names(i: Instruction) -> set[str]:
+    """The scalars that an instruction uses."""
+    match i:
+        case Compute():
+            found: tuple[str | None, ...] = i.args
+        case Load():
+            found = (i.when, i.fill, *(name for name, _ in i.offset.terms))
+        case Store():
+            found = (i.value, i.when, *(name for name, _ in i.offset.terms))
+        case Check():
+            found = (i.condition,)
+        case Fold() | Running():
+            found = (i.value,)
+        case _:
+            found = ()
     return {name for name in found if name is not None}

@@ -22,10 +22,14 @@ BLOCKS = {1: (16, 3), 2: (128, 2)}
 """Turns of a block, and levels of blocks: of scalar counts (each lane is a sum of its own), and of vectors
 along a row, whose errors the lanes average out.
 """
+ENOUGH, PLENTY = 4, 8
+"""Turns for each member with which an axis is divided well: one with fewer leaves it to a longer one inside
+it (the rows of a single image). Turns, if they are known, with which no other axis is considered.
+"""
 
 
 def emit_nest(frame: Frame, nest: Nest, body: Body | None = None) -> None:
-    """Write a nest. Member m of `count` does its share of the outermost axis; what can't be shared is done by
+    """Write a nest. Member m of `count` does its share of an outer axis; what can't be shared is done by
     member 0.
     """
     _Writer(frame, nest).write(body or Body(frame))
@@ -51,10 +55,12 @@ class _Writer:
         self.lanes = vector_lanes(nest, frame.target) if nest.lane is not None else 1
         self.masked = masked_tail(nest, frame.target)
         self.sources: dict[str, str] = {}
+        self.divided: dict[str, str] = {}
 
     def write(self, body: Body) -> None:
         body.run(self.nest.start)
         if is_divided(self.nest):
+            self.divided = self._divided()
             self._outer(0, body)
             return
         with self.f.when(self.f.equal("%member", 0)):
@@ -66,11 +72,10 @@ class _Writer:
             self._stages(body)
             return
         axis = self.nest.outer[depth]
-        shared = axis.name == self.nest.lane if self.nest.ordered else depth == 0
         if axis.name == self.nest.lane:
-            self._columns(axis, shared, body)
+            self._columns(axis, body)
             return
-        low, high = self._share(axis, 1) if shared else (0, self.frame.size(axis.extent))
+        low, high = self._share(axis, 1)
         with self.f.loop(low, high, 1) as loop:
             self._outer(depth + 1, body.inside(counts={axis.name: self._fixed(loop.i)}))
 
@@ -80,20 +85,52 @@ class _Writer:
         """
         return self.f(f"freeze i64 {count}")
 
+    def _divided(self) -> dict[str, str]:
+        """By outer axis whether members divide it: the first of enough turns, else that of the most."""
+        f, outer = self.f, self.nest.outer
+        if self.nest.ordered:
+            return {outer[-1].name: "true"}
+        plenty = [i for i, a in enumerate(outer) if isinstance(a.extent, int) and a.extent >= PLENTY]
+        axes = outer[: plenty[0] + 1 if plenty else len(outer)]
+        if len(axes) == 1:
+            return {axes[0].name: "true"}
+        units = [self._units(axis) for axis in axes]
+        enough = f.mul("%count", ENOUGH)
+        chosen, most = str(len(axes) - 1), units[-1]
+        for i in reversed(range(len(axes) - 1)):
+            better = f(f"icmp sge i64 {units[i]}, {f.minimum(enough, most)}")
+            chosen, most = f.select("i64", better, i, chosen), f.select("i64", better, units[i], most)
+        return {axis.name: f.equal(chosen, i) for i, axis in enumerate(axes)}
+
+    def _units(self, axis: Axis) -> Operand:
+        """In how many pieces an axis can be divided."""
+        n = self.frame.size(axis.extent)
+        return self.f.ceildiv(n, self.lanes * self._vectors(axis)) if axis.name == self.nest.lane else n
+
     def _share(self, axis: Axis, block: int) -> tuple[Operand, Operand]:
-        """The range of this member, in whole blocks."""
+        """The range of this member, in whole blocks: everything where the axis is not divided."""
         f, n = self.f, self.frame.size(axis.extent)
+        divided = self.divided.get(axis.name)
+        if divided is None:
+            return 0, n
+        count, member = "%count", "%member"
+        if divided != "true":
+            count, member = f.select("i64", divided, count, 1), f.select("i64", divided, member, 0)
         blocks = f.ceildiv(n, block) if block > 1 else n
-        each = f.mul(f.ceildiv(blocks, "%count"), block)
-        low = f.minimum(f.mul("%member", each), n)
+        each = f.mul(f.ceildiv(blocks, count), block)
+        low = f.minimum(f.mul(member, each), n)
         return low, f.minimum(f.add(low, each), n)
 
-    def _columns(self, axis: Axis, shared: bool, body: Body) -> None:
-        """Whole vectors of columns, then the rest of them."""
-        turns = unrolled([i for s in self.nest.stages for i in s.body], self._most_turns(axis))
+    def _vectors(self, axis: Axis) -> int:
+        """Vectors of columns that go through a turn together."""
         if not any(s.axes for s in self.nest.stages):
-            turns = 1
-        low, high = self._share(axis, self.lanes * turns) if shared else (0, self.frame.size(axis.extent))
+            return 1
+        return unrolled([i for s in self.nest.stages for i in s.body], self._most_turns(axis))
+
+    def _columns(self, axis: Axis, body: Body) -> None:
+        """Whole vectors of columns, then the rest of them."""
+        turns = self._vectors(axis)
+        low, high = self._share(axis, self.lanes * turns)
         self.columns(axis, low, high, body, turns)
 
     def columns(

@@ -226,7 +226,7 @@ class Writer:
         self.body(p.start)
         b, c, first, length = self.matrix(p.b), self.matrix(p.c), "0", str(p.k)
         if p.piece is not None:
-            first = f"{p.piece}*{self.scalars[p.batch[0].name]}"
+            first = f"{grouped(p.piece)}*{self.scalars[p.batch[0].name]}"
             length = f"min({p.piece}, {p.k} - {first})"
         alpha = "1" if p.alpha is None else self.name(p.alpha)
         limit = "None" if p.floor is None else folds.literal(p.floor, p.dtype)

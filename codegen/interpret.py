@@ -159,7 +159,8 @@ class _Machine:
             local = scalars | turn
             for instruction in p.start:
                 self.step(instruction, local, {})
-            terms = k if p.piece is None else min(p.piece, k - p.piece * local[p.batch[0].name])
+            first, most = self.piece(p, local)
+            terms = min(k - first, most)
             a, b = (x.astype(wide) for x in (self.left(p, m, terms, local), self.right(p, terms, n, local)))
             result = (a[:, :, None] * b).sum(1) * (1 if p.alpha is None else local[p.alpha])
             if p.init is not None:
@@ -172,10 +173,15 @@ class _Machine:
             if p.tile is not None:
                 self.nest(p.tile, local)
 
+    def piece(self, p: Product, scalars: Scalars) -> tuple[int, int]:
+        """Where a piece of k begins, and how long it is at most."""
+        length = self.size(p.k if p.piece is None else p.piece)
+        return (0 if p.piece is None else length * int(scalars[p.batch[0].name])), length
+
     def left(self, p: Product, rows: int, columns: int, scalars: Scalars) -> np.ndarray:
         if isinstance(p.a, Matrix):
             return self.matrix(p.a, rows, columns, scalars)
-        first = 0 if p.piece is None else p.piece * scalars[p.batch[0].name]
+        first, _ = self.piece(p, scalars)
         windows = self.windows(p.a, first + (columns if p.a.transposed else rows), scalars)[first:]
         return windows.T if p.a.transposed else windows
 

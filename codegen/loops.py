@@ -278,7 +278,7 @@ class Product:
     start: tuple[Instruction, ...] = ()
     tile: Nest | None = None
     accumulator: Temporary | None = None
-    piece: int | None = None
+    piece: Dim | None = None
 
 
 Part = Nest | Product

@@ -7,7 +7,7 @@ from typing import ClassVar
 from graphc.codegen.element import Element, const
 from graphc.codegen.emit_body import Body, Scalar
 from graphc.codegen.emit_frame import ALIGNMENT, OWN, Frame, total_bytes
-from graphc.codegen.emit_nest import emit_columns
+from graphc.codegen.emit_nest import ENOUGH, emit_columns
 from graphc.codegen.kernels.library import product_scratch_bytes
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS
 from graphc.codegen.loops import Compute, Constant, Index, Load, Matrix, Product, Windows
@@ -18,6 +18,8 @@ CONTEXT = ("buffers", "sizes", "member", "first_row", "first_column")
 """What a tile's function finds in its context, before the counts of the batch and the numbers that `start`
 computes.
 """
+SQUARE = 128
+"""Rows and columns from which on both are divided."""
 
 
 class ProductWriter:
@@ -45,10 +47,11 @@ class ProductWriter:
         m, n = self.frame.size(p.m), self.frame.size(p.n)
         each_batch, by_rows = self.ways(m, n)
         one = f.select("i64", each_batch, 1, "%count")
-        rows = f.select("i64", by_rows, one, 1)
-        columns = f.select("i64", by_rows, 1, one)
-        self.row, self.rows = self._range(m, rows, self.row_unit())
-        self.column, self.columns = self._range(n, columns, ALIGNMENT // self.t.size)
+        unit = self.row_unit()
+        rows, columns = self.grid(m, n, by_rows, one) if unit == 1 else self.line(by_rows, one)
+        self.row, self.rows = self._range(m, rows, unit, f.udiv("%member", columns))
+        column_unit = ALIGNMENT // self.t.size
+        self.column, self.columns = self._range(n, columns, column_unit, f.urem("%member", columns))
         self.zeros = self._zeros() if p.init is None else ""
         context = self._context() if p.tile is not None else "null"
         with f.when(f.both(f.less(0, self.rows), f.less(0, self.columns))):
@@ -66,18 +69,40 @@ class ProductWriter:
         if not self.part.batch:
             return "false", by_rows
         length = self.frame.size(self.part.batch[0].extent)
-        return f(f"icmp sge i64 {length}, {f.mul('%count', 2)}"), by_rows
+        enough = f.mul("%count", ENOUGH if self.part.piece is None else 1)
+        many = f(f"icmp sge i64 {length}, {enough}")
+        even = f.equal(f.urem(f.maximum(length, 1), "%count"), 0)
+        return f.either(many, even), by_rows
+
+    def grid(self, m: Operand, n: Operand, by_rows: str, count: Operand) -> tuple[Operand, Operand]:
+        """Pieces of the rows and of the columns: `count` of those that there are more of. Where there are
+        many of the others as well, and `count` is even, it is half as many and two of the others, so that a
+        member copies less.
+        """
+        f = self.f
+        fewer = f.minimum(m, n)
+        square = f.both(f(f"icmp sge i64 {fewer}, {SQUARE}"), f(f"icmp sge i64 {count}, 4"))
+        square = f.both(square, f.equal(f.urem(count, 2), 0))
+        few = f.select("i64", square, 2, 1)
+        many = f.udiv(count, few)
+        return f.select("i64", by_rows, many, few), f.select("i64", by_rows, few, many)
+
+    def line(self, by_rows: str, count: Operand) -> tuple[Operand, Operand]:
+        """Pieces of the rows and of the columns, of which one is 1."""
+        return self.f.select("i64", by_rows, count, 1), self.f.select("i64", by_rows, 1, count)
 
     def row_unit(self) -> Operand:
         """Rows that one member does together."""
         return 1
 
-    def _range(self, n: Operand, count: Operand, unit: Operand) -> tuple[Operand, Operand]:
-        """Start and length of this member's share among `count`, in whole units: all of it if that is 1."""
+    def _range(
+        self, n: Operand, count: Operand, unit: Operand, member: Operand = "%member"
+    ) -> tuple[Operand, Operand]:
+        """Start and length of a member's share among `count`, in whole units: all of it if that is 1."""
         f = self.f
         units = f.ceildiv(n, unit) if unit != 1 else n
         each = f.mul(f.ceildiv(units, count), unit)
-        mine = f.select("i64", f.equal(count, 1), 0, "%member")
+        mine = f.select("i64", f.equal(count, 1), 0, member)
         low = f.minimum(f.mul(mine, each), n)
         return low, f.sub(f.minimum(f.add(low, each), n), low)
 
@@ -137,8 +162,9 @@ class ProductWriter:
         p, f, k = self.part, self.f, self.frame.size(self.part.k)
         if p.piece is None:
             return 0, k
-        first = f.mul(body.counts[p.batch[0].name], p.piece)
-        return first, f.minimum(f.sub(k, first), p.piece)
+        most = self.frame.size(p.piece)
+        first = f.mul(body.counts[p.batch[0].name], most)
+        return first, f.minimum(f.sub(k, first), most)
 
     def right(self, body: Body, row: Operand = 0) -> str:
         """The right operand from a row on, as arguments."""

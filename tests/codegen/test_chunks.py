@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from graphc.codegen.chunks import CHUNK, FEW, TERMS
+from graphc.codegen.chunks import CHUNK, FEW, LEAST, MOST, PIECES, TERMS, piece_length
+from graphc.codegen.loops import Compute
 from graphc.codegen.phases import phases
 from graphc.ir import tensor
+from graphc.ir.dims import evaluate
 
 SIZES = (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 77)
 
@@ -85,7 +87,27 @@ def test_chunks_are_a_phase_of_their_own(lab):
     kernel, _ = lab.kernel(lambda b, x: b.sum(x, axes=(0,)), [tensor("f32", "N")])
     chunks, together = kernel.parts
     assert phases(kernel, {}) == [(chunks,), (together,)]
-    assert "stage j0 < min(16384, N - 16384*chunk)" in str(kernel)
+    length = "max(64*((N + 2047) // 2048), 2048)"
+    assert f"stage j0 < min({length}, N - ({length})*chunk)" in str(kernel)
+
+
+def test_chunks_of_an_unknown_size_are_neither_small_nor_many(lab):
+    kernel, _ = lab.kernel(lambda b, x: b.sum(x, axes=(0,)), [tensor("f32", "N", 3)])
+    (chunk, *_), length = kernel.parts[0].outer, kernel.parts[0].stages[-1].axes[0].extent
+    for n in (1, 100, 10_000, 1_000_000):
+        count, rows = (evaluate(d, {"N": n}) for d in (chunk.extent, length))
+        assert count <= PIECES
+        assert count == 1 or 3 * rows >= LEAST
+        assert (count - 1) * rows < n <= count * rows
+
+
+def test_each_nest_begins_with_what_it_uses(lab):
+    def make(b, x, s):
+        return b.sum(x * b.exp(s), axes=(0,)) * b.log(s)
+
+    kernel, _ = lab.kernel(make, [tensor("f32", "N"), tensor("f32")])
+    ops = [{i.op for i in nest.start if isinstance(i, Compute)} for nest in kernel.parts]
+    assert ops == [{"exp"}, {"log"}]
 
 
 @pytest.mark.parametrize("members", [1, 2, 3])
@@ -105,9 +127,23 @@ def test_thin_products(lab, after, members):
     types = [tensor("f64", *x.shape) for x in arrays]
     kernel, _ = lab.kernel(make, types)
     pieces, _ = kernel.parts
-    assert pieces.piece == TERMS
+    assert pieces.piece == piece_length(len(arrays[0])) <= TERMS
     got, want = lab.run(make, types, arrays, members=members)
     lab.check(got[0], want[0], ulps=1e4, near_zero=1e4)
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 3, 100, TERMS, 2 * TERMS, 5 * TERMS + 1, MOST * TERMS * 3 + 7])
+def test_pieces_are_an_even_number_of_nearly_one_length(k):
+    length = piece_length(k)
+    pieces = [min(length, k - start) for start in range(0, k, length)]
+    assert sum(pieces) == k
+    assert len(pieces) == MOST or (len(pieces) < MOST and max(pieces, default=0) <= TERMS)
+    assert k < 2 or (len(pieces) % 2 == 0 and max(pieces) - min(pieces) <= len(pieces))
+
+
+def test_few_chunks_of_a_fold_are_an_even_number(lab):
+    kernel, _ = lab.kernel(lambda b, x: b.sum(x, axes=(0,)), [tensor("f32", 2 * CHUNK + 9)])
+    assert [a.extent for a in kernel.parts[0].outer] == [4]
 
 
 def test_products_that_are_not_cut(lab):
