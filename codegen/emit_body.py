@@ -298,18 +298,30 @@ class Body:
             return Scalar(one.dtype, (self._load_one(i, one, base, places[0], guard),))
         t = self.element(i.dtype.name)
         fills = self.vectors(self.values[i.fill]) if i.fill is not None else [None] * self.lanes.unroll
-        guards = self._guards(i.when)
+        elsewhere = self._elsewhere(i, t) if how == "row" else None
+        guards = self._guards(i.when if elsewhere is None else None)
         if how == "one":
             places = [self.f.broadcast(self.element("i64"), str(places[0]))] * self.lanes.unroll
         result = []
         for place, mask, fill in zip(places, guards, fills):
             if how == "row":
                 pointer = self.f.at(t.stored, base.pointer, place)
+                if elsewhere is not None and guard is not None:
+                    pointer = self.f.select("ptr", guard.parts[0], pointer, elsewhere)
                 result.append(self.f.vload(t, pointer, mask, self.tag, fill))
                 continue
             x = self.f.gather(t, base.pointer, str(place), mask, self.tag)
             result.append(x if fill is None else primitives.select(self.f, t, str(mask), x, fill))
         return Scalar(t.dtype, tuple(result), True)
+
+    def _elsewhere(self, i: Load, t: Element) -> str | None:
+        """Where lanes with one condition for all are read if it is false: a vector of the number that they
+        are then. A masked load of no lanes costs a hundred times as much where there is no memory.
+        """
+        if i.when is None or self.values[i.when].varying:
+            return None
+        fill = self.values[i.fill or ""].literal
+        return None if fill is None else self.frame.vector_of(t, fill)
 
     def _load_one(self, i: Load, t: Element, base: _Base, place: Operand, guard: Scalar | None) -> str:
         if guard is None:

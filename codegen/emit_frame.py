@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphc.codegen import primitives
-from graphc.codegen.element import Element
+from graphc.codegen.element import Element, splat
 from graphc.codegen.loops import Kernel, Table, Temporary
 from graphc.codegen.target import Target
 from graphc.codegen.text import Function, Operand
@@ -56,6 +56,7 @@ class Frame:
     head: list[str] = field(default_factory=list)
     _pointers: dict[str, str] = field(default_factory=dict)
     _sizes: dict[Dim | Call | str, Operand] = field(default_factory=dict)
+    _vectors: dict[tuple[Element, float], str] = field(default_factory=dict)
 
     @contextmanager
     def start(self) -> Iterator[None]:
@@ -124,6 +125,14 @@ class Frame:
         if function == "%":
             return f.add(rest, f(f"and i64 {below}, {right}"))
         return f.add(f(f"sdiv i64 {left}, {right}"), below)
+
+    def vector_of(self, t: Element, number: float) -> str:
+        """Where a vector of a constant is in memory."""
+        if (t, number) not in self._vectors:
+            with self.start():
+                place = self._vectors[t, number] = self.f(f"alloca {t.memory}")
+                self.f.vstore(t, splat(t, number), place)
+        return self._vectors[t, number]
 
     def stored(self, name: str) -> str:
         """LLVM's type of an element of a buffer, a table or a temporary in memory."""

@@ -98,7 +98,7 @@ class _Writer:
         enough = f.mul("%count", ENOUGH)
         chosen, most = str(len(axes) - 1), units[-1]
         for i in reversed(range(len(axes) - 1)):
-            better = f(f"icmp sge i64 {units[i]}, {f.minimum(enough, most)}")
+            better = f.negate(f.less(units[i], f.minimum(enough, most)))
             chosen, most = f.select("i64", better, i, chosen), f.select("i64", better, units[i], most)
         return {axis.name: f.equal(chosen, i) for i, axis in enumerate(axes)}
 

@@ -70,9 +70,8 @@ class ProductWriter:
             return "false", by_rows
         length = self.frame.size(self.part.batch[0].extent)
         enough = f.mul("%count", ENOUGH if self.part.piece is None else 1)
-        many = f(f"icmp sge i64 {length}, {enough}")
         even = f.equal(f.urem(f.maximum(length, 1), "%count"), 0)
-        return f.either(many, even), by_rows
+        return f.either(f.negate(f.less(length, enough)), even), by_rows
 
     def grid(self, m: Operand, n: Operand, by_rows: str, count: Operand) -> tuple[Operand, Operand]:
         """Pieces of the rows and of the columns: `count` of those that there are more of. Where there are
@@ -81,8 +80,7 @@ class ProductWriter:
         """
         f = self.f
         fewer = f.minimum(m, n)
-        square = f.both(f(f"icmp sge i64 {fewer}, {SQUARE}"), f(f"icmp sge i64 {count}, 4"))
-        square = f.both(square, f.equal(f.urem(count, 2), 0))
+        square = f.both(f.less(SQUARE - 1, fewer), f.both(f.less(3, count), f.equal(f.urem(count, 2), 0)))
         few = f.select("i64", square, 2, 1)
         many = f.udiv(count, few)
         return f.select("i64", by_rows, many, few), f.select("i64", by_rows, few, many)
