@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from workloads.definition import MEASURED_PEAK, WARM, Candidate, Workload
+from workloads.definition import MEASURED_PEAK, OURS, WARM, Candidate, Workload
 
 HERE = Path(__file__).parent
 PROBE = """
@@ -230,30 +230,28 @@ class LineUp:
 
 
 def line_up(work: Workload, chosen: Sequence[Candidate], setting: Setting) -> LineUp:
-    """Start all candidates, some at once while nobody is timed; the one with a warm cache after ours."""
+    """Start all candidates, some at once while nobody is timed; with a warm cache right after ours."""
     if work.prepare:
         command = [sys.executable, str(HERE / "racer.py"), work.name, "--prepare", str(setting.folder)]
         subprocess.run(command, check=True, env=setting.environment, stdout=subprocess.DEVNULL)
     field_ = LineUp()
     everybody = [*chosen] if work.process else [*chosen, MEASURED_PEAK]
 
-    def begin(item: tuple[int, Candidate]) -> None:
-        number, candidate = item
-        runner = started(work, candidate, setting, number)
-        if runner is None:
-            needed = " and ".join(candidate.packages)
-            field_.missing[candidate.name] = f"{needed} not installed"
-            return
-        field_.runners.append(runner)
-        field_.told[runner.name] = runner.ready()
+    def begin(chain: tuple[int, list[Candidate]]) -> None:
+        number, candidates = chain
+        for candidate in candidates:
+            runner = started(work, candidate, setting, number)
+            if runner is None:
+                field_.missing[candidate.name] = f"{' and '.join(candidate.packages)} not installed"
+                continue
+            field_.runners.append(runner)
+            field_.told[runner.name] = runner.ready()
 
-    late = [c for c in everybody if c.name == WARM]
-    workers = max(1, (os.cpu_count() or 1) // setting.threads)
+    chains = [[c] for c in everybody if c.name not in (OURS, WARM)]
+    chains.insert(0, [c for c in everybody if c.name in (OURS, WARM)])
     try:
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(begin, enumerate(c for c in everybody if c not in late)))
-        for candidate in late:
-            begin((0, candidate))
+        with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // setting.threads)) as pool:
+            list(pool.map(begin, enumerate(chains)))
     except BaseException:
         field_.end()
         raise

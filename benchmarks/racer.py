@@ -79,7 +79,7 @@ def begin(work: Workload, candidate: str, folder: Path) -> tuple[Ready, dict[str
     ready = build()
     results = [ready.call(), ready.call()]
     first, later, until = spent() - start, [], time.monotonic() + SECONDS
-    while not later or (len(later) < LATER and time.monotonic() < until):
+    while len(later) < mine.settle or (len(later) < LATER and time.monotonic() < until):
         start = time.process_time()
         results[2:] = [*results[2:3], ready.call()][:1]
         later.append(time.process_time() - start)

@@ -67,7 +67,7 @@ def show(result: Result) -> None:
     table = Table(
         title=f"{result.name}: {result.title}, {result.threads} thread{several}", title_justify="left"
     )
-    table.add_column("candidate")
+    table.add_column("candidate", no_wrap=True)
     for name in ("least", "median", "x best peer", "of the peak", "compile", "memory"):
         table.add_column(name, justify="right")
     for row in by_time(result):

@@ -92,7 +92,7 @@ class Case:
 
 SCAN = 20
 LOOP = (
-    Candidate(OURS, "with_graphc:function", ("graphc",)),
+    Candidate(OURS, "with_graphc:function", ("graphc",), settle=30),
     Candidate("NumPy", "with_functions:plain", ("numpy",)),
     Candidate("numba", "with_functions:numba_loop", ("numba",)),
     Candidate("jax.jit", "with_functions:jax_loop", ("jax",)),
