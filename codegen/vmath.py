@@ -9,6 +9,7 @@ float-to-int conversion sees a NaN, which would be poison: integers come out of 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal, localcontext
 
 from graphc.codegen.coefficients import COEFFICIENTS
@@ -23,12 +24,20 @@ _LN2_ZEROS = {"f32": 9, "f64": 12}
 
 
 def polynomial(x: Vector, name: str) -> Vector:
-    """The polynomial `name` of `coefficients`, by Horner's rule."""
-    *rest, last = COEFFICIENTS[name, x.t.dtype]
-    y = x.like(last)
-    for c in reversed(rest):
-        y = y.fma(x, c)
-    return y
+    """The polynomial `name` of `coefficients`."""
+    return summed(x, COEFFICIENTS[name, x.t.dtype])
+
+
+def summed(x: Vector, coefficients: Sequence[float]) -> Vector:
+    """A polynomial, lowest coefficient first, by Estrin's scheme: pairs, pairs of pairs, ... of terms, which
+    do not wait for each other.
+    """
+    terms = [x.like(c) for c in coefficients]
+    while True:
+        terms = [b.fma(x, a) for a, b in zip(terms[::2], terms[1::2])] + terms[len(terms) // 2 * 2 :]
+        if len(terms) == 1:
+            return terms[0]
+        x = x * x
 
 
 def parts(c: Decimal, t: Element, zeros: int, count: int) -> list[float]:
@@ -161,22 +170,23 @@ def sigmoid(x: Vector) -> Vector:
 
 
 def tanh(x: Vector) -> Vector:
-    """The hyperbolic tangent: m / (m + 2) with m = e^2|x| - 1 = 2^n q + (2^n - 1), q = e^r - 1, without
+    """The hyperbolic tangent: m / (m + 2) with m = e^2|x| - 1 = 2^n q + (2^n - 1), q = e^2r - 1, without
     cancellation since n >= 0; 1 where that is nearer than any other number.
 
     f64 takes from the quotient t what m + 2 rounds off, by 1 / (m + 2) = (1 - t) / 2, where that can be seen.
     """
     y = abs(x).at_most({"f32": 10.0, "f64": 20.0}[x.t.dtype])
-    i, r = _reduce_exp_roughly(y + y)
-    q = (r * r).fma(polynomial(r, "exp"), r)
+    n, i = _nearest(y, float(2 / LN2))
+    r = n.fma(-float(LN2 / 2), y)  # what this loses with a large n, tanh does not show
+    q = (r * r).fma(summed(r, [4 * c * 2.0**k for k, c in enumerate(COEFFICIENTS["exp", x.t.dtype])]), r + r)
     scale = _power_of_two(x, i)
     m = q.fma(scale, scale - 1.0)
     above = m + 2.0
+    if x.t.dtype == "f32":
+        return m.copysign(x) / above
     t = m / above
-    if x.t.dtype == "f64":
-        lost = (m - (above - 2.0)).where(m.less(2.0), 0.0)
-        t = (t * lost).fma(t.fma(0.5, -0.5), t)
-    return t.copysign(x)
+    lost = (m - (above - 2.0)).where(m.less(2.0), 0.0)
+    return (t * lost).fma(t.fma(0.5, -0.5), t).copysign(x)
 
 
 def erf(x: Vector) -> Vector:
