@@ -19,8 +19,8 @@ from graphc.ir.dims import Dim, ceildiv, product
 
 CHEAP, DIVIDE = 100, 1000
 """Picoseconds of a vector instruction, of a division or a square root."""
-BYTE = 12
-"""Picoseconds of a byte that is read or written, in L2."""
+BYTE = 18
+"""Picoseconds of a byte that is read or written, in L2 or a little further away."""
 STRAY = 700
 """Picoseconds of an element that is not its neighbours' neighbour in memory."""
 TURN = 2000
@@ -93,7 +93,7 @@ def _product(p: Product, target: Target) -> Dim:
     batch = product(a.extent for a in (p.batch if p.piece is None else p.batch[1:]))
     columns = ceildiv(p.n, lanes) * lanes
     total = p.m * columns * p.k * (220 // lanes)
-    total = total + (p.m * p.k + p.k * p.n + p.m * p.n) * (4 * BYTE * p.dtype.itemsize)
+    total = total + (p.m * p.k + p.k * p.n + p.m * p.n) * (3 * BYTE * p.dtype.itemsize)
     if p.tile is not None:
         total = total + _nest(p.tile, target)
     return batch * total
