@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from graphc.codegen import backends
 from graphc.codegen.native import NativeProgram
 from graphc.codegen.options import Options
 from graphc.codegen.signature import Signature, Sizes
@@ -15,7 +17,7 @@ from graphc.codegen.stages import Stages
 from graphc.codegen.stats import STATS
 from graphc.ir import dims
 from graphc.ir.dims import Dim
-from graphc.ir.errors import GraphcError
+from graphc.ir.errors import GraphcError, NumericsError
 from graphc.ir.graph import Graph
 from graphc.npjit.native.symbols import LEAST
 
@@ -34,8 +36,7 @@ class NativeCall:
         self.graph, self.bounds = graph, tuple(bounds)
         self.signature = Signature.of(graph)
         begin = perf_counter()
-        self.program = NativeProgram(Stages(graph, options), options, passed=True)
-        self.runner = self.program.bind(())
+        self.runner = _runner(graph, options)
         STATS.compiled(perf_counter() - begin)
         self.types = [v.type for v in (*graph.inputs, *(w.value for w in graph.weights))]
         self.fast = self.runner.fast or (lambda *_: NotImplemented)
@@ -48,6 +49,8 @@ class NativeCall:
         ------
         Retry
             The graph fails, or a number does not fit.
+        NumericsError
+            `check=` refuses a value.
         """
         try:
             if self.places:
@@ -60,6 +63,8 @@ class NativeCall:
             ]
             arrays = [a if a.flags.c_contiguous and a.flags.aligned else a.copy() for a in arrays]
             results = self.runner.run(arrays, self._sizes(arrays))
+        except NumericsError:
+            raise
         except (GraphcError, OverflowError, AttributeError, IndexError) as e:
             raise Retry(str(e)) from e
         first = len(self.graph.inputs)
@@ -88,6 +93,34 @@ class NativeCall:
         if any(n < LEAST for n in sizes.values()) or any(dims.evaluate(d, sizes) < 0 for d in self.bounds):
             raise Retry(f"not for the sizes {sizes}")
         return sizes
+
+
+def _runner(graph: Graph, options: Options) -> Any:
+    """What runs a graph: native code, or what else the options ask for."""
+    pipeline = Stages(graph, options)
+    if options.backend == "llvm" and options.check is None and options.passes is None:
+        return NativeProgram(pipeline, options, passed=True).bind(())
+    return Lent(backends.build(pipeline, options)[0], len(graph.inputs))
+
+
+@dataclass(frozen=True)
+class Lent:
+    """A program that is bound to the weights of each call, which come after its inputs."""
+
+    program: Any
+    inputs: int
+    fast: None = None
+
+    def run(self, arrays: Sequence[np.ndarray], sizes: Sizes) -> tuple[np.ndarray, ...]:
+        """One call."""
+        outputs: tuple[np.ndarray, ...] = self.program.bind(tuple(arrays[self.inputs :])).run(
+            arrays[: self.inputs], sizes
+        )
+        return outputs
+
+    def switched(self, sizes: tuple[int, ...], *values: Any) -> Any:
+        """There is no code to be entered with sizes."""
+        return NotImplemented
 
 
 def arranged(outputs: Sequence[np.ndarray]) -> Any:
