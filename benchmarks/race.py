@@ -10,6 +10,7 @@ it is there, to benchmarks/results/race; `python benchmarks/page.py` makes docs/
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import signal
@@ -120,11 +121,18 @@ def race(work: Workload, setting: Setting, args: argparse.Namespace) -> tuple[Re
         work.tolerance,
         field.told.get(OURS, {}).get("flops", 0.0),
         peak,
+        size_of(setting.folder),
         found,
         left_out,
         [results.reached(figure, found) for figure in work.figures],
     )
     return result, wrong
+
+
+def size_of(folder: Path) -> dict[str, int]:
+    """Layers and parameters of the network that was prepared there."""
+    path = folder / "size.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def machine() -> dict[str, str]:
@@ -144,10 +152,9 @@ def machine() -> dict[str, str]:
 
 def command(args: argparse.Namespace) -> str:
     """How this was run; of interpreters only the environments' names."""
+    rounds = not args.quick and args.rounds != ROUNDS
     words = ["graphc bench", *args.names]
-    words += [f"--threads {args.threads}"] * bool(args.threads) + [f"--rounds {args.rounds}"] * (
-        args.rounds != ROUNDS
-    )
+    words += [f"--threads {args.threads}"] * bool(args.threads) + [f"--rounds {args.rounds}"] * rounds
     words += [f"--python {Path(p).parts[-3]}/bin/python" for p in args.python]
     return " ".join(words + ["--slow"] * args.slow + ["--quick"] * args.quick)
 

@@ -52,7 +52,9 @@ class Reached:
 
 @dataclass(frozen=True)
 class Result:
-    """A race. `flops` are operations of a step, `peak` those per second of one core; 0 if not known."""
+    """A race. `flops` are operations of a step, `peak` those per second of one core; 0 if not known. `size`
+    counts a network's layers and parameters.
+    """
 
     name: str
     title: str
@@ -65,6 +67,7 @@ class Result:
     tolerance: float
     flops: float
     peak: float
+    size: dict[str, int]
     rows: list[Row]
     left_out: dict[str, str]
     figures: list[Reached]

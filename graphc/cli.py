@@ -289,11 +289,8 @@ def _counted(entries: int) -> str:
 
 # -- bench ----------------------------------------------------------------------------------------
 def _bench_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="workloads, such as mlp128; default: all")
-    parser.add_argument("--threads", help="threads of every candidate (1)")
-    parser.add_argument("--rounds", help="how often each has its turn (20)")
-    parser.add_argument("--python", metavar="PATH", help="the interpreter that has the peers (this one)")
-    parser.add_argument("--save", metavar="NAME", help="write benchmarks/results/NAME.json")
+    parser.prefix_chars = ""  # all words are the script's, which explains them with --help
+    parser.add_argument("words", nargs="*", metavar="...", help="names of workloads, and options; see --help")
 
 
 def _bench(args: argparse.Namespace) -> int:
@@ -303,9 +300,7 @@ def _bench(args: argparse.Namespace) -> int:
     script = Path(__file__).resolve().parent.parent / "benchmarks" / "race.py"
     if not script.is_file():
         _refuse(f"the benchmarks are not installed: there is no {script}. They are part of the source tree.")
-    given = {name: getattr(args, name) for name in ("threads", "rounds", "python", "save")}
-    options = [word for name, value in given.items() if value for word in (f"--{name}", value)]
-    return subprocess.run([sys.executable, str(script), *args.names, *options]).returncode
+    return subprocess.run([sys.executable, str(script), *args.words]).returncode
 
 
 # -- doctor ---------------------------------------------------------------------------------------

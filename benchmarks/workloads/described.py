@@ -85,6 +85,8 @@ def write(model: Any, x: np.ndarray, y: np.ndarray, folder: Path) -> None:
     np.savez(folder / "arrays.npz", **arrays)
     (folder / "layers.json").write_text(json.dumps(layers))
     (folder / "order.json").write_text(json.dumps(order))
+    parameters = sum(arrays[name].size for name in order)
+    (folder / "size.json").write_text(json.dumps({"layers": len(layers), "parameters": parameters}))
 
 
 def _weight(rng: np.random.Generator, first: np.ndarray) -> np.ndarray:

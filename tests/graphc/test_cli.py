@@ -234,7 +234,9 @@ def test_show_views(
 
 def test_bench(capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "nothing"]) == 2
-    assert "there is no workload 'nothing'; there are mlp128, mlp32, tiny, predict1" in capfd.readouterr().err
+    assert "there is no workload 'nothing'; there are mlp128, mlp32, predict1" in capfd.readouterr().err
+    assert cli.main(["bench", "--help"]) == 0
+    assert "--resume" in capfd.readouterr().out
 
 
 def test_doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
