@@ -18,15 +18,8 @@ from pathlib import Path
 OURS = "graphc"
 
 
-def threads() -> int:
-    """How many threads candidates use: what `race.py` says, or 1."""
-    return int(os.environ.get("GRAPHC_BENCH_THREADS", "1"))
-
-
 def one_thread() -> None:
-    """One core and one thread for everybody, set before any peer is imported; `race.py` sets its own."""
-    if "GRAPHC_BENCH_THREADS" in os.environ:
-        return
+    """One core and one thread for everybody, set before any peer is imported."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = "1"

@@ -223,8 +223,10 @@ class LineUp:
     runners: list[Runner] = field(default_factory=list)
     told: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    over: bool = False
 
     def end(self) -> None:
+        self.over = True
         for runner in self.runners:
             runner.end()
 
@@ -234,27 +236,28 @@ def line_up(work: Workload, chosen: Sequence[Candidate], setting: Setting) -> Li
     if work.prepare:
         command = [sys.executable, str(HERE / "racer.py"), work.name, "--prepare", str(setting.folder)]
         subprocess.run(command, check=True, env=setting.environment, stdout=subprocess.DEVNULL)
-    field_ = LineUp()
+    line = LineUp()
     everybody = [*chosen] if work.process else [*chosen, MEASURED_PEAK]
 
     def begin(chain: tuple[int, list[Candidate]]) -> None:
         number, candidates = chain
         for candidate in candidates:
-            runner = started(work, candidate, setting, number)
+            runner = None if line.over else started(work, candidate, setting, number)
             if runner is None:
-                field_.missing[candidate.name] = f"{' and '.join(candidate.packages)} not installed"
+                line.missing[candidate.name] = f"{' and '.join(candidate.packages)} not installed"
                 continue
-            field_.runners.append(runner)
-            field_.told[runner.name] = runner.ready()
+            line.runners.append(runner)
+            line.told[runner.name] = runner.ready()
 
     chains = [[c] for c in everybody if c.name not in (OURS, WARM)]
     chains.insert(0, [c for c in everybody if c.name in (OURS, WARM)])
-    try:
-        with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // setting.threads)) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
             list(pool.map(begin, enumerate(chains)))
-    except BaseException:
-        field_.end()
-        raise
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            line.end()  # those who wait for an answer get none
+            raise
     order = [c.name for c in everybody]
-    field_.runners.sort(key=lambda r: order.index(r.name))
-    return field_
+    line.runners.sort(key=lambda r: order.index(r.name))
+    return line

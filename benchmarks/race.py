@@ -22,6 +22,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import results
 from lineup import LineUp, Setting, line_up
@@ -95,7 +96,7 @@ def measured_before(work: Workload, slow: Sequence[Candidate], threads: int) -> 
 
 def race(work: Workload, setting: Setting, args: argparse.Namespace) -> tuple[Result, list[str]]:
     """Time a workload; what was found, and who had a wrong answer."""
-    slow = [c for c in work.candidates if c.slow and not args.slow]
+    slow = [c for c in work.candidates if (c.slow and not args.slow) or c.name in args.without]
     field = line_up(work, [c for c in work.candidates if c not in slow], setting)
     try:
         wrong = disqualify(work, field)
@@ -107,7 +108,7 @@ def race(work: Workload, setting: Setting, args: argparse.Namespace) -> tuple[Re
     peak = told["flops"] / probe.least if probe and probe.least else 0.0
     found = [*rows.values(), *measured_before(work, slow, setting.threads)]
     left_out = field.missing | {
-        c.name: "takes minutes: --slow" for c in slow if c.name not in [r.name for r in found]
+        c.name: "not asked for" for c in slow if c.name not in [r.name for r in found]
     }
     result = Result(
         work.name,
@@ -156,6 +157,7 @@ def command(args: argparse.Namespace) -> str:
     words = ["graphc bench", *args.names]
     words += [f"--threads {args.threads}"] * bool(args.threads) + [f"--rounds {args.rounds}"] * rounds
     words += [f"--python {Path(p).parts[-3]}/bin/python" for p in args.python]
+    words += [f'--without "{name}"' for name in args.without]
     return " ".join(words + ["--slow"] * args.slow + ["--quick"] * args.quick)
 
 
@@ -176,28 +178,26 @@ def is_recent(path: Path) -> bool:
     return datetime.now(date.tzinfo) - date < RECENT
 
 
+YES: dict[str, Any] = {"action": "store_true"}
+OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("threads", "of every candidate; default: 1, for some also 2", {"type": int}),
+    ("rounds", "how often each has its turn, at most", {"type": int, "default": ROUNDS}),
+    ("seconds", "time all for longer, or shorter", {"type": float, "default": 1.0, "metavar": "FACTOR"}),
+    ("python", "an interpreter with peers", {"action": "append", "default": [], "metavar": "PATH"}),
+    ("limit", "seconds in which a candidate has to be ready", {"type": float, "default": 600.0}),
+    ("without", "leave one out", {"action": "append", "default": [], "metavar": "CANDIDATE"}),
+    ("slow", "also who takes minutes to compile", YES),
+    ("quick", "two short rounds, to see that it works; not kept", YES),
+    ("resume", "only what has no result of the last three hours", YES),
+    ("out", "where results go", {"type": Path, "metavar": "FOLDER"}),
+)
+
+
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("graphc bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(WORKLOADS)}; default: all")
-    parser.add_argument("--threads", type=int, help="of every candidate; default: 1, for some also 2")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each has its turn, at most")
-    parser.add_argument(
-        "--seconds", type=float, default=1.0, metavar="FACTOR", help="time all for longer, or shorter"
-    )
-    parser.add_argument(
-        "--python", action="append", default=[], metavar="PATH", help="an interpreter with peers"
-    )
-    parser.add_argument(
-        "--limit", type=float, default=600, help="seconds in which a candidate has to be ready"
-    )
-    parser.add_argument("--slow", action="store_true", help="also who takes minutes to compile")
-    parser.add_argument(
-        "--quick", action="store_true", help="two short rounds, to see that it works; not kept"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="only what has no result of the last three hours"
-    )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where results go")
+    for name, text, settings in OPTIONS:
+        parser.add_argument(f"--{name}", help=text, **settings)
     args = parser.parse_args(argv)
     unknown = [name for name in args.names if name not in WORKLOADS]
     if unknown:

@@ -81,7 +81,7 @@ class Workload:
     prepare: str = ""
     answer: str = "outputs"
     tolerance: float = 1e-4
-    seconds: float = 2.0
+    seconds: float = 1.5
     process: bool = False
     threads: tuple[int, ...] = (1,)
 

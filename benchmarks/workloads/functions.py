@@ -44,6 +44,60 @@ def mlp_arguments(dtype: str) -> list[Any]:
     return [r.normal(size=(64, 784)).astype(dtype), r.integers(0, 10, 64), *weights, 1e-3]
 
 
+# -- an LSTM with backpropagation through time ---------------------------------------------------------------
+def sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_step(x: Any, target: Any, w: Any, b: Any, wy: Any, rate: float) -> Any:
+    steps, batch = x.shape[0], x.shape[1]
+    size = wy.shape[0]
+    h, c = np.zeros((batch, size)), np.zeros((batch, size))
+    kept = []
+    loss = 0.0
+    for t in range(steps):
+        z = np.concatenate([x[t], h], axis=1)
+        a = z @ w + b
+        i, f = sigmoid(a[:, :size]), sigmoid(a[:, size : 2 * size])
+        o, g = sigmoid(a[:, 2 * size : 3 * size]), np.tanh(a[:, 3 * size :])
+        before = c
+        c = f * before + i * g
+        tc = np.tanh(c)
+        h = o * tc
+        e = h @ wy - target[t]
+        loss = loss + np.sum(e * e)
+        kept.append((z, i, f, o, g, before, tc, h, e))
+    dw, db, dwy = np.zeros_like(w), np.zeros_like(b), np.zeros_like(wy)
+    dh_next, dc_next = np.zeros((batch, size)), np.zeros((batch, size))
+    for t in reversed(range(steps)):
+        z, i, f, o, g, before, tc, h, e = kept[t]
+        dy = 2 * e
+        dwy += h.T @ dy
+        dh = dy @ wy.T + dh_next
+        do = dh * tc
+        dc = dh * o * (1 - tc * tc) + dc_next
+        da = np.concatenate(
+            [dc * g * i * (1 - i), dc * before * f * (1 - f), do * o * (1 - o), dc * i * (1 - g * g)], axis=1
+        )
+        dw += z.T @ da
+        db += np.sum(da, axis=0)
+        dz = da @ w.T
+        dh_next = dz[:, x.shape[2] :]
+        dc_next = dc * f
+    w -= rate * dw
+    b -= rate * db
+    wy -= rate * dwy
+    return loss
+
+
+def lstm_arguments() -> list[Any]:
+    steps, batch, inputs, hidden = 50, 16, 32, 64
+    r = np.random.default_rng(0)
+    w, b = r.normal(size=(inputs + hidden, 4 * hidden)) * 0.05, np.zeros(4 * hidden)
+    wy = r.normal(size=(hidden, 8)) * 0.05
+    return [r.normal(size=(steps, batch, inputs)), r.normal(size=(steps, batch, 8)), w, b, wy, 1e-4]
+
+
 # -- element-wise code on large arrays -----------------------------------------------------------------------
 def block(x: Any, gamma: Any, beta: Any) -> Any:
     """Layer normalisation, GELU (tanh), and the sum with the input."""
@@ -125,6 +179,14 @@ def loop(dtype: str) -> Workload:
 WORKLOADS = (
     loop("f32"),
     loop("f64"),
+    Workload(
+        "lstm",
+        "NumPy LSTM by hand, f64: 50 steps, hidden 64, batch 16",
+        "NumPy",
+        Case(lstm_step, lstm_arguments, dtype="f64"),
+        LOOP[:2],
+        answer="losses",
+    ),
     Workload(
         "block",
         "LayerNorm + GELU + residual (4096, 1024)",
