@@ -45,7 +45,7 @@ those of all rounds. With one thread times are CPU time of the whole process, wi
 "Compile" is what the first two calls take beyond two later ones, in CPU seconds, with empty caches, without
 imports; "peak memory" is that of the process after it. The share of the peak is the operations that
 `f.cost()` counts for graphc's step, over the time and this machine's multiply-adds per second in registers,
-measured in the same rounds.
+measured in the same rounds. What bounds graphc's kernels one by one: [roofline.md](roofline.md).
 """
 
 
@@ -208,9 +208,9 @@ def two_threads(found: Sequence[Result]) -> str:
         if result.threads == 2 and result.name in alone:
             before = {r.name: r.least for r in alone[result.name].rows}
             gains = [
-                f"{r.name} {before[r.name] / r.least:.2f}"
+                f"{r.name} {one / r.least:.2f}"
                 for r in by_time(result)
-                if r.least and before.get(r.name)
+                if r.least and (one := before.get(r.name))
             ]
             rows.append([result.title, ", ".join(gains)])
     if not rows:

@@ -78,7 +78,8 @@ def begin(work: Workload, candidate: str, folder: Path) -> tuple[Ready, dict[str
     start = spent()
     ready = build()
     results = [ready.call(), ready.call()]
-    first, later, until = spent() - start, [], time.monotonic() + SECONDS
+    first, until = spent() - start, time.monotonic() + SECONDS
+    later: list[float] = []
     while len(later) < mine.settle or (len(later) < LATER and time.monotonic() < until):
         start = time.process_time()
         results[2:] = [*results[2:3], ready.call()][:1]

@@ -63,7 +63,8 @@ class Description:
 def write(model: Any, x: np.ndarray, y: np.ndarray, folder: Path) -> None:
     """Write a model of graphc, with random weights of its own, and data."""
     rng = np.random.default_rng(1)
-    arrays, layers, order = {"x": x, "y": y}, [], []
+    arrays: dict[str, Any] = {"x": x, "y": y}
+    layers, order = [], []
     for layer in model.layers:
         if type(layer).__name__ == "InputLayer":
             continue

@@ -119,7 +119,8 @@ def jax_loop(case: Case, folder: Path, scan: int = 0) -> Build:
     x, y, *weights, rate = [a if isinstance(a, float) else jax.numpy.asarray(a) for a in case.arguments()]
 
     def step(state: Any, x: Any, y: Any) -> Any:
-        return _mlp_for_jax(x, y, *state, rate)
+        w1, b1, w2, b2 = state
+        return _mlp_for_jax(x, y, w1, b1, w2, b2, rate)
 
     def many(state: Any, x: Any, y: Any) -> Any:
         return jax.lax.scan(lambda s, _: step(s, x, y), state, None, length=scan)
@@ -177,7 +178,11 @@ def _torch_cross_entropy(z: Any, y: Any) -> Any:
     return F.cross_entropy(z, y)
 
 
-IN_TORCH = {block: _torch_block, block_loss: _torch_block_loss, cross_entropy: _torch_cross_entropy}
+IN_TORCH: dict[Callable[..., Any], Callable[..., Any]] = {
+    block: _torch_block,
+    block_loss: _torch_block_loss,
+    cross_entropy: _torch_cross_entropy,
+}
 
 
 def torch_function(case: Case, folder: Path, compiled: bool) -> Build:
