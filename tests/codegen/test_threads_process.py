@@ -1,5 +1,6 @@
-"""Teams and their process: Ctrl-C during a long call, and the end of the interpreter."""
+"""Teams and their process: Ctrl-C in a long call, children, few processors, the end of the interpreter."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from graphc import codegen
+from graphc.codegen.custom import array_op
 from graphc.codegen.target import host
 from graphc.codegen.team import members
 from graphc.ir import Builder, tensor
@@ -37,11 +39,15 @@ if sys.argv[1] == "calling":
     for _ in range(2):
         threading.Thread(target=forever, daemon=True).start()
     time.sleep(0.1)
+if sys.argv[1] == "pinned":
+    import os
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    assert all(f(x)[299, 0] == 300 for _ in range(5))
 print("done")
 """
 
 
-@pytest.mark.parametrize("workers", ["waiting", "sleeping", "calling"])
+@pytest.mark.parametrize("workers", ["waiting", "sleeping", "calling", "pinned"])
 def test_the_interpreter_ends_whatever_workers_do(workers):
     command = [sys.executable, "-c", PROGRAM, workers]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -68,6 +74,82 @@ def test_an_interrupt_during_a_long_call_is_raised_after_it_and_breaks_nothing()
         call_until(interrupt, f, x)
     interrupt.join()
     np.testing.assert_array_equal(f(np.ones((5, 5))), np.full((5, 5), 5.0))
+
+
+def counting():
+    """A step of two threads that adds 1 to a large weight, and the weight."""
+    b = Builder("f")
+    w = b.weight("w", tensor("f64", 4_000_000), path="w")
+    x = b.input("x", tensor("f64", 4_000_000))
+    b.update(w, w + x)
+    b.output(b.sum(x, axes=(0,)))
+    f, weight = codegen.compile(b.build(), threads=2), np.zeros(4_000_000)
+    f.bind([weight])
+    return f, weight, np.ones(4_000_000)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_leaves_weights_of_a_whole_number_of_steps():
+    f, weight, ones = counting()
+    for delay in (0.003, 0.01, 0.03):
+        interrupt = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            call_until(interrupt, f, ones)
+        interrupt.join()
+        assert np.ptp(weight) == 0
+    before = weight[0]
+    f(ones)
+    assert weight[0] == before + 1
+
+
+def children(f, x, want):
+    """What a child does: calls of its own, from two threads."""
+    same = []
+    callers = [threading.Thread(target=lambda: same.append(np.array_equal(f(x), want))) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    os._exit(0 if same == [True, True] else 1)
+
+
+def test_children_that_are_forked_while_threads_call():
+    b = Builder("f")
+    x = b.input("x", tensor("f32", "N", "N"))
+    b.output(b.matmul(x, x))
+    f, x = codegen.compile(b.build(), threads=2), np.ones((150, 150), np.float32)
+    want, over = f(x), threading.Event()
+
+    def forever():
+        while not over.is_set():
+            f(x)
+
+    caller = threading.Thread(target=forever)
+    caller.start()
+    fork = multiprocessing.get_context("fork")
+    try:
+        for _ in range(8):
+            child = fork.Process(target=children, args=(f, x, want))
+            child.start()
+            child.join(60)
+            assert child.exitcode == 0
+    finally:
+        over.set()
+        caller.join()
+    np.testing.assert_array_equal(f(x), want)
+
+
+def test_calls_inside_of_what_a_call_runs():
+    inner_graph = Builder("inner")
+    x = inner_graph.input("x", tensor("f32", "N", "N"))
+    inner_graph.output(inner_graph.matmul(x, x))
+    inner = codegen.compile(inner_graph.build(), threads=2)
+    b = Builder("outer")
+    x = b.input("x", tensor("f32", 200, 200))
+    b.output(b.matmul(b.op(array_op(lambda x: inner(x), lambda t: t), b.matmul(x, x)), x))
+    outer, ones = codegen.compile(b.build(), threads=2), np.eye(200, dtype=np.float32) * 2
+    for _ in range(3):
+        np.testing.assert_array_equal(outer(ones), np.eye(200, dtype=np.float32) * 32)
 
 
 def call_until(interrupt, f, x):

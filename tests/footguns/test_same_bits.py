@@ -1,4 +1,4 @@
-"""The same seed gives the same bits: in twenty runs, and in another process."""
+"""The same seed gives the same bits: in twenty runs, in another process, with a cold and a warm cache."""
 
 from __future__ import annotations
 
@@ -33,3 +33,14 @@ def test_twenty_runs_and_another_process():
         env=os.environ | {"PYTHONHASHSEED": "5"},
     )
     assert other.stdout.strip() in found
+
+
+def test_a_cold_and_a_warm_cache(tmp_path):
+    environment = os.environ | {"GRAPHC_CACHE_DIR": str(tmp_path), "GRAPHC_THREADS": "2"}
+    program = PROGRAM + "print(run(), graphc.stats()['cache_hits'] > 0)"
+    command = [sys.executable, "-c", program]
+    cold, warm = (
+        subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
+        for _ in range(2)
+    )
+    assert warm == [cold[0], "True"]
