@@ -4,8 +4,8 @@ In comes a verified `Graph` (coarse ops, `gradient` nodes, maybe untyped); out g
 `kernel` nodes. `manager` runs passes by name and keeps the stages, `pipelines` has the default order,
 `observers` watch (verify, dump, log, compare), `rewrite` is the walker and `patterns` the rule driver. The
 passes, in order: `infer`, `autodiff`, `updates`, `simplify`, `cse`, `decompose`, `fold`, `epilogues`,
-`fold_norm`, `trim`, `merge_scans`, `recall`, `hoist`, `thin`, `dce`, `fuse`, `schedule`; then `memory` plans
-buffers.
+`fold_norm`, `trim`, `merge_scans`, `recall`, `hoist`, `thin`, `straighten`, `dce`, `fuse`, `schedule`; then
+`memory` plans buffers.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from graphc.passes import (  # each fills the table of passes
     recall,
     schedule,
     simplify,
+    straighten,
     thin,
     trim,
     updates,
@@ -55,6 +56,7 @@ __all__ = [
     "run",
     "schedule",
     "simplify",
+    "straighten",
     "thin",
     "trim",
     "updates",
