@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import types
 from typing import Any
@@ -25,7 +26,7 @@ PLAIN = (int, float, str, bool, complex, type(None), bytes)
 HARMLESS = (
     *(types.FunctionType, property, classmethod, staticmethod, types.MemberDescriptorType),
     *(types.GetSetDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType, type),
-    *(types.BuiltinFunctionType, type(vars(Meta)["kind"])),
+    *(types.BuiltinFunctionType, type(vars(Meta)["kind"]), enum.property),
 )
 """Class attributes whose `__get__` runs no code of the user's."""
 _MISSING = object()

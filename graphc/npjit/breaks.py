@@ -36,7 +36,9 @@ def may_fail(node: Node) -> bool:
     if getattr(fn, "__module__", None) == "numpy.linalg":
         return True
     name = getattr(fn, "__name__", "")
-    return name in ("take", "put", "at", "choose") or (name in ("getitem", "setitem") and _by_array(args[1]))
+    return name in ("take", "put", "at", "choose", "choice", "multinomial") or (
+        name in ("getitem", "setitem") and _by_array(args[1])
+    )
 
 
 def _by_array(index: Any) -> bool:

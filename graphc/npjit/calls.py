@@ -20,7 +20,7 @@ from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
 from graphc.npjit.publish import Publisher
 from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.surface import Surface
-from graphc.npjit.values import Num, settled
+from graphc.npjit.values import Num, Sym, settled
 
 METHODS_ELSEWHERE = (dict, list, tuple, set, frozenset, str, bytes, np.ndarray, np.ufunc, deque)
 """Built-in classes whose bound methods are handled as calls of methods."""
@@ -39,6 +39,8 @@ class Calls(Surface):
         if handler is not None:
             return handler(self, *args, **kwargs)
         t = type(f)
+        if t is Sym:
+            return self.opaque(rec.force(f, "call of data"), *args, **kwargs)
         if t is types.FunctionType and f.__module__ is not None and f.__module__.split(".")[0] != "numpy":
             return self.python(f, args, kwargs)
         if isinstance(getattr(f, "__self__", None), RANDOM):

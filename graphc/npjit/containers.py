@@ -28,6 +28,8 @@ class Containers(Surface):
         handler = table.get(name)
         if handler is not None and (outside or name in BOTH):
             return handler(self, x, *args, **kwargs)
+        if isinstance(x, tuple) and hasattr(x, "_fields") and name in ("_replace", "_asdict"):
+            return self.named(x, name, kwargs)
         if name in ("index", "count", "copy") and not isinstance(x, dict | set | frozenset):
             elements = list(self.iter(x)) if outside else x
             return getattr(elements, name)(*args, **kwargs)
@@ -38,6 +40,13 @@ class Containers(Surface):
             self.guard_structure(x)
             return getattr(x, name)(*args, **kwargs)
         return self.opaque(getattr(x, name), *args, **kwargs)
+
+    def named(self, x: Any, name: str, changes: dict[str, Any]) -> Any:
+        """A named tuple with other values, or its values by their names."""
+        if not set(changes) <= set(x._fields):
+            return getattr(x, name)(**changes)  # raises
+        values = {**dict(zip(x._fields, self.iter(x), strict=True)), **changes}
+        return values if name == "_asdict" else x._make(values.values())
 
     def edit(self, x: Any, kind: str, arguments: tuple[Any, ...]) -> Any:
         """A change of the order, length or keys of an outside container; gives what was taken out."""

@@ -90,6 +90,8 @@ def inside(a: Any) -> Iterator[Any]:
             yield from inside(x)
     elif type(a) is dict:
         yield from inside(list(a.values()))
+    elif type(a) is slice:
+        yield from inside([a.start, a.stop, a.step])
     else:
         yield a
 

@@ -6,6 +6,7 @@ lines of the fast function: what the recording relied on.
 
 from __future__ import annotations
 
+import enum
 import functools
 import io
 import numbers
@@ -26,7 +27,7 @@ CONSTANT = (str, bytes, bool, type(None), type(Ellipsis), np.dtype)
 IDENTITY = (
     *(types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType, np.ufunc, type(np.sum)),
     *(types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType),
-    *(operator.itemgetter, operator.attrgetter),
+    *(operator.itemgetter, operator.attrgetter, enum.Enum),
 )
 VALUE = (slice, range, numbers.Number)
 """Types whose instances never change: a later call must bring an equal one."""

@@ -53,9 +53,12 @@ class Manager:
         return result
 
     def __enter__(self) -> Any:
-        return self.run("__enter__")
+        found = self.run("__enter__")
+        runtime().attempt()
+        return found
 
     def __exit__(self, *args: Any) -> Any:
+        runtime().attempted()
         return self.run("__exit__", *args)
 
 
@@ -232,3 +235,14 @@ class Iteration(Surface):
     def boundary(self) -> None:
         if self.rec is not None:
             self.rec.boundary()
+
+    def attempt(self) -> None:
+        """A `try` or `with` begins: what was recorded before must not fail in it."""
+        if self.rec is not None:
+            self.rec.boundary()
+            self.rec.trying += 1
+
+    def attempted(self) -> None:
+        """It ends."""
+        if self.rec is not None:
+            self.rec.trying -= 1

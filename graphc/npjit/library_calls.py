@@ -80,6 +80,18 @@ LIBRARY: dict[Any, Handler] = {
     itertools.product: over(itertools.product),
     itertools.zip_longest: over(itertools.zip_longest),
     itertools.pairwise: over(itertools.pairwise),
+    itertools.compress: lambda rt, it, chosen: (
+        v for v, c in zip(rt.iter(it), rt.iter(chosen)) if rt.truth(c)
+    ),
+    itertools.starmap: lambda rt, f, it: (rt.call(f, *rt.iter(v)) for v in rt.iter(it)),
+    itertools.takewhile: lambda rt, f, it: itertools.takewhile(
+        lambda v: rt.truth(rt.call(f, v)), rt.iter(it)
+    ),
+    itertools.dropwhile: lambda rt, f, it: itertools.dropwhile(
+        lambda v: rt.truth(rt.call(f, v)), rt.iter(it)
+    ),
+    itertools.repeat: lambda rt, x, *times: itertools.repeat(x, *map(rt.steered, times)),
+    functools.partial: lambda _rt, f, *args, **kwargs: functools.partial(f, *args, **kwargs),
     itertools.cycle: over(itertools.cycle),
     itertools.islice: first_over(itertools.islice),
     itertools.combinations: first_over(itertools.combinations),

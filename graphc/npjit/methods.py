@@ -53,6 +53,8 @@ class Methods(Surface):
 
     def _object_method(self, x: Any, t: type, name: str, args: Any, kwargs: Any) -> Any:
         rec, d = self.rec, in_class(t, name)
+        if isinstance(x, tuple) and name in ("_replace", "_asdict") and hasattr(t, "_fields"):
+            return self.container_method(x, name, args, kwargs)
         if type(d) is types.FunctionType and name not in getattr(x, "__dict__", ()):
             self.guard_method(x, name, d)
             return self.call(d, x, *args, **kwargs)

@@ -34,6 +34,23 @@ ITEM_METHODS: dict[str, Callable[..., Any]] = {
     "__len__": lambda rt, x: rt.length(x),
 }
 IN_PLACE_METHODS = {f"__i{name.strip('_')}__": name for name in IN_PLACE}
+
+
+def _choice(args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    given = {**dict(zip(("a", "size", "replace", "p", "axis", "shuffle"), args)), **kwargs}
+    if given.pop("p", None) is not None:
+        given["replace"] = True
+    return given
+
+
+def _multinomial(args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    given = {**dict(zip(("n", "pvals", "size"), args)), **kwargs}
+    p = np.asarray(given["pvals"], float)
+    return {**given, "pvals": np.full(p.shape, 1 / max(p.shape[-1], 1))}
+
+
+DISTRIBUTED: dict[str, Callable[..., dict[str, Any]]] = {"choice": _choice, "multinomial": _multinomial}
+"""Draws by probabilities: the arguments for stand-ins, which are no distribution."""
 CONVERTIBLE = (Sym, np.ndarray, Num, list, tuple, range, *NUMBER)
 
 
@@ -116,13 +133,17 @@ class NumpyCalls(Surface):
             return self.opaque(getattr(s, name), *args, **kwargs)
         kind: Any = type(s)
         draw = getattr(spare(kind), name)
+
+        def stand_in(_source: Any, *a: Any, **k: Any) -> Any:
+            return draw(**DISTRIBUTED[name](a, k)) if name in DISTRIBUTED else draw(*a, **k)
+
         try:
             return rec.record(
                 method_fn(name),
                 (source, *args),
                 kwargs,
                 impure=True,
-                stand_in=lambda _, *a, **k: draw(*a, **k),
+                stand_in=stand_in,
             )
         except Exception:  # stand-ins may be no distribution: only real values can tell
             return self.opaque(getattr(s, name), *args, **kwargs)

@@ -37,7 +37,7 @@ class Operators(Surface):
             x, y = a.value if ta is Num else a, b.value if tb is Num else b
             if isinstance(x, NUMBER) and isinstance(y, NUMBER):
                 expr = f"({self.expr(a)} {SIGNS[name]} {self.expr(b)})"
-                return self.combined(OPERATORS[name], OPERATORS[name](x, y), expr, a, b)
+                return self.combined(OPERATORS[name], self.held(OPERATORS[name], a, b), expr, a, b)
         if ta is tuple and tb is tuple and name in ("eq", "ne") and len(a) == len(b):
             same = all(self.truth(self.op("eq", p, q)) for p, q in zip(a, b))
             return same if name == "eq" else not same
@@ -102,10 +102,19 @@ class Operators(Surface):
 
     def scalar(self, fn: Any, *args: Any) -> Any:
         """fn of known scalars: known, and recomputed by later calls."""
-        r = fn(*[a.value if type(a) is Num else a for a in args])
+        r = self.held(fn, *args)
         if not isinstance(r, NUMBER):
+            self.rec.hold(args)
             return r
         return self.combined(fn, r, f"{self.rec.const(fn)}({', '.join(map(self.expr, args))})", *args)
+
+    def held(self, fn: Any, *args: Any) -> Any:
+        """The value for known numbers; where there is none, the numbers steer the program."""
+        try:
+            return fn(*[a.value if type(a) is Num else a for a in args])
+        except Exception:
+            self.rec.hold(args)
+            raise
 
     def combined(self, fn: Any, value: Any, expr: str, *args: Any) -> Num:
         """A number computed from others; what depends on symbolic sizes is computed for other sizes too."""
@@ -146,6 +155,9 @@ class Operators(Surface):
             return a
         if type(a) is list and name == "add":
             self.method(a, "extend", b)
+            return a
+        if type(a) is dict and name == "or_" and isinstance(b, dict):
+            self.method(a, "update", b)
             return a
         f = dunder(type(a), "i" + name)
         if type(f) is types.FunctionType:

@@ -18,7 +18,7 @@ import numpy as np
 from graphc.npjit import effects
 from graphc.npjit.breaks import REMEDIES, Break, may_fail
 from graphc.npjit.current import runtime
-from graphc.npjit.deciding import BY_ARRAYS, FIRST_TOO, by_array, decides, known, name_of
+from graphc.npjit.deciding import BY_ARRAYS, FIRST_TOO, by_array, decides, inside, known, name_of
 from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, masks, meta_of
 from graphc.npjit.inputs import where
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
@@ -68,6 +68,7 @@ class Recording(Sizes):
         self.rolled_back = False
         self.noisy = False
         self.settled = False
+        self.trying = 0
         self.tests: dict[Node, bool] = {}
         self.branching = branching
         self.states: list[tuple[int, dict[str, Any]]] = []
@@ -107,12 +108,21 @@ class Recording(Sizes):
 
     def add(self, node: Node) -> Node:
         """The node, appended to the log."""
+        self._append(node)
+        self._attempted(node)
+        return node
+
+    def _append(self, node: Node) -> None:
         node.line, node.quiet = self.line or where(), self.quiet
         self.log.append(node)
+
+    def _attempted(self, node: Node) -> None:
+        """What may fail in a `try` is computed at once, and the log is kept from growing without bound."""
+        if self.trying and (may_fail(node) or "raise" in np.geterr().values()):
+            self.run_pending()  # a handler must find everything as it is now
         if len(self.log) - self.done > LIMIT:
             self.stop(f"more than {LIMIT} operations", "write the loop with arrays")
             self.flush()
-        return node
 
     def record(
         self,
@@ -145,6 +155,9 @@ class Recording(Sizes):
             tree, alias, shadow = self._late(fn, args, kwargs, getitem, stand_in)
         except ForeignError:
             return runtime().opaque(fn, *args, **kwargs)
+        except Exception:
+            self.hold([args, kwargs])
+            raise
         if alias is not None:
             return self._aliased(fn, args, kwargs, tree, alias, shadow)
         keywords = {k: self.lower(v) for k, v in kwargs.items()} if kwargs else None
@@ -262,16 +275,21 @@ class Recording(Sizes):
             except ForeignError:
                 runtime().opaque(fn, *args, **kwargs)
                 return
+            except Exception:
+                self.hold([args, kwargs])
+                raise
         storage = s.storage
         assert storage is not None
         lowered = [PLACE if a is s else self.lower(a) for a in args]
         keywords = {k: self.lower(v) for k, v in kwargs.items()}
         arguments = (storage.node, Chain(s.chain), fn, lowered, keywords)
-        node = self.add(Node(mutate, arguments, None, storage.node.meta, impure))
+        node = Node(mutate, arguments, None, storage.node.meta, impure)
+        self._append(node)
         self.shadows[node] = self.shadows.get(storage.node)
         storage.history.append((len(self.log), storage.node))
         storage.node, storage.mutated = node, True
         self.dirty.append(storage)
+        self._attempted(node)
         if storage.overlaps:
             self.flush()
 
@@ -293,6 +311,7 @@ class Recording(Sizes):
     def _run(self) -> tuple[int, Exception | None]:
         end, error = self.pieces.run(self)
         if error is not None:
+            self.leak("an operation that failed")
             while self.effects and self.effects[-1].position > end:
                 self.effects.pop().undo()  # what the program did after the node that failed
         return end, error
@@ -377,10 +396,17 @@ class Recording(Sizes):
         return s.real
 
     def boundary(self) -> None:
-        """Around `try` and `with`: what may fail must fail here."""
+        """In front of `try` and `with`: what may fail must fail here."""
         if "raise" in np.geterr().values() or any(map(may_fail, self.log[self.done :])):
-            self.stop("try/with around operations that may fail", "check the operands instead")
-            self.flush()
+            self.run_pending()
+
+    def hold(self, a: Any) -> None:
+        """An operation has failed on account of types, sizes or known numbers: these steer the program."""
+        if self.all_symbols:
+            self.settle_sizes()
+        for x in inside(a):
+            if type(x) is Num:
+                x.steer()
 
     # ---- effects
 

@@ -342,8 +342,9 @@ class Rewriter(ast.NodeTransformer):
         handlers = [
             ast.ExceptHandler(h.type and self.visit(h.type), h.name, self.block(h.body)) for h in n.handlers
         ]
-        body = [*self.block(n.body), _boundary()]
-        return [_boundary(), ast.Try(body, handlers, self.block(n.orelse), self.block(n.finalbody))]
+        body = ast.Try(self.block(n.body), [], [], [ast.Expr(rt("attempted"))])
+        after = self.block(n.orelse), self.block(n.finalbody)
+        return [ast.Expr(rt("attempt")), ast.Try([body], handlers, *after)]
 
     def visit_With(self, n: ast.With) -> list[ast.stmt]:
         items = [
@@ -352,8 +353,4 @@ class Rewriter(ast.NodeTransformer):
             )
             for i in n.items
         ]
-        return [_boundary(), ast.With(items, [*self.block(n.body), _boundary()])]
-
-
-def _boundary() -> ast.stmt:
-    return ast.Expr(rt("boundary"))
+        return [ast.Expr(rt("boundary")), ast.With(items, self.block(n.body))]

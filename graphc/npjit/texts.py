@@ -7,6 +7,7 @@ what they have computed. Where Python needs the text itself (as a key, in a comp
 
 from __future__ import annotations
 
+import enum
 import io
 import types
 from collections.abc import Callable
@@ -22,7 +23,10 @@ from graphc.npjit.values import Num, Sym, settled
 
 TEXT = Meta("object", str)
 """What is known of a deferred text."""
-SHOWN = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range)
+SHOWN = (
+    *(int, float, complex, bool, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range),
+    enum.Enum,
+)
 """Types whose instances never change and show no others."""
 CONVERSIONS: dict[int, Callable[[Any], str]] = {114: repr, 115: str, 97: ascii}
 TEXT_METHODS = frozenset(
@@ -75,7 +79,7 @@ class Texts(Surface):
     def _piece(self, value: Any, conversion: int, spec: Any) -> Any:
         """A value of an f-string; classes written in Python say themselves how they are shown."""
         spec = self.steered(spec)
-        if type(value) in (Sym, Num):
+        if type(value) in (Sym, Num) or isinstance(value, enum.Enum):
             return (value, conversion, spec)
         by_class = in_class(type(value), "__format__")
         if conversion < 0 and type(by_class) is types.FunctionType:
@@ -86,7 +90,13 @@ class Texts(Surface):
 
     def as_text(self, fn: Any, x: Any) -> Any:
         """str(x), repr(x) or ascii(x)."""
-        for name in () if type(x) in (Sym, Num) else ("__str__", "__repr__") if fn is str else ("__repr__",):
+        for name in (
+            ()
+            if type(x) in (Sym, Num) or isinstance(x, enum.Enum)
+            else ("__str__", "__repr__")
+            if fn is str
+            else ("__repr__",)
+        ):
             found = in_class(type(x), name)
             if type(found) is types.FunctionType and not isinstance(x, BaseException):
                 return self.call(found, x)
