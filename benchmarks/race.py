@@ -64,9 +64,10 @@ def timed(work: Workload, field: LineUp, rounds: int, share: float) -> tuple[dic
     rounds = min(rounds, max(2, ceil(budget / statistics.median(later.values() or [1.0]))))
     calls = {n: max(1, min(MOST, round(budget / rounds / s))) + (s < CHEAP) for n, s in later.items()}
     turns: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    for _ in range(rounds):
+    for i in range(rounds):
         for name, runner in names.items():
-            turns[name].append(runner.turn(calls[name]))
+            if i < 2 or i * calls[name] * later[name] < 2 * budget:  # who is far behind has fewer turns
+                turns[name].append(runner.turn(calls[name]))
     found = {}
     for runner in field.runners:
         told, seconds = field.told[runner.name], turns.get(runner.name)

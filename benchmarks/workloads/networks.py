@@ -108,7 +108,8 @@ class Case:
 
 
 # -- who takes part ------------------------------------------------------------------------------------------
-SCAN = 20
+SCANS = {"mlp": 20, "tiny": 20}
+"""Steps of a scan; others take 4, since XLA's convolutions are slow within one."""
 
 
 def candidates(case: Case) -> tuple[Candidate, ...]:
@@ -129,7 +130,8 @@ def candidates(case: Case) -> tuple[Candidate, ...]:
     if not large:
         found.append(Candidate("jax.jit", "with_jax:network", ("jax",)))
         if case.train:
-            found.append(Candidate("jax scan", "with_jax:network", ("jax",), {"scan": SCAN}, steps=SCAN))
+            steps = SCANS.get(case.model, 4)
+            found.append(Candidate("jax scan", "with_jax:network", ("jax",), {"scan": steps}, steps=steps))
     for backend, package in (("JAX", "jax"), ("TensorFlow", "tensorflow")):
         options = {"backend": backend.lower()}
         found.append(Candidate(f"Keras on {backend}", "with_keras:network", ("keras", package), options))
