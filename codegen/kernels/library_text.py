@@ -11,7 +11,7 @@ from graphc.codegen.kernels.correlate import correlate, find_pixels, pack_tap, p
 from graphc.codegen.kernels.large import large_driver
 from graphc.codegen.kernels.packers import pack_a_blocks, pack_b_panels
 from graphc.codegen.kernels.pixels import find_taps, gather, point_at, zero_pixel
-from graphc.codegen.kernels.product import narrow_driver, narrow_rows, product
+from graphc.codegen.kernels.product import POLICIES, narrow_driver, narrow_rows, product
 from graphc.codegen.kernels.row import ROWS, add_rows, row_driver
 from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.kernels.stream import finish, stream_driver
@@ -34,7 +34,8 @@ Parts = tuple[list[str], list[str]]  # globals, functions
 
 def _product(s: Strategy) -> Parts:
     tops = [table(s, FULL), table(s, COPY), table(s, PLAIN), constants(s), narrow_rows(s)]
-    drivers = [row_driver(s), stream_driver(s), narrow_driver(s), large_driver(s), product(s)]
+    drivers = [row_driver(s), stream_driver(s), narrow_driver(s), large_driver(s)]
+    drivers += [product(s, policy) for policy in POLICIES]
     adders = [finish(s.t), add_rows(s.t, 1), add_rows(s.t, ROWS)]
     tiles = [*microkernels(s, (FULL, COPY, PLAIN)), edge(s)]
     return tops, [*tiles, *pack_b_panels(s), *pack_a_blocks(s), *adders, *drivers]

@@ -38,6 +38,11 @@ _OPERANDS = (
     "i64 %m, i64 %n, i64 %k, ptr %init, i64 %init_row, {T} %alpha, {T} %floor, ptr noalias %scratch"
 )
 SMALL = 16384  # bytes of c that stay in L1 until all is done
+CLOSE = 128 << 10
+"""Bytes of B that are taken to be in a cache when a product begins."""
+NEAR, FAR = ".near", ".far"
+POLICIES = ("", NEAR, FAR)
+"""What operands are taken to be where sizes leave it open: nothing is known, in a cache, in memory."""
 _HOOKS = ", ptr %on_tile, ptr %tile_context, ptr %on_panel, ptr %panel_context"
 HOOK_ARGUMENTS = "ptr %context, ptr %block, i64 %stride, i64 %row, i64 %col, i64 %rows, i64 %n"
 
@@ -152,21 +157,34 @@ def narrow_rows(s: Strategy) -> str:
     return f"@narrow_rows_{s.t.dtype} = internal constant [{len(rows)} x i64] [{', '.join(rows)}]"
 
 
-def product(s: Strategy) -> str:
-    """The entry: chooses the driver."""
+def product(s: Strategy, policy: str = "") -> str:
+    """The entry: chooses the driver, by one of POLICIES; all of them give the same bits."""
     t = s.t
-    f = Function(f"product_{t.dtype}", arguments(t))
+    f = Function(f"product{policy}_{t.dtype}", arguments(t))
     few = f(f"icmp sle i64 %m, {s.few_rows}")
-    thin = f(f"icmp sle i64 %n, {s.width}")
     small = f(f"icmp sle i64 {f.mul('%m', '%n')}, {SMALL // t.size}")
     at_once = f.both(small, f("icmp ne ptr %tile_context, null"))
     context = f.select("ptr", small, "null", "%tile_context")
     names = arguments(t).replace(" noalias", "").replace("%tile_context", context)
-    driver = f.select("ptr", f.either(few, thin), f"@product_narrow_{t.dtype}", f"@product_large_{t.dtype}")
+    in_place = f.either(few, _is_thin(f, s, policy))
+    driver = f.select("ptr", in_place, f"@product_narrow_{t.dtype}", f"@product_large_{t.dtype}")
     along = f.both(few, f.equal("%b_col", 1))
-    driver = f.select("ptr", along, f"@product_stream_{t.dtype}", driver)
+    if policy != NEAR:
+        far = "true" if policy == FAR else f.less(CLOSE // t.size, f.mul("%k", "%n"))
+        driver = f.select("ptr", f.both(along, far), f"@product_stream_{t.dtype}", driver)
     driver = f.select("ptr", f.both(along, f.equal("%m", 1)), f"@product_row_{t.dtype}", driver)
     f.do(f"call void {driver}({names})")
     with f.when(at_once):
         f.do("call void %on_tile(ptr %tile_context, ptr %c, i64 %c_row, i64 0, i64 0, i64 %m, i64 %n)")
     return f.text()
+
+
+def _is_thin(f: Function, s: Strategy, policy: str) -> str:
+    """Whether columns are so few that A is better read in place, once for each panel of them, than packed."""
+    if policy == NEAR:
+        return f(f"icmp sle i64 %n, {4 * s.width}")
+    thin = f(f"icmp sle i64 %n, {s.width}")
+    if policy == FAR:
+        return thin
+    close = f(f"icmp sle i64 {f.mul('%m', '%k')}, {2 * CLOSE // s.t.size}")
+    return f.either(thin, f.both(close, f(f"icmp sle i64 %n, {2 * s.width}")))

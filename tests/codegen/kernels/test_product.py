@@ -6,7 +6,7 @@ from graphc.codegen.cache import Cache, Counters
 from graphc.codegen.element import const, register
 from graphc.codegen.kernels.library import library, library_object, product_scratch_bytes
 from graphc.codegen.kernels.library_text import library_text
-from graphc.codegen.kernels.product import HOOK_ARGUMENTS
+from graphc.codegen.kernels.product import HOOK_ARGUMENTS, POLICIES
 from graphc.codegen.kernels.strategy import strategy
 from graphc.codegen.loader import assembly, load
 from graphc.codegen.target import host, named
@@ -25,11 +25,11 @@ def store(tmp_path_factory):
 class Product:
     """c = max(init + alpha * a @ b, floor) on one target, with guards around the scratch buffer and c."""
 
-    def __init__(self, dtype, target, store):
+    def __init__(self, dtype, target, store, policy=""):
         self.dtype, self.np, self.target = dtype, NUMPY[dtype], TARGETS[target]
         letter = "f" if dtype == "f32" else "d"
         code = library("product", dtype, self.target, store)
-        self.run = code.function(f"product_{dtype}", f"piipiipiiiipi{letter}{letter}ppppp")
+        self.run = code.function(f"product{policy}_{dtype}", f"piipiipiiiipi{letter}{letter}ppppp")
         self.bytes = product_scratch_bytes(dtype, self.target)
         self.scratch = aligned_empty((self.bytes + 64,), "u1")
         self.scratch[self.bytes :] = GUARD
@@ -247,3 +247,19 @@ def test_no_tile_of_the_large_product_spills():
     loops = [block for block in body.split("\n.LBB") if block.count("vfmadd") >= 48]
     assert loops
     assert all("(%rsp), %ymm" not in block and "(%rsp)\n" not in block for block in loops)
+
+
+@pytest.mark.parametrize("dtype", NUMPY)
+@pytest.mark.parametrize(
+    "shape", [(1, 70, 300), (5, 300, 301), (8, 400, 100), (40, 17, 23), (37, 500, 61), (0, 3, 2)]
+)
+def test_policies_differ_in_nothing_but_time(dtype, shape, store):
+    m, k, n = shape
+    rng = np.random.default_rng(3)
+    for layout in ("C", "transposed", "strided"):
+        a, b = (matrix(rng, NUMPY[dtype], *size, layout) for size in ((m, k), (k, n)))
+        init, found = rng.standard_normal(n).astype(NUMPY[dtype]), []
+        for policy in POLICIES:
+            run = Product(dtype, "native", store, policy)
+            found.append(run(a, b, np.full((m, n), GUARD, NUMPY[dtype]), init, 0, 0.5, 0.0).tobytes())
+        assert len(set(found)) == 1
