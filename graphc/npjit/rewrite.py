@@ -97,10 +97,16 @@ def _factory(f: FunctionType) -> Callable[..., FunctionType] | None:
 
 
 def _named(code: CodeType, name: str) -> CodeType:
-    """The code with the names that messages of errors in functions of f have."""
+    """The code with the names that messages of errors in functions of f have; what makes f is nowhere in the
+    user's file, where a debugger would stop.
+    """
     consts = [_named(c, name) if isinstance(c, CodeType) else c for c in code.co_consts]
+    full = code.co_qualname.replace("__make.<locals>.__f", name, 1)
     return code.replace(
-        co_consts=tuple(consts), co_qualname=code.co_qualname.replace("__make.<locals>.__f", name, 1)
+        co_consts=tuple(consts),
+        co_qualname=full,
+        co_name=full.rpartition(".")[2],
+        co_filename=code.co_filename if full != code.co_qualname else "<graphc>",
     )
 
 
