@@ -39,7 +39,8 @@ class Sequential(Functional):
         super().__init__(trainable=trainable, name=name, **kwargs)
         self.__dict__.update(_stack=[], _tensors=[])
         for layer in layers if isinstance(layers, (list, tuple)) else [layers] if layers is not None else []:
-            self.add(layer)
+            self._append(layer)
+        self._changed()
 
     @property
     def layers(self) -> list[Layer]:
@@ -55,6 +56,12 @@ class Sequential(Functional):
         Raises:
             StructureError: it is no layer, or has the name of another one.
         """
+        with unchanged_on_error(self):
+            self._append(layer)
+            self._changed()
+
+    def _append(self, layer: Any) -> None:
+        """Append a layer to a model that is then to be connected."""
         if isinstance(layer, Tensor) and isinstance(layer.layer, InputLayer):
             layer = layer.layer
         if isinstance(layer, InputLayer):
@@ -76,11 +83,9 @@ class Sequential(Functional):
                 self._begin(InputLayer(batch_shape=shape, dtype=_input_dtype(layer)))
             elif isinstance(layer, Model) and layer.has_own_inputs:
                 self._begin(InputLayer(batch_shape=layer.inputs[0].shape, dtype=layer.inputs[0].dtype))
-        with unchanged_on_error(self):
-            self._stack.append(layer)
-            if self._tensors:
-                self._extend(layer)
-            self._changed()
+        self._stack.append(layer)
+        if self._tensors:
+            self._extend(layer)
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer, and give it.

@@ -123,15 +123,15 @@ class Kernels:
         """A fold of a product's operand over the axis that the product sums too (a bias gradient) joins the
         product.
         """
+        folds: dict[tuple[Value, tuple[int, ...]], list[int]] = {}
+        for q, part in enumerate(self.parts):
+            for v in part.inputs if part.kind == "reduce" and q not in self.repeated else ():
+                if part.shape == v.type.shape:
+                    folds.setdefault((v, part.reduced), []).append(q)
         for c, part in enumerate(self.parts):
-            if part.kind != "contract":
-                continue
-            for v, axis in _summed_axes(part.anchor):
-                for q in self.readers.get(v, ()):
-                    fold = self.parts[q]
-                    fits = fold.kind == "reduce" and fold.shape == v.type.shape and fold.reduced == (axis,)
-                    free = not self.product[self.groups.find(q)] and q not in self.repeated
-                    if fits and free and self.groups.mergeable(c, q):
+            for v, axis in _summed_axes(part.anchor) if part.kind == "contract" else ():
+                for q in folds.get((v, (axis,)), ()):
+                    if not self.product[self.groups.find(q)] and self.groups.mergeable(c, q):
                         self._merge(self.groups.find(c), self.groups.find(q))
 
     def _same_array(self) -> None:

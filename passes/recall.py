@@ -39,11 +39,14 @@ Join = Callable[[ScanForm, ScanForm, dict[Value, Value]], bool]
 
 
 def _over_pairs(graph: Graph, join: Join, again: Callable[[Graph], Graph]) -> Graph:
-    """Try a function on each scan and every earlier one of the same length, here and in all regions."""
+    """Try a function on each scan and every earlier one of the same length that reads or makes an array that
+    the scan reads, here and in all regions.
+    """
     if not has_scans(graph):
         return graph
     names = names_of(graph)
     forms: dict[int, ScanForm] = {}
+    arrays: dict[int, set[Value]] = {}
     changed: set[int] = set()
     new: dict[Value, Value] = {}
     for i, node in enumerate(graph.nodes):
@@ -51,10 +54,12 @@ def _over_pairs(graph: Graph, join: Join, again: Callable[[Graph], Graph]) -> Gr
             continue
         later = ScanForm.of(replaced(node, new), names)
         for j, earlier in list(forms.items()):
-            if earlier.length == later.length and join(earlier, later, new):
+            related = not later.xs or any(x.operand in arrays[j] for x in later.xs)
+            if related and earlier.length == later.length and join(earlier, later, new):
                 changed |= {i, j}
+                arrays[j] = _arrays(earlier)
         if not set(node.results) & new.keys():
-            forms[i] = later
+            forms[i], arrays[i] = later, _arrays(later)
     nodes = [
         _cleaned(forms[i]) if i in changed else _inside(n, again)
         for i, n in enumerate(graph.nodes)
@@ -62,6 +67,11 @@ def _over_pairs(graph: Graph, join: Join, again: Callable[[Graph], Graph]) -> Gr
     ]
     same = len(nodes) == len(graph.nodes) and all(a is b for a, b in zip(nodes, graph.nodes))
     return graph if same else with_nodes(graph, nodes, new)
+
+
+def _arrays(form: ScanForm) -> set[Value]:
+    """The arrays that a scan goes over, slice by slice, and those that it stacks."""
+    return {x.operand for x in form.xs} | {p.result for p in form.pieces}
 
 
 def _inside(node: Node, function: Callable[[Graph], Graph]) -> Node:
