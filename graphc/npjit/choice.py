@@ -19,13 +19,18 @@ Way = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 class Choice:
     """A fast function that times the ways of doing a call; `settle` gets the name and function of the best.
 
-    A way's first call is not counted: it may compile, and it warms caches.
+    A way's first call is not counted: it may compile, and it warms caches. Where `is_sure`, native code is
+    taken without measuring if there is some.
     """
 
     def __init__(
-        self, fast: Fast, plain: Callable[..., Any] | None, settle: Callable[[Choice, str, Way], None]
+        self,
+        fast: Fast,
+        plain: Callable[..., Any] | None,
+        settle: Callable[[Choice, str, Way], None],
+        is_sure: bool = False,
     ) -> None:
-        self.fast, self.settle = fast, settle
+        self.fast, self.settle, self.is_sure = fast, settle, is_sure
         self.lock = threading.Lock()
         self.ways: dict[str, Way] = {
             "native": self._compiling,
@@ -58,7 +63,9 @@ class Choice:
         return result
 
     def _compiling(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The first call of the compiled way."""
+        """The first call of the compiled way; calls that are for another recording compile nothing."""
+        if self.fast.guards(args, kwargs) is MISS:
+            return MISS
         try:
             native = self.fast.native()
         except Exception as e:  # whatever keeps it from being compiled: NumPy does it
@@ -67,6 +74,8 @@ class Choice:
             del self.ways["native"]
             return self._tried(args, kwargs)
         self.ways["native"] = native
+        if self.is_sure:
+            self.settle(self, "native", native)
         return native(args, kwargs)
 
     def summary(self) -> str:

@@ -30,10 +30,10 @@ HOT = 50
 if TYPE_CHECKING:
     from graphc.codegen.compiled import Compiled
 
+FAR = 4
+"""The place of a fast function from which it comes to the front when it is used."""
 BRANCHES = 5
 """Recordings of one call signature that differ in outcomes of tests on data."""
-MANY = 8
-"""Fast functions of one call signature: a ninth is not kept, and the reason logged."""
 SHOWN = frozenset(["ir", "stages", "diff", "source", "llvm", "asm", "cost", "memory", "html", "parameters"])
 """Members of `graphc.codegen.Compiled` that a jitted function has too."""
 WAYS = {"native": "native code", "flat": "NumPy without Python between", "plain": "plain Python"}
@@ -69,16 +69,21 @@ class Jit:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         key = (len(args), *kwargs)
-        for fast in self.fast.get(key, ()):
+        for i, fast in enumerate(self.fast.get(key, ())):
             r = fast(args, kwargs)
             if r is not MISS:
                 self.hits += 1
+                if i >= FAR:
+                    self._to_front(key, fast)
                 return r
         if RECORDING.get() is not None:  # from Python code that is not rewritten, inside a recording
             return self.fn(*args, **kwargs)
         why = self.untraced()
         if why:
             self.note(f"graph break: it runs as Python: {why}")
+            return self.fn(*args, **kwargs)
+        known = self.known.get(key)
+        if known is not None and self.plain() is not None and known.waits(args):
             return self.fn(*args, **kwargs)
         aside = self.aside.get(key)
         plain = self.plain() if aside is not None and aside.tries_plain else None
@@ -90,6 +95,14 @@ class Jit:
         finally:
             if aside.won:
                 self._step_aside(key, aside, plain)
+
+    def _to_front(self, key: Any, fast: Way) -> None:
+        """What was used last is tried first."""
+        if LOCK.acquire(blocking=False):
+            try:
+                self.fast[key] = [fast, *(f for f in self.fast[key] if f is not fast)]
+            finally:
+                LOCK.release()
 
     def _step_aside(self, key: Any, aside: Aside, plain: Callable[..., Any]) -> None:
         """Plain Python does calls of this form from now on."""
@@ -175,8 +188,9 @@ class Jit:
             aside.failing = False
         else:
             self.aside.pop(key, None)
-            self.known.setdefault(key, Known()).add(rec)
-            choice = Choice(fast, self.plain(), functools.partial(self._settle, key))
+            known = self.known.setdefault(key, Known())
+            known.add(rec)
+            choice = Choice(fast, self.plain(), functools.partial(self._settle, key), known.is_sure)
             self.fast.setdefault(key, []).insert(0, choice)
             if rec.tests:
                 self._branch(key, choice)
@@ -201,7 +215,7 @@ class Jit:
     def _is_hot(self, key: Any, sizes: tuple[int, ...]) -> bool:
         """Whether these sizes have become frequent just now: they get a recording, and code, of their own."""
         count = self.sizes[key, sizes] = self.sizes.get((key, sizes), 0) + 1
-        if count != HOT or len(self.fast.get(key, ())) >= MANY:
+        if count != HOT or len(self.fast.get(key, ())) >= self.known[key].many:
             return False
         self.promoted.add(key)
         return True
@@ -233,9 +247,10 @@ class Jit:
         if rec.leaks:
             self.note(f"recorded at each call: {rec.leaks[0]}")
             return None
-        if len(self.fast.get(key, ())) >= MANY:
+        most = (self.known.get(key) or Known()).many
+        if len(self.fast.get(key, ())) >= most:
             values = f", the last for {rec.steered[0]}" if rec.steered else ""
-            self.note(f"recorded at each call: there are {MANY} fast functions already{values}")
+            self.note(f"recorded at each call: there are {most} fast functions already{values}")
             return None
         try:
             return Emitter(rec, self.options, functools.partial(self._is_hot, key)).fast(result)
@@ -245,6 +260,8 @@ class Jit:
 
     def _settle(self, key: Any, choice: Choice, name: str, way: Way) -> None:
         """A choice has been made."""
+        if name == "native":
+            self.known[key].native += 1
         reason = f"; not compiled: {choice.reason}" if choice.reason else ""
         self.note(f"{WAYS[name]} is the fastest ({choice.summary()}){reason}")
         for step in getattr(choice.ways.get("native"), "kept", ()):

@@ -7,6 +7,7 @@ gives the values that something still refers to.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Iterator, Sequence
 from time import perf_counter_ns
@@ -20,6 +21,7 @@ from graphc.npjit.values import Sym
 from graphc.npjit.warned import strict
 
 if TYPE_CHECKING:
+    from graphc.npjit.native.families import Families
     from graphc.npjit.recording import Recording
 
 WORTH = 40_000
@@ -51,6 +53,13 @@ class Pieces:
         self.times: dict[Any, list[int]] = {}
         self.noisy: set[Any] = set()
         self.compiled = 0
+
+    @functools.cached_property
+    def families(self) -> Families:
+        """The graphs of the function, which share code where they differ in sizes alone."""
+        from graphc.npjit.native.families import Families
+
+        return Families()
 
     def run(self, rec: Recording) -> tuple[int, Exception | None]:
         """Compute the pending nodes of a recording; (how far it came, the exception that stopped it)."""
@@ -97,7 +106,11 @@ class Pieces:
         try:
             own = apart(nodes)
             program = segments.compile(
-                [own[n] for n in nodes], [own[n] for n in wanted], None, resolve(**self.options)
+                [own[n] for n in nodes],
+                [own[n] for n in wanted],
+                None,
+                resolve(**self.options),
+                families=self.families,
             )
             outer = {inner: n for n, inner in own.items()}
             values = program(*[outer.get(leaf, leaf).value for leaf in program.leaves])

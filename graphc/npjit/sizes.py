@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,12 @@ LEAST = 2
 MEMORY = 8
 """Recordings whose shapes are remembered."""
 SYMBOL = re.compile(r"\bs\d+\b")
-MANY = 6
+SYMBOLS = 6
 """Symbols of one recording."""
+MANY, MANY_LOOPS = 8, 48
+"""Fast functions of one call signature: one more is not kept, and the reason logged."""
+LOOP, PATIENT, SEEN = 4, 4, 2
+"""Iterations that make a loop, recordings after which others must be worth it, and calls that make one so."""
 FACTOR = 64
 """The largest factor of a symbol in a size."""
 LINEAR = {
@@ -85,13 +90,40 @@ class Known:
     def __init__(self) -> None:
         self.shapes: list[dict[str, tuple[int, ...]]] = []
         self.steering: set[Place] = set()
+        self.recordings = self.native = 0
+        self.loops = False
+        self._calls: Counter[Any] = Counter()
 
     def add(self, rec: Sizes) -> None:
         """Learn from a recording."""
         self.steering |= rec.steering
+        self.recordings += 1
+        self.loops = self.loops or any(len(iterations) > LOOP for iterations in rec.marks)
         if rec.shapes not in self.shapes:
             self.shapes.append(rec.shapes)
             del self.shapes[:-MEMORY]
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether native code has been the fastest for some numbers of iterations: then it is for others."""
+        return self.loops and self.native >= SEEN
+
+    @property
+    def many(self) -> int:
+        """How many fast functions there may be: more where each number of iterations has one."""
+        return MANY_LOOPS if self.loops else MANY
+
+    def waits(self, args: tuple[Any, ...]) -> bool:
+        """Whether a call of these sizes is not yet worth a recording: loops of many lengths have been
+        recorded, and this one has not been seen often.
+        """
+        if not self.loops or self.recordings < PATIENT:
+            return False
+        if len(self._calls) > MANY_LOOPS**2:
+            self._calls.clear()
+        sizes = tuple([_extent(a) for a in args])
+        self._calls[sizes] += 1
+        return self._calls[sizes] <= SEEN
 
     def before(self, path: str, axis: int, rank: int) -> tuple[int | None, ...]:
         """The sizes of an axis in earlier recordings."""
@@ -100,7 +132,9 @@ class Known:
 
 
 class Sizes(Inputs):
-    """`known`: what earlier recordings found."""
+    """`known`: what earlier recordings found. `marks`: where the iterations of each loop begin in the log."""
+
+    marks: list[list[int]]
 
     def __init__(self, known: Known | None = None) -> None:
         super().__init__()
@@ -145,7 +179,7 @@ class Sizes(Inputs):
         if known is not None:
             self.guard(f"{expr} != {known.expr}")
             return known
-        if len(self.all_symbols) == MANY:
+        if len(self.all_symbols) == SYMBOLS:
             return None
         name = self.new("s")
         self.pre.append(f"{name} = {expr}")
@@ -353,6 +387,13 @@ def spanned(start: Any, stop: Any, step: Any, size: dims.Dim, now: Mapping[str, 
     first, last = (low, high) if step > 0 else (high, low)
     first, last = first if start is None else place(start), last if stop is None else place(stop)
     return dims.ceildiv(last - first if step > 0 else first - last, abs(step))
+
+
+def _extent(a: Any) -> Any:
+    """What decides how many iterations a loop over an argument has."""
+    if isinstance(a, np.ndarray):
+        return a.shape
+    return a if type(a) is int else len(a) if isinstance(a, list | tuple | dict) else None
 
 
 def _dim(x: Any) -> Any:

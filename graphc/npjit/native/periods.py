@@ -16,8 +16,19 @@ import numpy as np
 from graphc.codegen.object_cache import canonical_text
 from graphc.ir.graph import Graph, Node
 
-LEAST_TRIPS = 6
-LEAST_NODES = 40
+
+@dataclass(frozen=True)
+class Least:
+    """What makes a loop worth it: iterations, nodes in all, and how many nodes less."""
+
+    trips: int
+    nodes: int
+    saved: int
+
+
+USUAL = Least(6, 40, 64)
+EAGER = Least(3, 6, 4)
+"""Where loops of other numbers of iterations are to share code."""
 TIMES = 4
 """How often the rarest label of an iteration may stand in it."""
 CANDIDATES = 60
@@ -41,18 +52,18 @@ class Stretch:
         return self.start + self.nodes
 
 
-def stretches(graph: Graph) -> Iterator[Stretch]:
+def stretches(graph: Graph, least: Least = USUAL) -> Iterator[Stretch]:
     """Repeated stretches: those that save most and do not overlap, in the order of the graph, since a loop
     reads what an earlier one made; then the others.
     """
     labels = _numbered(graph)
     n = len(labels)
     found = []
-    for period in _distances(labels):
+    for period in _distances(labels, least.trips):
         equal = np.flatnonzero(np.diff(np.concatenate(([0], labels[:-period] == labels[period:], [0]))))
         for first, last in equal.reshape(-1, 2).tolist():
             stretch = Stretch(first, period, (last - first + period) // period)
-            if stretch.trips >= LEAST_TRIPS and stretch.nodes >= LEAST_NODES and stretch.nodes <= n:
+            if stretch.trips >= least.trips and stretch.nodes >= least.nodes and stretch.nodes <= n:
                 found.append(stretch)
     found.sort(key=lambda s: (s.period - s.nodes, s.period))
     apart: list[Stretch] = []
@@ -63,7 +74,7 @@ def stretches(graph: Graph) -> Iterator[Stretch]:
     yield from (s for s in found if s not in apart)
 
 
-def _distances(labels: np.ndarray) -> list[int]:
+def _distances(labels: np.ndarray, trips: int) -> list[int]:
     """Distances between nodes of one label, which may stand several times in an iteration; the commonest
     first.
     """
@@ -72,7 +83,7 @@ def _distances(labels: np.ndarray) -> list[int]:
     for times in range(1, min(TIMES, len(labels) - 1) + 1):
         same = ordered[times:] == ordered[:-times]
         counts.update((order[times:] - order[:-times])[same].tolist())
-    return [d for d, c in counts.most_common(CANDIDATES) if c >= LEAST_TRIPS - 1]
+    return [d for d, c in counts.most_common(CANDIDATES) if c >= trips - 1]
 
 
 def _numbered(graph: Graph) -> np.ndarray:

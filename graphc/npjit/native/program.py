@@ -10,6 +10,7 @@ import numpy as np
 
 from graphc.npjit.log import Node, Place, Valued, follow, mutate, pick
 from graphc.npjit.native.call import NativeCall, Retry
+from graphc.npjit.native.packs import pack
 
 
 class Writer:
@@ -19,6 +20,7 @@ class Writer:
         self.lines: list[str] = []
         self.objects: dict[str, Any] = {
             "Retry": Retry,
+            "pack": pack,
             "asarray": np.asarray,
             "copyto": np.copyto,
             "rows": np.ascontiguousarray,

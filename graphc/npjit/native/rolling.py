@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 
 from graphc.ir.graph import Graph, Node, Value
 from graphc.npjit.native.operands import size_of
-from graphc.npjit.native.periods import LEAST_TRIPS, Stretch, attrs_key, stretches
+from graphc.npjit.native.periods import EAGER, USUAL, Least, Stretch, attrs_key, stretches
 from graphc.npjit.native.symbols import typical
 from graphc.passes.dce import dce
 
@@ -22,8 +23,8 @@ LAGS = 3
 """How many iterations back a value may come from."""
 STACKED = 4096
 """Values that lie apart are stacked up to this number of elements."""
-LEAST = 64
-"""How many nodes less make a loop worth it."""
+ROLLS = 24
+"""How many loops of a graph are rolled up eagerly."""
 TRIED = 40
 """How many stretches of a graph are looked at."""
 PEELED = 3
@@ -81,32 +82,36 @@ class Loop:
     lifted: set[int] = field(default_factory=set)
 
 
-def roll(graph: Graph) -> Graph:
+def roll(graph: Graph, least: Least = USUAL) -> Graph:
     """The graph with its repeated stretches as scans."""
     from graphc.npjit.native.scans import rolled
 
-    while True:
-        loop = next(_loops(graph), None)
-        shorter = dce(rolled(graph, loop, roll)) if loop is not None else graph
-        if len(shorter.nodes) >= len(graph.nodes):  # gathering what differs takes as many nodes as it saves
-            return graph
+    for _ in range(ROLLS if least is EAGER else len(graph.nodes)):
+        loop = next(_loops(graph, least), None)
+        if loop is None:
+            break
+        shorter = dce(rolled(graph, loop, partial(roll, least=least)))
+        # gathering what differs may take as many nodes as it saves
+        if len(shorter.nodes) >= len(graph.nodes) and least is not EAGER:
+            break
         graph = shorter
+    return graph
 
 
-def _loops(graph: Graph) -> Iterator[Loop]:
-    for stretch in islice(stretches(graph), TRIED):
-        loop = _fitted(graph, stretch)
+def _loops(graph: Graph, least: Least) -> Iterator[Loop]:
+    for stretch in islice(stretches(graph, least), TRIED):
+        loop = _fitted(graph, stretch, least)
         if loop is not None:
             yield loop
 
 
-def _fitted(graph: Graph, stretch: Stretch) -> Loop | None:
+def _fitted(graph: Graph, stretch: Stretch, least: Least) -> Loop | None:
     """The loop of a stretch, without first or last iterations that do not fit."""
     for _ in range(2 * PEELED):
-        if stretch.trips < LEAST_TRIPS:
+        if stretch.trips < least.trips:
             return None
         try:
-            return Analysis(graph, stretch).loop()
+            return Analysis(graph, stretch).loop(least)
         except Unlike as e:
             if e.trip < PEELED:
                 more = (e.trip or 1) * stretch.period
@@ -129,7 +134,7 @@ class Analysis:
         self.lifted: set[int] = set()
         self.producers = graph.producers
 
-    def loop(self) -> Loop:
+    def loop(self, least: Least = USUAL) -> Loop:
         """The loop.
 
         Raises
@@ -146,7 +151,7 @@ class Analysis:
         lifted = (isinstance(o, Same | Scanned) for k in different for o in origins[k])
         scanned = (o.values for os in origins for o in os if isinstance(o, Scanned))
         kept = self.stretch.period - len(different)
-        if kept * self.stretch.trips < LEAST or not all(lifted) or not all(map(self.stacks, scanned)):
+        if kept * self.stretch.trips < least.saved or not all(lifted) or not all(map(self.stacks, scanned)):
             raise Unlike(self.stretch.trips // 2)
         return Loop(self.stretch, origins, self.lifted)
 

@@ -15,9 +15,10 @@ from graphc.ir.errors import GraphcError
 from graphc.ir.graph import Graph
 from graphc.npjit.log import Meta, Node, Valued, follow, pick
 from graphc.npjit.native.call import NativeCall, Retry
+from graphc.npjit.native.families import Families, TooLargeError
 from graphc.npjit.native.operands import Unexpressed
+from graphc.npjit.native.packs import Argument
 from graphc.npjit.native.program import Line, Program, Writer
-from graphc.npjit.native.rolling import roll
 from graphc.npjit.native.schedule import Schedule, Step, schedule
 from graphc.npjit.native.structure import Structure, uses
 from graphc.npjit.native.symbols import Symbols, lowest, symbolic_sizes
@@ -39,6 +40,7 @@ def compile(
     options: Options | None = None,
     name: str = "segment",
     symbols: Symbols | None = None,
+    families: Families | None = None,
 ) -> Program:
     """A program for a log; with `symbols` for all sizes that these may take.
 
@@ -53,7 +55,7 @@ def compile(
         found = _programs.get(key)
     if found is not None:
         return replace(found[0], leaves=structure.leaves)
-    program = Assembly(nodes, wanted, pairs, structure, chosen, name, symbols).program()
+    program = Assembly(nodes, wanted, pairs, structure, chosen, name, symbols, families).program()
     with _lock:
         while len(_programs) >= PROGRAMS:
             _programs.pop(next(iter(_programs)))
@@ -74,8 +76,9 @@ class Assembly:
         options: Options,
         name: str,
         symbols: Symbols | None = None,
+        families: Families | None = None,
     ) -> None:
-        self.symbols = symbols
+        self.symbols, self.families = symbols, families if families is not None else Families()
         self.nodes, self.wanted, self.written = nodes, wanted, written
         self.structure, self.options, self.name = structure, options, name
         self.parameters = [f"a{i}" for i in range(len(structure.leaves))]
@@ -164,15 +167,24 @@ class Assembly:
         outputs = self._needed(step, plan)
         stores = self._stores(step, plan) if last else {}
         translator = self._translated(step, plan, stores)
-        graph = roll(finished(translator, [n for n in outputs if n not in stores], stores))
+        graph = finished(translator, [n for n in outputs if n not in stores], stores)
         bounds = dict(self.symbols.bounds) if self.symbols is not None else {}
         bounds.update(dict.fromkeys(size - 1 for size in symbolic_sizes(graph) if lowest(size - 1) is None))
-        if len(graph.nodes) > MOST_NODES and len(step.nodes) > 1:
-            raise TooLargeError(f"a graph of {len(graph.nodes)} nodes, more than {MOST_NODES}")
-        call = NativeCall(graph, self.options, bounds)
-        self.calls.append(call)
-        self._call_lines(writer, call, translator, outputs, stores)
+        most = MOST_NODES if len(step.nodes) > 1 else None
+        code = self.families.call(graph, self.options, tuple(bounds), most)
+        self.calls.append(code.call)
+        given = [self._given(writer, translator.inputs, a) for a in code.arguments]
+        given += [writer.name(x) for x in code.extras]
+        given += [_argument(writer, leaf) for leaf in translator.targets]
+        self._call_lines(writer, code.call, ", ".join(given), outputs, stores)
         self.explanation.append(Line(True, f"{len(step.nodes)} operations", step.nodes[0].line))
+
+    def _given(self, writer: Writer, leaves: Sequence[Any], argument: Argument) -> str:
+        """An argument of a native call: a leaf, or several as one array."""
+        if isinstance(argument, int):
+            return _argument(writer, leaves[argument])
+        values = ", ".join(_row(writer, leaves[i]) for i in argument.places)
+        return f"pack({writer.name(argument.dtype)}, ({values},))"
 
     def _translated(self, step: Step, plan: Schedule, stores: dict[Node, Node]) -> Translator:
         if plan.whole is not None and set(stores.values()) == set(self._writeable()):
@@ -209,13 +221,12 @@ class Assembly:
         self,
         writer: Writer,
         call: NativeCall,
-        translator: Translator,
+        arguments: str,
         outputs: list[Node],
         stores: dict[Node, Node],
     ) -> None:
         number = len(self.calls) - 1
         writer.objects[f"fast{number}"], writer.objects[f"slow{number}"] = call.fast, call.slow
-        arguments = ", ".join(_argument(writer, leaf) for leaf in (*translator.inputs, *translator.targets))
         writer.lines.append(f"r = fast{number}({arguments})")
         writer.lines.append(f"if r is NotImplemented: r = slow{number}({arguments})")
         fresh = [n for n in outputs if n not in stores]
@@ -229,10 +240,6 @@ class Assembly:
         for final, leaf in stores.items():
             writer.names[final] = writer.names[leaf]
             self.in_place.add(self.structure.leaves.index(leaf))
-
-
-class TooLargeError(Exception):
-    """A graph that would take too long to compile as a whole."""
 
 
 def halves(step: Step) -> list[Step]:
@@ -260,6 +267,12 @@ def contiguous(meta: Any) -> bool:
 def _may_view(leaf: Node, views: set[Node]) -> bool:
     """Whether a wanted value may be a view of an input's memory, which must keep its old elements."""
     return any(n.fn in (follow, pick) and leaf in set(uses(n)) for n in views)
+
+
+def _row(writer: Writer, leaf: Any) -> str:
+    """A leaf as a row of an array."""
+    is_array = isinstance(leaf, Node) and isinstance(leaf.meta, Meta) and leaf.meta.kind == "array"
+    return _argument(writer, leaf) if is_array else writer.leaf(leaf)
 
 
 def _argument(writer: Writer, leaf: Any) -> str:

@@ -182,7 +182,7 @@ def test_arrays_by_columns_come_as_their_turned_views(log, same):
     assert ".T" in program.source
     (call,) = program.calls
     program(x.value, w.value)  # the first call makes the frame
-    call.program.step = None  # the way of arguments that do not fit would need it
+    call.runner.program.step = None  # the way of arguments that do not fit would need it
     same(program(x.value, w.value)[0], total.value)
 
 
