@@ -337,6 +337,7 @@ class Emitter:
                 {before: own[after] for before, after in pairs.items()},
                 options,
                 symbols=self.rec.for_native(own),
+                families=self.rec.pieces.families,
             )
             leaves = [x.expr if type(x) is Num else self.expr(outer.get(x, x)) for x in program.leaves]
             results = "".join(f"{self.expr(n)}, " for n in run.wanted)
