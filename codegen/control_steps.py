@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from graphc.codegen.choices import NOTHING, Choices
 from graphc.codegen.kernel_list import KernelStep, in_place
 from graphc.codegen.lower import lower
 from graphc.ir.dims import Dim
@@ -60,9 +61,9 @@ class ControlStep:
 Step = KernelStep | ControlStep
 
 
-def steps_of(graph: Graph, plan: Plan) -> list[Step]:
+def steps_of(graph: Graph, plan: Plan, choices: Choices | None = None) -> list[Step]:
     """The steps of a final graph with its memory plan."""
-    return _Maker(plan).steps(graph, 0, plan.places, None, "", 1)
+    return _Maker(plan, choices or {}).steps(graph, 0, plan.places, None, "", 1)
 
 
 def kernels_in(steps: Iterable[Step]) -> Iterator[KernelStep]:
@@ -100,8 +101,8 @@ def names_by_time(steps: Iterable[Step]) -> dict[int, str]:
 class _Maker:
     """Numbers kernels and gives every step a name of its own."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, choices: Choices) -> None:
+        self.plan, self.choices = plan, choices
         self.count = 0
         self.names: set[str] = set()
 
@@ -130,8 +131,9 @@ class _Maker:
             if node.results and node.results[0].name in joined:
                 continue
             mine = {v.name: strips[v.name] for v in (*node.operands, *node.results) if v.name in strips}
-            kernel = lower(node, name, in_place(node, places, mine), mine)
-            found.append(KernelStep(node, kernel, self.count, times[0], slots, trips, mine))
+            choice = self.choices.get(self.count, NOTHING)
+            kernel = lower(node, name, in_place(node, places, mine), mine, choice.policy)
+            found.append(KernelStep(node, kernel, self.count, times[0], slots, trips, mine, choice))
             self.count += 1
         return found
 

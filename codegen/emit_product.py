@@ -28,7 +28,7 @@ def writer_of(part: Product) -> type[ProductWriter]:
 def drivers(kernels: Iterable[Kernel]) -> list[str]:
     """The library's functions that the kernels call, in order of their names."""
     products = [p for kernel in kernels for p in kernel.parts if isinstance(p, Product)]
-    return sorted({f"{writer_of(p).driver}_{p.dtype}" for p in products})
+    return sorted({writer_of(p).symbol(p) for p in products})
 
 
 def declarations(kernel: Kernel, target: Target) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def declarations(kernel: Kernel, target: Target) -> tuple[str, ...]:
 
 def _types(name: str, target: Target) -> str:
     driver, dtype = name.split("_")
-    parameters = _ARGUMENTS[driver](register(dtype, target))
+    parameters = _ARGUMENTS[driver.split(".")[0]](register(dtype, target))
     return ", ".join(part.split(" %")[0] for part in parameters.split(", "))
 
 

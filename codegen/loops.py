@@ -17,6 +17,7 @@ emitters are tested against.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
+from typing import TypeGuard
 
 from graphc.ir import DType
 from graphc.ir.dims import Dim, Size, symbols
@@ -261,7 +262,8 @@ class Product:
     = column, and one stage without axes; its instructions may use the batch axes and the results of `start`,
     and read and write c at (row, column). `accumulator`: c is a temporary of the size m * n. `piece`: the
     first batch axis counts pieces of k of that length, the last one is what is left. Where a piece begins is
-    part of the offsets of matrices; windows begin with number `piece` times the count.
+    part of the offsets of matrices; windows begin with number `piece` times the count. `policy`: what is
+    known of where operands are, which changes no result (`kernels/strategy.POLICIES`).
     """
 
     dtype: DType
@@ -279,9 +281,15 @@ class Product:
     tile: Nest | None = None
     accumulator: Temporary | None = None
     piece: Dim | None = None
+    policy: str = ""
 
 
 Part = Nest | Product
+
+
+def is_matrix_product(part: Part) -> TypeGuard[Product]:
+    """Whether a part is a product of two matrices in memory."""
+    return isinstance(part, Product) and isinstance(part.a, Matrix)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ of the kernel's own.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from graphc.codegen import window_rule as _window_rule  # noqa: F401, its import registers the rule
 from graphc.codegen.chunks import in_pieces
 from graphc.codegen.collapse import collapse
-from graphc.codegen.loops import Buffer, Kernel, Nest, Stage, Store, Temporary
+from graphc.codegen.loops import Buffer, Kernel, Nest, Stage, Store, Temporary, is_matrix_product
 from graphc.codegen.loops import Part as Loops
 from graphc.codegen.lower_map import lower_map
 from graphc.codegen.lower_ordered import lower_ordered
@@ -31,14 +32,19 @@ def lower(
     name: str = "",
     in_place: Mapping[str, str] | None = None,
     strips: Mapping[str, Strip] | None = None,
+    policy: str = "",
 ) -> Kernel:
     """The loop nests of a `kernel` node; its buffers bear the names of the node's operands and results.
 
     `in_place` says which results take the place of which operands in memory; where it is not given, any
     result may take the place of any operand of its type. `strips` has the operands and results that are
-    columns of wider rows.
+    columns of wider rows. `policy` is that of its product of two matrices.
     """
-    return _Lowering(node, in_place, strips or {}).kernel(name or node.results[0].name)
+    kernel = _Lowering(node, in_place, strips or {}).kernel(name or node.results[0].name)
+    if not policy:
+        return kernel
+    parts = (replace(p, policy=policy) if is_matrix_product(p) else p for p in kernel.parts)
+    return replace(kernel, parts=tuple(parts))
 
 
 class _Lowering:

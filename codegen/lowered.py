@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 
+from graphc.codegen.choices import Choices
 from graphc.codegen.control_steps import Step, kernels_in, steps_of
 from graphc.codegen.emit_llvm import scratch
 from graphc.codegen.emit_product import drivers
@@ -27,13 +28,19 @@ class Lowered:
     """Everything between the final graph and machine code, for one target.
 
     `fallible`: any kernel may fail (check="nan"), so no weight is written before the end. `passed`: the
-    weights come with each call, after the inputs.
+    weights come with each call, after the inputs. `choices`: what was measured to be quickest.
     """
 
     def __init__(
-        self, pipeline: Stages, target: Target, fallible: bool = False, passed: bool = False
+        self,
+        pipeline: Stages,
+        target: Target,
+        fallible: bool = False,
+        passed: bool = False,
+        choices: Choices | None = None,
     ) -> None:
         self.pipeline, self.target, self.fallible, self.passed = pipeline, target, fallible, passed
+        self.choices = choices
 
     @property
     def members(self) -> int:
@@ -57,7 +64,7 @@ class Lowered:
     @cached_property
     def steps(self) -> list[Step]:
         """Kernels and control ops, in order."""
-        return steps_of(self.final, self.plan)
+        return steps_of(self.final, self.plan, self.choices)
 
     @cached_property
     def kernels(self) -> list[KernelStep]:

@@ -6,6 +6,7 @@ import ctypes
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from graphc.codegen import entry
 from graphc.codegen.call_entry import ENTRY, STEP, call_symbols
+from graphc.codegen.choices import Choices
 from graphc.codegen.custom import compile_text, scalars_of, uses_custom
 from graphc.codegen.frames import Frame, Pool
 from graphc.codegen.kernels.library import driver_symbols
@@ -35,10 +37,14 @@ SMALL = 1 << 18
 class NativeProgram:
     """Machine code of one graph. With a warm cache the passes do not run before someone asks for their
     results. `passed`: the weights' arrays come with each call, after the inputs, and are updated in place.
+    `choices`: what was measured to be quickest (`tuner`).
     """
 
-    def __init__(self, pipeline: Stages, options: Options, passed: bool = False) -> None:
+    def __init__(
+        self, pipeline: Stages, options: Options, passed: bool = False, choices: Choices | None = None
+    ) -> None:
         self.pipeline, self.options, self.passed = pipeline, options, passed
+        self.choices: Choices = choices or {}
         self.target: Target = host()
         self._stored: ObjectCache | None = None
         artifact = self._artifact()
@@ -57,7 +63,15 @@ class NativeProgram:
         """The way from the final graph to code; with a warm cache neither runs, nor is it imported."""
         from graphc.codegen.lowered import Lowered
 
-        return Lowered(self.pipeline, self.target, passed=self.passed)
+        return Lowered(self.pipeline, self.target, passed=self.passed, choices=self.choices)
+
+    def with_own_names(self) -> NativeProgram:
+        """A program whose machine code has the names of `lowered`: this one, but where the cache had the code
+        of an equal graph whose kernels bear other names.
+        """
+        if self.layout == self.lowered.layout:
+            return self
+        return NativeProgram(self.pipeline, replace(self.options, cache=False), self.passed, self.choices)
 
     @property
     def story(self) -> str:
@@ -67,7 +81,9 @@ class NativeProgram:
     def _artifact(self) -> Artifact:
         if not self.options.cache or uses_custom(self.pipeline.traced):
             return self._made()
-        self._stored = stored = ObjectCache(self.pipeline.traced, self.options, self.target, self.passed)
+        self._stored = stored = ObjectCache(
+            self.pipeline.traced, self.options, self.target, self.passed, self.choices
+        )
         found = stored.get()
         if found is None:
             found = self._made()

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphc.codegen.cache import Cache, Entry, default, key_of, source_stamp
+from graphc.codegen.choices import Choices, to_text
 from graphc.codegen.errors import EntryFormatError
 from graphc.codegen.layout import Layout
 from graphc.codegen.options import Options
@@ -85,12 +86,21 @@ def key_parts(graph: Graph, options: Options, target: Target) -> dict[str, str]:
 class ObjectCache:
     """The entries of steps in the cache folder."""
 
-    def __init__(self, graph: Graph, options: Options, target: Target, passed: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        options: Options,
+        target: Target,
+        passed: bool = False,
+        choices: Choices | None = None,
+    ) -> None:
         self.name = graph.name
         self.cache: Cache = default()
         self.parts = key_parts(graph, options, target)
         if passed:
             self.parts["weights"] = "passed"
+        if choices:
+            self.parts["choices"] = to_text(choices)
         self.hit = False
         self.key = key_of(target, "step", json.dumps(self.parts))
 

@@ -36,6 +36,11 @@ class ProductWriter:
         # Dear ones (a power, a division) are computed once, not for each tile.
         self.numbers = [i for i in part.start if isinstance(i, (Load, Compute))]
 
+    @classmethod
+    def symbol(cls, part: Product) -> str:
+        """The name of the library's function that computes a product."""
+        return f"{cls.driver}{part.policy}_{part.dtype}"
+
     @staticmethod
     def packed_bytes(dtype: str, target: Target) -> int:
         """Scratch memory of the driver."""
@@ -142,7 +147,7 @@ class ProductWriter:
         init, init_row, floor, context = self.ends(body, context)
         hook = f"ptr @{self.hook}, ptr {context}" if context != "null" else "ptr null, ptr null"
         f.do(
-            f"call void @{self.driver}_{p.dtype}({self.operands(body)}, ptr {init}, i64 {init_row}, "
+            f"call void @{self.symbol(p)}({self.operands(body)}, ptr {init}, i64 {init_row}, "
             f"{t.name} {alpha}, {t.name} {floor}, ptr {self._packed()}, {hook}{self.more_hooks})"
         )
 

@@ -8,23 +8,21 @@ measure(compiled, inputs, rounds) -> Profile    of KernelTime rows, one for each
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphc.codegen.buffers import aligned_empty
 from graphc.codegen.control_steps import Step
 from graphc.codegen.cost import cost_table
 from graphc.codegen.kernel_list import KernelStep
-from graphc.codegen.native import NativeProgram, NativeRunner
+from graphc.codegen.meter import Meter
+from graphc.codegen.native import NativeProgram
 from graphc.codegen.peak import Peak, peak
 from graphc.codegen.report import table
 from graphc.codegen.signature import Sizes
-from graphc.codegen.timed_step import TimedStep
 from graphc.ir.errors import ArgumentError
 from graphc.ir.locations import Location
 
@@ -190,51 +188,22 @@ def measure(compiled: Compiled, inputs: Sequence[Any], rounds: int | None = None
         raise ArgumentError(f"rounds={rounds} is not possible; choose a number of rounds from 1 on.")
     arrays, sizes = compiled.prepared(inputs)
     program = _program(compiled)
-    step = TimedStep(program, sizes)
-    calls, marks = _run(program, step, compiled.weights, lambda runner: runner.run(arrays, sizes), rounds)
-    rows = _Rows(program, step, marks, sizes).rows()
-    return Profile(tuple(rows), min(calls), len(calls), program.lowered.members, peak(), dict(sizes))
+    meter = Meter(program, compiled.weights, arrays, sizes)
+    start = time.perf_counter()
+    while not _is_enough(rounds, len(meter.calls), time.perf_counter() - start):
+        meter.call()
+        meter.look()
+    rows = _Rows(meter, sizes).rows()
+    count, threads = len(meter.calls), program.lowered.members
+    return Profile(tuple(rows), min(meter.calls), count, threads, peak(), dict(sizes))
 
 
 def _program(compiled: Compiled) -> NativeProgram:
     """The program whose kernels are measured: what the graph runs by if that is native code."""
-    lowered, program = compiled.lowered, compiled.program
+    program = compiled.program
     if not isinstance(program, NativeProgram):
-        program = NativeProgram(lowered.pipeline, compiled.options)
-    if program.layout == program.lowered.layout:
-        return program
-    # the cache had the code of an equal graph, whose kernels bear other names
-    return NativeProgram(lowered.pipeline, replace(compiled.options, cache=False))
-
-
-def _run(
-    program: NativeProgram,
-    step: TimedStep,
-    weights: Sequence[np.ndarray],
-    run: Callable[[NativeRunner], object],
-    rounds: int | None,
-) -> tuple[list[float], np.ndarray]:
-    """Seconds of ordinary calls, and the marks of timed ones, in turns, on weights as they are now."""
-    timed = copy.copy(program)
-    timed.step, timed.entry = step.run, None
-    state = [np.array(w) for w in weights]
-    runners = [NativeRunner(p, [_aligned(w) for w in state]) for p in (program, timed)]
-    alone = program.lowered.members == 1  # then CPU time is not less than what the call needs
-    calls: list[float] = []
-    marks: list[np.ndarray] = []
-    start = time.perf_counter()
-    while not _is_enough(rounds, len(calls), time.perf_counter() - start):
-        step.marks[:] = 0
-        for runner in runners:
-            for mine, given in zip(runner.weights, state):
-                np.copyto(mine, given)
-            cpu, wall = time.thread_time(), time.perf_counter()
-            run(runner)
-            wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
-            if runner is runners[0]:
-                calls.append(min(wall, cpu) if alone else wall)
-        marks.append(step.marks.copy())
-    return calls, np.array(marks)
+        program = NativeProgram(compiled.lowered.pipeline, compiled.options)
+    return program.with_own_names()
 
 
 def _is_enough(rounds: int | None, done: int, seconds: float) -> bool:
@@ -243,15 +212,11 @@ def _is_enough(rounds: int | None, done: int, seconds: float) -> bool:
     return done >= MOST_ROUNDS or (done >= LEAST_ROUNDS and seconds > SECONDS)
 
 
-def _aligned(array: np.ndarray) -> np.ndarray:
-    return aligned_empty(array.shape, array.dtype)
-
-
 class _Rows:
     """From marks to rows."""
 
-    def __init__(self, program: NativeProgram, step: TimedStep, marks: np.ndarray, sizes: Sizes) -> None:
-        self.program, self.step, self.marks, self.sizes = program, step, marks.astype(np.float64), sizes
+    def __init__(self, meter: Meter, sizes: Sizes) -> None:
+        self.program, self.step, self.marks, self.sizes = meter.program, meter.step, meter.marks, sizes
 
     def rows(self) -> list[KernelTime]:
         """All rows, in order."""

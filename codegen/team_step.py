@@ -31,6 +31,8 @@ from graphc.ir.dims import Dim
 COPIES = "step.copies"
 CONTEXT = 16
 """Bytes before the records of phases in what members are handed: the table, the grain."""
+FOREVER = 1 << 62
+"""Picoseconds of what members share in any case."""
 GLOBALS = (f"@{STATE} = external global i8",)
 
 
@@ -76,16 +78,19 @@ def _kernel_phases(step: KernelStep, layout: Layout, target: Target) -> Iterator
         memory = Touched(own, own)
         for part in parts:
             memory |= touched(part, place_in(layout.slot_of))
-        yield Phase(symbol, step.number, bool(step.kernel.failures), memory, _time(parts, target))
+        time = _time(parts, target, step.choice.threads)
+        yield Phase(symbol, step.number, bool(step.kernel.failures), memory, time)
 
 
-def _time(parts: Sequence[Part], target: Target) -> Dim:
+def _time(parts: Sequence[Part], target: Target, choice: str) -> Dim:
     """Picoseconds that can be divided: what one member must do in order counts nothing."""
+    if choice == "alone":
+        return 0
     total: Dim = 0
     for part in parts:
         if not isinstance(part, Nest) or is_divided(part):
             total = total + picoseconds(part, target)
-    return total
+    return FOREVER if choice == "shared" and total != 0 else total
 
 
 def _with_lifetimes(found: list[Phase], layout: Layout) -> list[Phase]:

@@ -52,5 +52,9 @@ def library(driver: str, dtype: str, target: Target, store: cache.Cache | None =
 
 
 def driver_symbols(names: Iterable[str], target: Target) -> dict[str, int]:
-    """What generated code binds that calls these drivers (`product_f32`, ...)."""
-    return {name: library(*name.split("_"), target).address(name) for name in names}
+    """What generated code binds that calls these drivers (`product_f32`, `product.near_f32`, ...)."""
+    found = {}
+    for name in names:
+        driver, dtype = name.split("_")
+        found[name] = library(driver.split(".")[0], dtype, target).address(name)
+    return found

@@ -11,9 +11,9 @@ from graphc.codegen.kernels.correlate import correlate, find_pixels, pack_tap, p
 from graphc.codegen.kernels.large import large_driver
 from graphc.codegen.kernels.packers import pack_a_blocks, pack_b_panels
 from graphc.codegen.kernels.pixels import find_taps, gather, point_at, zero_pixel
-from graphc.codegen.kernels.product import POLICIES, narrow_driver, narrow_rows, product
+from graphc.codegen.kernels.product import narrow_driver, narrow_rows, product
 from graphc.codegen.kernels.row import ROWS, add_rows, row_driver
-from graphc.codegen.kernels.strategy import Strategy
+from graphc.codegen.kernels.strategy import POLICIES, Strategy
 from graphc.codegen.kernels.stream import finish, stream_driver
 from graphc.codegen.kernels.tiles import (
     COPY,

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from graphc.codegen.element import Element, const
 from graphc.codegen.kernels.cuts import Cut, balanced, piece
 from graphc.codegen.kernels.packers import call_pack_b
-from graphc.codegen.kernels.strategy import Strategy
+from graphc.codegen.kernels.strategy import FAR, NEAR, Strategy
 from graphc.codegen.kernels.tiles import (
     PLAIN,
     Tile,
@@ -40,9 +40,6 @@ _OPERANDS = (
 SMALL = 16384  # bytes of c that stay in L1 until all is done
 CLOSE = 128 << 10
 """Bytes of B that are taken to be in a cache when a product begins."""
-NEAR, FAR = ".near", ".far"
-POLICIES = ("", NEAR, FAR)
-"""What operands are taken to be where sizes leave it open: nothing is known, in a cache, in memory."""
 _HOOKS = ", ptr %on_tile, ptr %tile_context, ptr %on_panel, ptr %panel_context"
 HOOK_ARGUMENTS = "ptr %context, ptr %block, i64 %stride, i64 %row, i64 %col, i64 %rows, i64 %n"
 

@@ -14,6 +14,12 @@ from dataclasses import dataclass
 from graphc.codegen.element import Element, register
 from graphc.codegen.target import Target
 
+NEAR, FAR = ".near", ".far"
+POLICIES = ("", NEAR, FAR)
+"""Where operands of a product are taken to be: as its sizes suggest, in a cache, in memory. The names of its
+entries have them, as in `product.near_f32`.
+"""
+
 
 @dataclass(frozen=True)
 class Strategy:

@@ -6,8 +6,8 @@ from graphc.codegen.cache import Cache, Counters
 from graphc.codegen.element import const, register
 from graphc.codegen.kernels.library import library, library_object, product_scratch_bytes
 from graphc.codegen.kernels.library_text import library_text
-from graphc.codegen.kernels.product import HOOK_ARGUMENTS, POLICIES
-from graphc.codegen.kernels.strategy import strategy
+from graphc.codegen.kernels.product import HOOK_ARGUMENTS
+from graphc.codegen.kernels.strategy import POLICIES, strategy
 from graphc.codegen.loader import assembly, load
 from graphc.codegen.target import host, named
 from graphc.codegen.text import Function, module
