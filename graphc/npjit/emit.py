@@ -18,6 +18,7 @@ from graphc.npjit.array_guard import Geometry, fit, table
 from graphc.npjit.effects import LINES, NAMED, Effect
 from graphc.npjit.log import Node, Place, Step, apart, follow, mutate, nodes_in, pick
 from graphc.npjit.lookup import store_raw
+from graphc.npjit.random_states import random_state, restore
 from graphc.npjit.recording import Recording
 from graphc.npjit.values import Num, Storage, Sym
 from graphc.npjit.warned import strict
@@ -415,21 +416,6 @@ def _owner(v: str) -> str:
 
 def _indented(lines: list[str]) -> list[str]:
     return ["    " + x for x in lines or ["pass"]]
-
-
-def random_state(source: Any) -> Any:
-    """The state of a RandomState or Generator."""
-    if isinstance(source, np.random.Generator):
-        return source.bit_generator.state
-    return source.get_state(legacy=False)
-
-
-def restore(source: Any, state: Any) -> None:
-    """Put a RandomState or Generator back to a state."""
-    if isinstance(source, np.random.Generator):
-        source.bit_generator.state = state
-    else:
-        source.set_state(state)
 
 
 GLOBALS: dict[str, Any] = {

@@ -107,7 +107,13 @@ def _needed_whole(
 
 
 def in_turns(nodes: Sequence[Node], reasons: dict[Node, str]) -> list[Step]:
-    """Steps in turns, native first; each takes what its operands allow."""
+    """Steps in turns; each takes what its operands allow. Native ones come first unless there are fewer turns
+    the other way: random numbers, say, may be drawn before all else.
+    """
+    return min((_in_turns(nodes, reasons, native) for native in (True, False)), key=len)
+
+
+def _in_turns(nodes: Sequence[Node], reasons: dict[Node, str], native: bool) -> list[Step]:
     waiting = {n: {u for u in uses(n) if u.fn is not None} for n in nodes}
     _keep_order([n for n in nodes if n.impure], waiting)
     readers: dict[Node, list[Node]] = {}
@@ -119,7 +125,6 @@ def in_turns(nodes: Sequence[Node], reasons: dict[Node, str]) -> list[Step]:
         native: [n for n in nodes if not waiting[n] and (n not in reasons) == native]
         for native in (True, False)
     }
-    native = True
     while ready[True] or ready[False]:
         step = Step(native)
         while ready[native]:
