@@ -9,8 +9,10 @@ from typing import Any
 
 from graphc.npjit.emit import MISS, Fast
 
-ROUNDS = 3
-"""Measured calls of each way."""
+ROUNDS, MORE, CLOSE = 3, 8, 1.3
+"""Measured calls of each way; more of them for ways whose least times are closer than this ratio."""
+ASKED = 16
+"""Each 16th call of plain Python asks whether it is still a call that the recording is for."""
 LOOKED_AT, LONGER = 64, 10
 """Each 64th call of plain Python is measured, and ten times the usual time is much longer."""
 Way = Callable[[tuple[Any, ...], dict[str, Any]], Any]
@@ -50,17 +52,31 @@ class Choice:
             self.lock.release()
 
     def _tried(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        name = min(self.ways, key=lambda w: len(self.times.get(w, ())))
+        name = min(self._contenders(), key=self._count)
         begin = perf_counter_ns()
         result = self.ways[name](args, kwargs)
         if result is MISS:
             return MISS
         if name in self.ways:
             self.times.setdefault(name, []).append(perf_counter_ns() - begin)
-        if all(len(self.times.get(w, ())) > ROUNDS for w in self.ways):
-            best = min(self.ways, key=lambda w: min(self.times[w][1:]))
+        left = self._contenders()
+        if len(left) == 1 or all(self._count(w) > MORE for w in left):
+            best = min(left, key=self._least)
             self.settle(self, best, self.ways[best])
         return result
+
+    def _count(self, way: str) -> int:
+        return len(self.times.get(way, ()))
+
+    def _least(self, way: str) -> int:
+        return min(self.times[way][1:])
+
+    def _contenders(self) -> list[str]:
+        """The ways that may still be the fastest."""
+        if any(self._count(w) <= ROUNDS for w in self.ways):
+            return list(self.ways)
+        bound = CLOSE * min(map(self._least, self.ways))
+        return [w for w in self.ways if self._least(w) <= bound]
 
     def _compiling(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The first call of the compiled way; calls that are for another recording compile nothing."""
@@ -90,6 +106,22 @@ def _guarded(fast: Fast, plain: Callable[..., Any]) -> Way:
         return MISS if fast.guards(args, kwargs) is MISS else plain(*args, **kwargs)
 
     return run
+
+
+class Seldom:
+    """Plain Python that seldom asks whether a call is one that the recording is for.
+
+    It is right for any call, and asking takes as long as some small functions do.
+    """
+
+    def __init__(self, plain: Callable[..., Any], guarded: Way) -> None:
+        self.plain, self.guarded, self.count = plain, guarded, 0
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.count += 1
+        if self.count % ASKED:
+            return self.plain(*args, **kwargs)
+        return self.guarded(args, kwargs)
 
 
 class Aside:

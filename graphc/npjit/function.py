@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphc.codegen.stats import STATS
 from graphc.ir.errors import StateError
-from graphc.npjit.choice import Aside, Choice, Settled, Way
+from graphc.npjit.choice import Aside, Choice, Seldom, Settled, Way
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.emit import MISS, CannotError, Emitter, Fast
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
@@ -73,7 +73,7 @@ class Jit:
             r = fast(args, kwargs)
             if r is not MISS:
                 self.hits += 1
-                if i >= FAR:
+                if i >= FAR and type(fast) is not Seldom:
                     self._to_front(key, fast)
                 return r
         if RECORDING.get() is not None:  # from Python code that is not rewritten, inside a recording
@@ -266,6 +266,9 @@ class Jit:
         self.note(f"{WAYS[name]} is the fastest ({choice.summary()}){reason}")
         for step in getattr(choice.ways.get("native"), "kept", ()):
             self.note(f"{step.line}: {step.what} stays NumPy's: {step.reason}")
+        plain = self.plain()
+        if name == "plain" and plain is not None and self.fast.get(key) == [choice]:
+            way = Seldom(plain, way)  # with other recordings behind it, it would take their calls
         for known in (self.fast, self.branches):
             known[key] = [way if f is choice else f for f in known.get(key, ())]
 

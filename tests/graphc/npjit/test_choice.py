@@ -1,0 +1,70 @@
+"""How the fastest way of a call is found, and what plain Python costs then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from graphc.npjit import choice
+from graphc.npjit.choice import ASKED, MORE, ROUNDS, Choice, Seldom
+from graphc.npjit.emit import MISS, Fast
+
+
+class Clock:
+    """The time of a call is what its way adds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0
+        self.calls: list[str] = []
+        monkeypatch.setattr(choice, "perf_counter_ns", lambda: self.now)
+
+    def way(self, name: str, *times: int) -> Any:
+        def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+            self.now += times[min(self.calls.count(name), len(times) - 1)]
+            self.calls.append(name)
+            return name
+
+        return run
+
+
+def settled(clock: Clock, native: Any, flat: Any, plain: Any) -> tuple[str, int]:
+    """The way that is chosen, and after how many calls."""
+    found: list[str] = []
+    guards = lambda args, kwargs: None  # noqa: E731
+    ways = Choice(
+        Fast(flat, guards, lambda: native), lambda: plain((), {}), lambda _, name, __: found.append(name)
+    )
+    while not found:
+        ways((), {})
+    return found[0], len(clock.calls)
+
+
+def test_clear_differences_need_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    ways = [clock.way("native", 900, 10), clock.way("flat", 50), clock.way("plain", 30)]
+    assert settled(clock, *ways) == ("native", 3 * (ROUNDS + 1))
+
+
+def test_close_ones_are_measured_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy hides what a way can do in its first calls."""
+    clock = Clock(monkeypatch)
+    ways = [clock.way("native", 900, 36, 36, 36, 20), clock.way("flat", 90), clock.way("plain", 30)]
+    name, calls = settled(clock, *ways)
+    assert name == "native"
+    assert calls <= 3 * (ROUNDS + 1) + 2 * (MORE - ROUNDS)
+    assert clock.calls.count("flat") == ROUNDS + 1
+
+
+def test_plain_python_asks_seldom() -> None:
+    asked: list[int] = []
+
+    def guarded(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        asked.append(args[0])
+        return MISS if args[0] > 50 else args[0]
+
+    run = Seldom(lambda x: -x, guarded)
+    results = [run((i,), {}) for i in range(1, 4 * ASKED + 1)]
+    assert asked == [ASKED, 2 * ASKED, 3 * ASKED, 4 * ASKED]
+    assert [r for r in results if r is MISS] == [MISS]
+    assert results[:ASKED] == [*range(-1, -ASKED, -1), ASKED]
