@@ -171,7 +171,15 @@ def shallow_copy(rt: Any, x: Any) -> Any:
     return rt.opaque(copy.copy, x)
 
 
+def global_stream(name: str) -> Handler:
+    """A function of NumPy's own stream of random numbers that is no method of it."""
+    return lambda rt, *args, **kwargs: rt.random(np.random.mtrand._rand, name, args, kwargs)
+
+
 HANDLERS: dict[Any, Handler] = {
+    np.random.seed: global_stream("seed"),
+    np.random.ranf: global_stream("random_sample"),
+    np.random.sample: global_stream("random_sample"),
     len: lambda rt, x: rt.length(x),
     isinstance: is_instance,
     type: type_of,

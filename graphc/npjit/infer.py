@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graphc.npjit.deciding import COUNTED, by_array, name_of
-from graphc.npjit.log import NONE, OBJECT, Meta, Parts
+from graphc.npjit.log import NONE, OBJECT, Meta, Parts, foreign
 from graphc.npjit.promotion import elementwise
 from graphc.npjit.values import Num, Sym
 
@@ -65,9 +65,9 @@ def meta_of(x: Any) -> Meta:
     """The meta of a real value."""
     t = type(x)
     if t is np.ndarray:
-        return OBJECT if x.dtype.hasobject else Meta("array", x.dtype, x.shape, x.strides)
+        return OBJECT if foreign(x.dtype) else Meta("array", x.dtype, x.shape, x.strides)
     if isinstance(x, np.generic):
-        return Meta("scalar", x.dtype, ())
+        return OBJECT if foreign(x.dtype) else Meta("scalar", x.dtype, ())
     if t in (int, float, bool, complex):
         return Meta("python", t, ())
     return NONE if x is None else OBJECT
@@ -128,7 +128,7 @@ def key_of(a: Any) -> Any:
     if t is slice:
         return (slice, key_of(a.start), key_of(a.stop), key_of(a.step))
     if t is np.ndarray:
-        if a.dtype.hasobject:
+        if foreign(a.dtype):
             raise ForeignError
         return meta_of(a)
     if t is dict:
@@ -176,6 +176,7 @@ def _asked(
             warnings.simplefilter("ignore")
             positional = [lower(a) for a in args]
             result = (stand_in or fn)(*positional, **{k: lower(v) for k, v in kwargs.items()})
+            alias = None if hide else _alias(result, args, found)
     except Exception:
         if some:
             raise UnknownError from None
@@ -184,7 +185,7 @@ def _asked(
     if name in PARTLY and isinstance(tree, Parts):
         parts = [_tree(x, i == PARTLY[name]) for i, x in enumerate(result)]
         tree = tree._replace(parts=tuple(parts))
-    return tree, None if hide else _alias(result, args, found)
+    return tree, alias
 
 
 class _Lower:

@@ -20,7 +20,7 @@ import numpy as np
 
 from graphc.npjit.array_guard import Geometry, geometry_of
 from graphc.npjit.infer import meta_of
-from graphc.npjit.log import PLACE, Node, window
+from graphc.npjit.log import PLACE, Node, foreign, window
 from graphc.npjit.values import Num, Storage, Sym
 
 CONSTANT = (str, bytes, bool, type(None), type(Ellipsis), np.dtype)
@@ -111,7 +111,7 @@ class Inputs:
         if path is not None and path in self.memo:
             return self.memo[path]
         w: Any
-        if t is np.ndarray and not v.dtype.hasobject:
+        if t is np.ndarray and not foreign(v.dtype):
             w = self.array(v, path)
         elif isinstance(v, CONSTANT):
             w = v
@@ -265,9 +265,9 @@ def owner_of(v: np.ndarray) -> np.ndarray:
     return v
 
 
-def _geometry(v: np.ndarray, owner: np.ndarray) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+def _geometry(v: np.ndarray, owner: np.ndarray) -> tuple[Any, ...]:
     offset = v.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-    return offset, v.shape, v.strides
+    return offset, v.shape, v.strides, v.dtype
 
 
 _basename = functools.cache(os.path.basename)

@@ -106,7 +106,7 @@ class Items(Surface):
         if t is Sym and x.meta.kind == "array":
             rec.change(x, operator.setitem, (x, self.absorb(k), self.absorb(v)))
             return
-        f = in_class(t, "__setitem__")
+        f = in_class(t, "__setitem__") if t is not Sym else None
         if type(f) is types.FunctionType:
             self.call(f, x, k, v)
         elif t is Sym or not isinstance(x, dict | list):

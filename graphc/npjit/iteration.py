@@ -54,11 +54,13 @@ class Manager:
 
     def __enter__(self) -> Any:
         found = self.run("__enter__")
-        runtime().attempt()
+        if not isinstance(self.manager, np.errstate):
+            runtime().attempt()
         return found
 
     def __exit__(self, *args: Any) -> Any:
-        runtime().attempted()
+        if not isinstance(self.manager, np.errstate):
+            runtime().attempted()
         return self.run("__exit__", *args)
 
 
@@ -94,6 +96,8 @@ class Iteration(Surface):
         if t is Sym:
             if x.meta.kind == "object":
                 return iter(rec.force(x, "iteration over data"))
+            if x.meta.kind == "array" and not x.meta.shape:
+                raise TypeError("iteration over a 0-d array")
             n = int(self.length(x))
             return (self.getitem(x, i) for i in range(n))
         if t is Num:
@@ -239,7 +243,7 @@ class Iteration(Surface):
     def attempt(self) -> None:
         """A `try` or `with` begins: what was recorded before must not fail in it."""
         if self.rec is not None:
-            self.rec.boundary()
+            self.rec.run_pending()
             self.rec.trying += 1
 
     def attempted(self) -> None:

@@ -44,6 +44,11 @@ class Meta(NamedTuple):
 OBJECT, NONE = Meta("object"), Meta("none")
 
 
+def foreign(dtype: np.dtype) -> bool:
+    """Whether values of these elements can't be deferred: objects, dates, texts, records."""
+    return dtype.hasobject or dtype.kind in "VMmUS"
+
+
 class Parts(NamedTuple):
     """The metas of several results; `cls` is the tuple or list class that holds them."""
 
@@ -137,9 +142,11 @@ def follow(base: Any, chain: Sequence[Step]) -> Any:
     return base
 
 
-def window(base: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
+def window(
+    base: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype
+) -> np.ndarray:
     """The first step of arrays that are views of one owner: `offset` in bytes."""
-    return np.ndarray(shape, base.dtype, base, offset, strides)
+    return np.ndarray(shape, dtype, base, offset, strides)
 
 
 def mutate(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.npjit.log import foreign
 from graphc.npjit.values import Num, Sym
 
 CLASS_ATTRIBUTES: dict[tuple[type, str], Any] = {}
@@ -92,7 +93,7 @@ def key(k: Any) -> Any:
 
 def is_array(x: Any) -> bool:
     """Whether x is a real array that recorded code may defer operations on."""
-    return type(x) is np.ndarray and not x.dtype.hasobject
+    return type(x) is np.ndarray and not foreign(x.dtype)
 
 
 def raw_method(x: Any, name: str) -> Callable[..., Any]:

@@ -121,11 +121,12 @@ class NumpyCalls(Surface):
         rec = self.rec
         if name in RANDOM_OPAQUE or isinstance(s, random.Random):
             return self.opaque(getattr(s, name), *args, **kwargs)
+        given = args
         args, kwargs = [self.absorb(a) for a in args], {k: self.absorb(v) for k, v in kwargs.items()}
         source = Num(s, rec.var(s) or rec.const(s))
         if name == "shuffle":
             if type(args[0]) is not Sym:
-                return self.opaque(getattr(s, name), *args, **kwargs)
+                return self.opaque(getattr(s, name), *given, **kwargs)
             return rec.change(
                 args[0], shuffle, (args[0], source, *args[1:]), kwargs, impure=True, check=False
             )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.npjit.log import Meta
+from graphc.npjit.log import Meta, foreign
 from graphc.npjit.values import IN_PLACE, OPERATORS, UNARY, Num, Sym
 
 ELEMENTWISE = frozenset(fn for name, fn in (OPERATORS | UNARY).items() if name != "matmul")
@@ -111,7 +111,7 @@ def _type(fn: Callable[..., Any], small: list[Any], metas: list[Meta]) -> tuple[
     except Exception:  # whatever NumPy raises, it raises again for the real sizes
         return None
     if type(result) is np.ndarray:
-        return ("array", result.dtype) if not result.dtype.hasobject else None
+        return ("array", result.dtype) if not foreign(result.dtype) else None
     return ("scalar", result.dtype) if isinstance(result, np.generic) else None
 
 

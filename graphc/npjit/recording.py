@@ -26,7 +26,7 @@ from graphc.npjit.lookup import raw_method
 from graphc.npjit.pieces import Pieces
 from graphc.npjit.promotion import only_arithmetic
 from graphc.npjit.publish import Publisher, item
-from graphc.npjit.running import preserve
+from graphc.npjit.running import preserve, run_nodes
 from graphc.npjit.sizes import Known, Sizes, part
 from graphc.npjit.values import Num, Storage, Sym
 
@@ -118,8 +118,8 @@ class Recording(Sizes):
 
     def _attempted(self, node: Node) -> None:
         """What may fail in a `try` is computed at once, and the log is kept from growing without bound."""
-        if self.trying and (may_fail(node) or "raise" in np.geterr().values()):
-            self.run_pending()  # a handler must find everything as it is now
+        if self.trying:  # a handler must find everything as it is now
+            self.run_pending(singly=True)
         if len(self.log) - self.done > LIMIT:
             self.stop(f"more than {LIMIT} operations", "write the loop with arrays")
             self.flush()
@@ -301,15 +301,15 @@ class Recording(Sizes):
             return
         self._settle(*self._run())
 
-    def run_pending(self) -> None:
+    def run_pending(self, singly: bool = False) -> None:
         """Run what is pending, where nobody looks at the caller's arrays: these are written later."""
-        end, error = self._run()
+        end, error = self._run(singly)
         if error is not None:
             self._settle(end, error)
         self.done = len(self.log)
 
-    def _run(self) -> tuple[int, Exception | None]:
-        end, error = self.pieces.run(self)
+    def _run(self, singly: bool = False) -> tuple[int, Exception | None]:
+        end, error = run_nodes(self.log, self.done, self.warned) if singly else self.pieces.run(self)
         if error is not None:
             self.leak("an operation that failed")
             while self.effects and self.effects[-1].position > end:
@@ -396,7 +396,7 @@ class Recording(Sizes):
         return s.real
 
     def boundary(self) -> None:
-        """In front of `try` and `with`: what may fail must fail here."""
+        """In front of `with`: what may fail must fail here."""
         if "raise" in np.geterr().values() or any(map(may_fail, self.log[self.done :])):
             self.run_pending()
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy._core import umath
 
-from graphc.npjit.log import Node, mutate
+from graphc.npjit.log import Meta, Node, mutate
 
 QUIET = frozenset(["warn", "ignore"])
 NAMES = {
@@ -24,6 +24,9 @@ NAMES = {
     "mul": "multiply",
     "sub": "subtract",
     "pow": "power",
+    "astype": "cast",
+    "cumsum": "accumulate",
+    **dict.fromkeys(("sum", "prod", "mean", "nansum", "nanmean"), "reduce"),
 }
 """NumPy's names of operators, as its warnings give them."""
 
@@ -69,7 +72,17 @@ def noticing(current: Callable[[], Node], noticed: Callable[[], None]) -> Iterat
         yield
 
 
+def _is_whole(a: Any) -> bool:
+    return type(a) is Node and isinstance(a.meta, Meta) and getattr(a.meta.dtype, "kind", "") in "biu"
+
+
+POWERS = {0.5: "sqrt", 2: "square", -1: "reciprocal"}
+"""Exponents for which NumPy's operator calls another function."""
+
+
 def _name(node: Node) -> str:
-    fn = node.args[2] if node.fn is mutate else node.fn
+    fn, args = (node.args[2], node.args[3]) if node.fn is mutate else (node.fn, node.args)
     name = getattr(fn, "__name__", "?")
+    if name.removeprefix("i") == "pow" and isinstance(args[1], int | float) and args[1] in POWERS:
+        return "power" if _is_whole(args[0]) and args[1] != 2 else POWERS[args[1]]
     return NAMES.get(name) or NAMES.get(name.removeprefix("i"), name)
