@@ -19,6 +19,7 @@ from graphc.codegen.kernels.large import tile_parameters, write_loops
 from graphc.codegen.kernels.packers import tile_slot
 from graphc.codegen.kernels.pixels import are_joined
 from graphc.codegen.kernels.product import Block
+from graphc.codegen.kernels.runs import RunsPlan, scatter
 from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.text import Function
 
@@ -101,37 +102,18 @@ def pack_tap(s: Strategy) -> str:
         source = f.at(t.name, "%x", f.select("i64", there, f.add(element, ahead), 0))
         source = f.select("ptr", there, source, f"@zero_pixel_{t.dtype}")
         out = f.at(t.name, "%out", f.mul(l.i, more))
-        _scatter(f, t, (source, out), (more, slot), tiles.larger, masks[0])
+        scatter(f, t, (source, out), (more, slot), tiles.larger, masks[0])
         out = f.at(t.name, "%out", f.add(skipped[1], f.mul(l.i, tiles.size)))
         source = f.at(t.name, source, skipped[0])
         rest = f.sub(tiles.count, tiles.larger)
-        _scatter(f, t, (source, out), (tiles.size, slot), rest, masks[1])
+        scatter(f, t, (source, out), (tiles.size, slot), rest, masks[1])
     return f.text()
 
 
-def _scatter(
-    f: Function,
-    t: Element,
-    places: tuple[str, str],
-    steps: tuple[str, str],
-    tiles: str,
-    masks: list[str],
-) -> None:
-    """The channels of a pixel to tiles; whole vectors are written, the next pixel's are written over what is
-    too much.
-    """
-    with f.loop(0, tiles, 1, [("ptr", place) for place in places]) as l:
-        source, out = l.values
-        for i, mask in enumerate(masks):
-            x = f.vload(t, f.at(t.name, source, i * t.lanes), mask)
-            f.vstore(t, x, f.at(t.name, out, i * t.lanes))
-        l.next = [f.at(t.name, source, steps[0]), f.at(t.name, out, steps[1])]
-
-
-def correlate(s: Strategy) -> str:
-    """The driver; see the module."""
+def tap_driver(s: Strategy) -> str:
+    """The loops of a large product, whose rows are packed tap by tap."""
     t = s.t
-    f = Function(f"correlate_{t.dtype}", correlate_arguments(t))
+    f = Function(f"correlate_taps_{t.dtype}", correlate_arguments(t), linkage="internal")
     parameters = tile_parameters(f, t)
     g = read_geometry(f)
     places = f.at("i8", "%scratch", s.scratch_bytes)
@@ -161,4 +143,18 @@ def correlate(s: Strategy) -> str:
         return f.add(f.mul(f.sub(tap, "%tap"), g["channels"]), channel), f.mul(count, length)
 
     write_loops(f, s, f.mul(taps.count, channels.count), pack, parameters)
+    return f.text()
+
+
+def correlate(s: Strategy) -> str:
+    """The entry: chooses the driver."""
+    t = s.t
+    f = Function(f"correlate_{t.dtype}", correlate_arguments(t))
+    g = read_geometry(f)
+    several = f.both(
+        f.both(f.less(1, "%taps"), f.less(0, "%k")), f(f"icmp sge i64 {g['channels']}, {s.few_channels}")
+    )
+    by_runs = f.both(several, RunsPlan.of(f, s, g).possible)
+    driver = f.select("ptr", by_runs, f"@correlate_runs_{t.dtype}", f"@correlate_taps_{t.dtype}")
+    f.do(f"call void {driver}({correlate_arguments(t).replace(' noalias', '')})")
     return f.text()

@@ -7,18 +7,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graphc.codegen.kernels.convolve import convolve
-from graphc.codegen.kernels.correlate import correlate, find_pixels, pack_tap, pack_windows
+from graphc.codegen.kernels.correlate import (
+    correlate,
+    correlate_arguments,
+    find_pixels,
+    pack_tap,
+    pack_windows,
+    tap_driver,
+)
 from graphc.codegen.kernels.large import large_driver
 from graphc.codegen.kernels.packers import pack_a_blocks, pack_b_panels
 from graphc.codegen.kernels.pixels import find_taps, gather, point_at, zero_pixel
 from graphc.codegen.kernels.product import narrow_driver, narrow_rows, product
 from graphc.codegen.kernels.row import ROWS, add_rows, row_driver
+from graphc.codegen.kernels.runs import pack_area, runs_driver
 from graphc.codegen.kernels.strategy import POLICIES, Strategy
 from graphc.codegen.kernels.stream import finish, stream_driver
 from graphc.codegen.kernels.tiles import (
     COPY,
     FULL,
     PLAIN,
+    RUNS,
     WALKS,
     constants,
     edge,
@@ -48,10 +57,11 @@ def _convolve(s: Strategy) -> Parts:
 
 
 def _correlate(s: Strategy) -> Parts:
-    """Tiles and packers are those of `product`."""
-    tops = [foreign_table(s, FULL), foreign_table(s, COPY), constants(s), zero_pixel(s)]
-    packing = [find_taps(s), gather(s), pack_windows(s), find_pixels(s), pack_tap(s)]
-    return tops, [*packing, correlate(s)]
+    """Packers, and most tiles, are those of `product`."""
+    tops = [foreign_table(s, FULL), foreign_table(s, COPY), table(s, RUNS), constants(s), zero_pixel(s)]
+    packing = [find_taps(s), gather(s), pack_windows(s), find_pixels(s), pack_tap(s), pack_area(s)]
+    drivers = [tap_driver(s), runs_driver(s, correlate_arguments(s.t)), correlate(s)]
+    return tops, [*microkernels(s, (RUNS,)), *packing, *drivers]
 
 
 _MODULES: dict[str, Callable[[Strategy], Parts]] = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from graphc.codegen.element import Element
 from graphc.codegen.kernels.strategy import Strategy
-from graphc.codegen.text import Function, Operand
+from graphc.codegen.text import Carried, Function, Operand
 
 AHEAD = 8  # rows of B that are fetched before they are read, where B lies in place
 
@@ -40,6 +40,7 @@ WALK = Kind(
     "walk", False, True, 4
 )  # %a is a table: for each tap, where each row of A goes on (`rows` of them)
 WALK_COPY = Kind("walk_copy", False, False, 2)  # WALK, and COPY
+RUNS = Kind("runs", True, True, 4)  # A in runs, of which %extra has `taps`, as (first k, length)
 WALKS = (WALK, WALK_COPY)
 
 
@@ -69,9 +70,12 @@ def microkernel(s: Strategy, kind: Kind, nrv: int, mr: int) -> str:
     zeros = ["zeroinitializer"] * (mr * nrv)
     if kind in WALKS:
         acc = _sum_over_taps(f, s, kind, nrv, mr, p, zeros)
+    elif kind is RUNS:
+        acc = _sum_over_runs(f, t, kind, nrv, mr, p, zeros)
     else:
         sums = zeros if kind.a_packed else _begin(f, t, nrv, mr, p["start_row"])
-        acc = _sum_over_k(f, t, kind, nrv, mr, p, sums)
+        start = [("ptr", "%a"), ("ptr", "%b"), ("ptr", "%extra"), *((t.vec, x) for x in sums)]
+        acc = _sum_over_k(f, t, kind, nrv, mr, p, start, p["k"])[3:]
     _write_c(f, t, nrv, mr, p, acc)
     return f.text()
 
@@ -116,19 +120,40 @@ def _begin(f: Function, t: Element, nrv: int, mr: int, start_row: str) -> list[s
 
 
 def _sum_over_k(
-    f: Function, t: Element, kind: Kind, nrv: int, mr: int, p: Mapping[str, str], sums: list[str]
+    f: Function,
+    t: Element,
+    kind: Kind,
+    nrv: int,
+    mr: int,
+    p: Mapping[str, str],
+    carry: Carried,
+    length: str,
 ) -> list[str]:
-    pointers = [("ptr", "%a"), ("ptr", "%b"), ("ptr", "%extra")]
-    carry = pointers + [(t.vec, x) for x in sums]
-    main = f(f"and i64 {p['k']}, {-kind.unroll}") if kind.unroll > 1 else p["k"]
+    """The three pointers and the sums after `length` steps of k."""
+    main = f(f"and i64 {length}, {-kind.unroll}") if kind.unroll > 1 else length
     with f.loop(0, main, kind.unroll, carry) as l:
         l.next = _steps(f, t, kind, nrv, mr, p, l.values, kind.unroll)
     if kind.unroll == 1:
-        return l.results[3:]
+        return l.results
     carry = [(ty, v) for (ty, _), v in zip(carry, l.results)]
-    with f.loop(main, p["k"], 1, carry) as l:
+    with f.loop(main, length, 1, carry) as l:
         l.next = _steps(f, t, kind, nrv, mr, p, l.values, 1)
-    return l.results[3:]
+    return l.results
+
+
+def _sum_over_runs(
+    f: Function, t: Element, kind: Kind, nrv: int, mr: int, p: Mapping[str, str], sums: list[str]
+) -> list[str]:
+    """Run after run; B goes on from one to the next."""
+    kinds = [t.vec] * len(sums)
+    with f.loop(0, p["taps"], 1, [("ptr", "%b"), *zip(kinds, sums)]) as run:
+        entry = f.at("i64", "%extra", f.mul(run.i, 2))
+        a = f.at(t.name, "%a", f.mul(f.load("i64", entry), mr))
+        b, *inner = run.values
+        carry = [("ptr", a), ("ptr", b), ("ptr", "%extra"), *zip(kinds, inner)]
+        _, b, _, *inner = _sum_over_k(f, t, kind, nrv, mr, p, carry, f.load("i64", f.at("i64", entry, 1)))
+        run.next = [b, *inner]
+    return run.results[1:]
 
 
 def _steps(
@@ -299,6 +324,8 @@ def _copy_part(f: Function, t: Element, count: str, source: str, target: str) ->
 
 def sizes(s: Strategy, kind: Kind) -> list[tuple[int, int]]:
     """The tiles (vectors, rows) of a kind: with A packed only the large ones, the rest is PLAIN."""
+    if kind is RUNS:
+        return [(nrv, mr) for nrv in range(1, s.vectors + 1) for mr in (s.rows - 1, s.rows)]
     if kind.a_packed or kind is WALK_COPY:
         return [(s.vectors, mr) for mr in (s.rows - 1, s.rows)]
     if kind is WALK:

@@ -25,6 +25,10 @@ CASES = [
     (1, 6, 6, 2, 3, (9, 1), (1, 1), (4, 0), (1, 1), (6, 6)),
     (1, 2, 100, 1, 3, (1, 500), (1, 1), (0, 200), (1, 1), (2, 100)),
     (1, 4, 5, 16, 3, (7, 7), (1, 1), (3, 3), (1, 1), (4, 5)),
+    (7, 10, 10, 16, 40, (3, 3), (1, 1), (1, 1), (1, 1), (10, 10)),
+    (3, 17, 13, 33, 9, (3, 2), (2, 1), (1, 0), (2, 3), (8, 10)),
+    (2, 12, 30, 200, 17, (1, 7), (1, 1), (0, 3), (1, 1), (12, 30)),
+    (1, 9, 20, 47, 24, (3, 3), (1, 1), (-1, 3), (1, 1), (6, 22)),
     (2, 5, 6, 0, 4, (3, 3), (1, 1), (1, 1), (1, 1), (5, 6)),
     (0, 5, 6, 3, 4, (3, 3), (1, 1), (1, 1), (1, 1), (5, 6)),
 ]
@@ -152,3 +156,21 @@ def test_a_product_with_nan_is_nan_and_padding_times_infinity_too(windows):
     assert np.isnan(y[0, :2, :2]).all()
     assert np.isnan(y[0, 0, 2, 3])
     assert not np.isnan(y[0, 2, 2, 0])
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c[3] >= 16 and c[9][1] >= 8], ids=str)
+def test_a_tap_has_the_same_bits_alone_and_among_others(windows, case):
+    """Members divide taps, and one tap alone is packed in another way."""
+    images, height, width, channels, n, size, strides, low, dilation, out = case
+    x, dy = windows.new(images, height, width, channels), windows.new(images, *out, n, seed=1)
+    together, alone = (windows.new(size[0] * size[1] * channels, n, seed=s) for s in (2, 3))
+    table, zeros = geometry(x, size, strides, low, dilation, out), np.zeros(n, x.dtype)
+
+    def run(c, tap, taps):
+        matrices = (table, x, dy, n, 1, c, n, 0, tap, taps, n, images * out[0] * out[1])
+        windows.run(windows.correlate, *matrices, zeros, 0, 1.0, -np.inf, SCRATCH, 0, 0, 0, 0)
+
+    run(together, 0, size[0] * size[1])
+    for tap in range(size[0] * size[1]):
+        run(alone[tap * channels :], tap, 1)
+    assert together.tobytes() == alone.tobytes()
