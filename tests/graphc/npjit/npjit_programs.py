@@ -85,8 +85,13 @@ def program(r, i):
 def programs(count, seed, folder):
     """A module of random functions f0, f1, ..., in a file of its own."""
     r = random.Random(seed)
-    path = folder / f"random_programs_{seed}.py"
-    path.write_text(HEAD + "".join(program(r, i) for i in range(count)), encoding="utf-8")
+    text = HEAD + "".join(program(r, i) for i in range(count))
+    return module_of(text, folder / f"random_programs_{seed}.py")
+
+
+def module_of(text, path):
+    """A module of a text, in a file of its own."""
+    path.write_text(text, encoding="utf-8")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
