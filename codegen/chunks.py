@@ -49,7 +49,7 @@ POSITIONAL = ("argmax", "argmin")
 TERMS, MOST = 4608, 64
 """Of products: terms of a chunk at most, as long as there are no more chunks than that."""
 MANY = {True: 16, False: 128}
-SMALL = {True: 32768, False: 4096}
+SMALL = {True: 131072, False: 4096}
 """From how many terms on (with symbols counted as 1) products are cut if they have up to so many elements: of
 windows, which each member that divides the columns would have to copy, and of other matrices.
 """

@@ -44,8 +44,8 @@ def test_an_op_gives_what_the_evaluator_gives(name, lab):
     for case in cases:
         assert case.native(code) == 0
         for got, want in zip(case.outputs, case.want):
-            # formulas of several ops may cancel; NumPy rounds their parts as well
-            lab.check(got, want, near_zero=2 if OPS[name].scalar else 0)
+            # formulas of several ops may cancel, and so may sums; NumPy rounds their parts as well
+            lab.check(got, want, near_zero=2 if OPS[name].scalar else 8 if name in ("sum", "mean") else 0)
 
 
 @pytest.mark.parametrize("name", NAMES)
