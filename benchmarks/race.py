@@ -187,7 +187,7 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("python", "an interpreter with peers", {"action": "append", "default": [], "metavar": "PATH"}),
     ("limit", "seconds in which a candidate has to be ready", {"type": float, "default": 600.0}),
     ("without", "leave one out", {"action": "append", "default": [], "metavar": "CANDIDATE"}),
-    ("slow", "also who takes minutes to compile", YES),
+    ("slow", "also who takes minutes", YES),
     ("quick", "two short rounds, to see that it works; not kept", YES),
     ("resume", "only what has no result of the last three hours", YES),
     ("out", "where results go", {"type": Path, "metavar": "FOLDER"}),

@@ -30,7 +30,7 @@ class Candidate:
 
     packages: what has to be installed, for an interpreter to do it.
     steps: how many steps a call does.
-    slow: it takes minutes to compile, and is left out unless it is asked for.
+    slow: it takes minutes, and is left out unless it is asked for.
     settle: calls before it is ready: what traces code tries several ways first.
     timed: whether it has turns, or is there only for what it takes to compile.
     """

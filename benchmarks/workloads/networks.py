@@ -108,38 +108,34 @@ class Case:
 
 
 # -- who takes part ------------------------------------------------------------------------------------------
-SCANS = {"mlp": 20, "tiny": 20}
-"""Steps of a scan; others take 4, since XLA's convolutions are slow within one."""
+def keras(backend: str, package: str) -> Candidate:
+    options = {"backend": backend.lower()}
+    return Candidate(f"Keras on {backend}", "with_keras:network", ("keras", package), options)
 
 
 def candidates(case: Case) -> tuple[Candidate, ...]:
-    """Everybody who can do a case. For InceptionV3 Keras on JAX runs the program that jax.jit would."""
-    large = case.model in ("inception", "transfer", "finetune")
-    torch, compiled = (
-        Candidate(n, "with_torch:network", ("torch",), {"compiled": n == "torch.compile"}, slow=slow)
-        for n, slow in (("torch", False), ("torch.compile", large and case.train))
+    """Everybody who can do a case. For InceptionV3 Keras on JAX runs the program that jax.jit would. Scans of
+    convolutions have to be asked for, since XLA takes 4 to 40 times longer for a step of one.
+    """
+    dense, large = case.model in ("mlp", "tiny"), case.model in ("inception", "transfer", "finetune")
+    n, predict, torch = 20 if dense else 4, not case.train, ("with_torch:network", ("torch",))
+    everybody = (
+        (True, Candidate(OURS, "with_graphc:network", ("graphc",))),
+        (True, Candidate(WARM, "with_graphc:network", ("graphc",), timed=False)),
+        (dense, Candidate("NumPy", "with_numpy:network", ("numpy",))),
+        (True, Candidate("torch", *torch, {"compiled": False})),
+        (True, Candidate("torch.compile", *torch, {"compiled": True}, slow=large and case.train)),
+        (not large, Candidate("jax.jit", "with_jax:network", ("jax",))),
+        (
+            case.train and not large,
+            Candidate("jax scan", "with_jax:network", ("jax",), {"scan": n}, steps=n, slow=not dense),
+        ),
+        (True, keras("JAX", "jax")),
+        (True, keras("TensorFlow", "tensorflow")),
+        (predict, Candidate("ONNX Runtime", "with_exported:onnxruntime", ("torch", "onnx", "onnxruntime"))),
+        (predict, Candidate("OpenVINO", "with_exported:openvino", ("torch", "openvino"))),
     )
-    found = [
-        Candidate(OURS, "with_graphc:network", ("graphc",)),
-        Candidate(WARM, "with_graphc:network", ("graphc",), timed=False),
-        torch,
-        compiled,
-    ]
-    if case.model in ("mlp", "tiny"):
-        found.append(Candidate("NumPy", "with_numpy:network", ("numpy",)))
-    if not large:
-        found.append(Candidate("jax.jit", "with_jax:network", ("jax",)))
-        if case.train:
-            steps = SCANS.get(case.model, 4)
-            found.append(Candidate("jax scan", "with_jax:network", ("jax",), {"scan": steps}, steps=steps))
-    for backend, package in (("JAX", "jax"), ("TensorFlow", "tensorflow")):
-        options = {"backend": backend.lower()}
-        found.append(Candidate(f"Keras on {backend}", "with_keras:network", ("keras", package), options))
-    if not case.train:
-        for name, function in (("ONNX Runtime", "onnxruntime"), ("OpenVINO", "openvino")):
-            packages = ("torch", function) + ("onnx",) * (function == "onnxruntime")
-            found.append(Candidate(name, f"with_exported:{function}", packages))
-    return tuple(found)
+    return tuple(candidate for takes_part, candidate in everybody if takes_part)
 
 
 def workload(name: str, title: str, case: Case, *figures: Figure, **more: Any) -> Workload:
