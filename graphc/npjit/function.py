@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphc.codegen.stats import STATS
 from graphc.ir.errors import StateError
-from graphc.npjit.choice import Aside, Choice, Seldom, Settled, Way
+from graphc.npjit.choice import Aside, Choice, Settled, Way, seldom_asking
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.emit import MISS, CannotError, Emitter, Fast
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
@@ -68,13 +68,14 @@ class Jit:
         return self if obj is None else types.MethodType(self, obj)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        key = (len(args), *kwargs)
-        for i, fast in enumerate(self.fast.get(key, ())):
-            r = fast(args, kwargs)
+        key = (len(args), *kwargs) if kwargs else (len(args),)
+        ways = self.fast.get(key)
+        if ways:
+            r = ways[0](args, kwargs)
+            if r is MISS and len(ways) > 1:
+                r = self._by_others(key, ways[1:], args, kwargs)
             if r is not MISS:
                 self.hits += 1
-                if i >= FAR and type(fast) is not Seldom:
-                    self._to_front(key, fast)
                 return r
         if RECORDING.get() is not None:  # from Python code that is not rewritten, inside a recording
             return self.fn(*args, **kwargs)
@@ -96,6 +97,16 @@ class Jit:
             if aside.won:
                 self._step_aside(key, aside, plain)
 
+    def _by_others(self, key: Any, ways: list[Way], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of the first fast function that the call is for, or MISS."""
+        for i, fast in enumerate(ways, 1):
+            r = fast(args, kwargs)
+            if r is not MISS:
+                if i >= FAR and not hasattr(fast, "is_plain"):
+                    self._to_front(key, fast)
+                return r
+        return MISS
+
     def _to_front(self, key: Any, fast: Way) -> None:
         """What was used last is tried first."""
         if LOCK.acquire(blocking=False):
@@ -112,7 +123,8 @@ class Jit:
             self.fast[key] = [f for f in self.fast[key] if f is not way]
 
         del self.aside[key]
-        self.fast.setdefault(key, []).append(Settled(plain, min(aside.plain), aside.failing, reopen))
+        used = [f for f in self.fast.get(key, ()) if not isinstance(f, Choice)]  # others were for few calls
+        self.fast[key] = [*used, Settled(plain, min(aside.plain), aside.failing, reopen)]
 
     def untraced(self) -> str:
         """Why calls are not recorded; empty if they are."""
@@ -268,7 +280,7 @@ class Jit:
             self.note(f"{step.line}: {step.what} stays NumPy's: {step.reason}")
         plain = self.plain()
         if name == "plain" and plain is not None and self.fast.get(key) == [choice]:
-            way = Seldom(plain, way)  # with other recordings behind it, it would take their calls
+            way = seldom_asking(plain, way)  # with other recordings behind it, it would take their calls
         for known in (self.fast, self.branches):
             known[key] = [way if f is choice else f for f in known.get(key, ())]
 

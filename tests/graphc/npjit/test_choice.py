@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graphc.npjit import choice
-from graphc.npjit.choice import ASKED, MORE, ROUNDS, Choice, Seldom
+from graphc.npjit.choice import ASKED, MORE, ROUNDS, Choice, seldom_asking
 from graphc.npjit.emit import MISS, Fast
 
 
@@ -63,7 +63,7 @@ def test_plain_python_asks_seldom() -> None:
         asked.append(args[0])
         return MISS if args[0] > 50 else args[0]
 
-    run = Seldom(lambda x: -x, guarded)
+    run = seldom_asking(lambda x: -x, guarded)
     results = [run((i,), {}) for i in range(1, 4 * ASKED + 1)]
     assert asked == [ASKED, 2 * ASKED, 3 * ASKED, 4 * ASKED]
     assert [r for r in results if r is MISS] == [MISS]
