@@ -76,7 +76,8 @@ class Choice:
         return len(self.times.get(way, ()))
 
     def _least(self, way: str) -> int:
-        return min(self.times[way][1:])
+        times = self.times[way]
+        return min(times[1:] or times)
 
     def _contenders(self) -> list[str]:
         """The ways that may still be the fastest."""
