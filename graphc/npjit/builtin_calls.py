@@ -51,8 +51,9 @@ def is_scalar(rt: Any, x: Any) -> bool:
 
 
 def has_attr(rt: Any, x: Any, name: str) -> bool:
+    name = rt.steered(name)
     if type(x) is Sym:
-        return hasattr(np.ndarray if x.meta.kind != "python" else x.meta.dtype, name)
+        return hasattr(type_of(rt, x), name)
     found, var = hasattr(x.value if type(x) is Num else x, name), rt.rec.var(x)
     if var and (id(x), name) not in rt.rec.written:
         rt.rec.guard(f"hasattr({var}, {name!r}) is not {found}")
@@ -62,7 +63,7 @@ def has_attr(rt: Any, x: Any, name: str) -> bool:
 def get_attr(rt: Any, x: Any, name: str, *default: Any) -> Any:
     if default and not has_attr(rt, x, name):
         return default[0]
-    return rt.getattr(x, name)
+    return rt.getattr(x, rt.steered(name))
 
 
 def sum_(rt: Any, it: Any, start: Any = 0) -> Any:
@@ -186,9 +187,9 @@ HANDLERS: dict[Any, Handler] = {
     np.isscalar: is_scalar,
     hasattr: has_attr,
     getattr: get_attr,
-    setattr: lambda rt, x, name, v: rt.setattr(v, x, name),
-    delattr: lambda rt, x, name: rt.delattr(x, name),
-    object.__setattr__: lambda rt, x, name, v: rt.store_attr(v, x, name),
+    setattr: lambda rt, x, name, v: rt.setattr(v, x, rt.steered(name)),
+    delattr: lambda rt, x, name: rt.delattr(x, rt.steered(name)),
+    object.__setattr__: lambda rt, x, name, v: rt.store_attr(v, x, rt.steered(name)),
     print: lambda rt, *args, **kwargs: rt.print(args, kwargs),
     sum: sum_,
     divmod: div_mod,

@@ -3,6 +3,7 @@ functions are recorded, anything else is a break."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import types
@@ -16,7 +17,7 @@ from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.foreign import Foreign
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.library_calls import GETTERS
-from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
+from graphc.npjit.lookup import in_class
 from graphc.npjit.publish import Publisher
 from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.surface import Surface
@@ -25,6 +26,13 @@ from graphc.npjit.values import Num, Sym, settled
 METHODS_ELSEWHERE = (dict, list, tuple, set, frozenset, str, bytes, np.ndarray, np.ufunc, deque)
 """Built-in classes whose bound methods are handled as calls of methods."""
 RANDOM = (np.random.RandomState, np.random.Generator)
+
+
+def _is_number(a: Any) -> bool:
+    """Whether a is a number, known or deferred."""
+    if type(a) is Sym:
+        return a.meta.kind in ("python", "scalar")
+    return type(a) is Num or isinstance(a, int | float)
 
 
 class Calls(Surface):
@@ -116,6 +124,9 @@ class Calls(Surface):
             return self.opaque(f, *args, **kwargs)
         if s is math and all(type(a) is Num or isinstance(a, int | float) for a in args):
             return self.scalar(f, *args)
+        if s is math and not kwargs and all(_is_number(a) for a in args):
+            with contextlib.suppress(ValueError, OverflowError):  # of the stand-ins
+                return self.rec.record(f, args)
         if f not in NATIVE:
             return self.opaque(f, *args, **kwargs)
         listed = f not in NO_LISTS
@@ -157,8 +168,7 @@ class Calls(Surface):
         if foreign is not None:
             return foreign.call(self, args, kwargs)
         r = self.outside(f, args, kwargs)
-        rec.memo.clear()
-        CLASS_ATTRIBUTES.clear()
+        rec.forget()
         if isinstance(r, (*NUMBER, str, bytes, type(None))):
             return r
         # What foreign code gives may be an outside object: stores into it must be tracked. The call is not

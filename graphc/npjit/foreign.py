@@ -17,7 +17,6 @@ import numpy as np
 from graphc.npjit.infer import meta_of
 from graphc.npjit.inputs import NUMBER, where
 from graphc.npjit.log import Node, operands
-from graphc.npjit.lookup import CLASS_ATTRIBUTES
 from graphc.npjit.recording import Recording
 from graphc.npjit.running import preserve
 from graphc.npjit.values import Num, Sym
@@ -75,8 +74,7 @@ class Foreign:
         for a, _ in before:
             preserve(self.rec.log, a, ())
         result = rt.outside(self.f, args, kwargs)
-        self.rec.memo.clear()
-        CLASS_ATTRIBUTES.clear()
+        self.rec.forget()
         self.rec.take_back()
         for a, old in before:
             known = self.rec.syms.get(id(a))

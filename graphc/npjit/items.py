@@ -215,6 +215,8 @@ class Items(Surface):
         f = in_class(t, "__contains__")
         if type(f) is types.FunctionType:
             return self.truth(self.call(f, x, k))
+        if t is Sym and x.meta.kind == "object":
+            return self.contains(rec.force(x, "a Python object made from data"), k)
         if t is Sym or is_array(x):
             return bool(rec.record(operator.contains, (x, k)))
         if not isinstance(x, dict | set | frozenset):

@@ -101,7 +101,7 @@ class Iteration(Surface):
             n = int(self.length(x))
             return (self.getitem(x, i) for i in range(n))
         if t is Num:
-            return iter(x.value)
+            return iter(x.steer())
         f = in_class(t, "__iter__")
         if type(f) is types.FunctionType:
             it = self.call(f, x)
@@ -167,7 +167,7 @@ class Iteration(Surface):
             type(None),
             Num,
         ):
-            return v.value if type(v) is Num else v
+            return v.steer() if type(v) is Num else v
         parts = list(self.items_of(v))
         if depth is True or len(parts) != len(depth):
             return parts
@@ -182,7 +182,7 @@ class Iteration(Surface):
         if type(x) is Sym:
             return self._sym_length(x)
         if type(x) is Num:
-            return len(x.value)
+            return len(x.steer())
         f = in_class(type(x), "__len__")
         if type(f) is types.FunctionType:
             return self.call(f, x)
@@ -228,6 +228,8 @@ class Iteration(Surface):
             return t([self.absorb(v) for v in (self.items_of(x) if outside else x)])
         if t is Sym and x.meta.kind == "object":
             return self.rec.force(x, "a Python object made from data")
+        if t is Num and type(x.value) is str:
+            return x.steer()
         if t is slice:
             bounds = (x.start, x.stop, x.step)  # from data they would decide sizes
             return slice(*[self.steered(v) if type(v) is Sym else self.absorb(v) for v in bounds])

@@ -12,9 +12,11 @@ from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import dunder, in_class, is_array
 from graphc.npjit.surface import Surface
 from graphc.npjit.texts import is_text, percent
-from graphc.npjit.values import IN_PLACE, OPERATORS, SIGNS, UNARY, Num, Sym, settled
+from graphc.npjit.values import COMPARISONS, IN_PLACE, OPERATORS, SIGNS, UNARY, Num, Sym, settled
 
 SEQUENCES = (list, tuple, str, bytes)
+TOTAL = frozenset(OPERATORS[n] for n in ("add", "sub", "mul", *COMPARISONS)) | frozenset(UNARY.values())
+"""Operators that fail for no numbers; what may fail is computed in front of everything that has an effect."""
 LONG = 100
 """Characters of an expression: longer ones get a name."""
 
@@ -118,7 +120,9 @@ class Operators(Surface):
 
     def combined(self, fn: Any, value: Any, expr: str, *args: Any) -> Num:
         """A number computed from others; what depends on symbolic sizes is computed for other sizes too."""
-        if len(expr) > LONG:  # a rate that decays a thousand times is a thousand short lines
+        if (
+            len(expr) > LONG or fn not in TOTAL
+        ):  # a rate that decays a thousand times is a thousand short lines
             name = self.rec.new("n")
             self.rec.pre.append(f"{name} = {expr}")
             expr = name

@@ -22,7 +22,7 @@ from graphc.npjit.deciding import BY_ARRAYS, FIRST_TOO, by_array, decides, insid
 from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, masks, meta_of
 from graphc.npjit.inputs import where
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
-from graphc.npjit.lookup import raw_method
+from graphc.npjit.lookup import CLASS_ATTRIBUTES, raw_method
 from graphc.npjit.pieces import Pieces
 from graphc.npjit.promotion import only_arithmetic
 from graphc.npjit.publish import Publisher, item
@@ -152,7 +152,10 @@ class Recording(Sizes):
         try:
             tree, alias, shadow = self.inferred(fn, args, kwargs, getitem, stand_in)
         except UnknownError:
-            tree, alias, shadow = self._late(fn, args, kwargs, getitem, stand_in)
+            try:
+                tree, alias, shadow = self._late(fn, args, kwargs, getitem, stand_in)
+            except UnknownError:
+                return runtime().opaque(fn, *args, **kwargs)
         except ForeignError:
             return runtime().opaque(fn, *args, **kwargs)
         except Exception:
@@ -201,7 +204,10 @@ class Recording(Sizes):
         step = tuple(PLACE if j == i else self.lower(a) for j, a in enumerate(args))
         chain = (*s.chain, (fn, step, kwargs or None))
         if isinstance(tree, Meta):
-            return self._view(tree, s, chain, alias, shadow)
+            view = self._view(tree, s, chain, alias, shadow)
+            if any(type(a) is Sym for a in inside([*args[:i], *args[i + 1 :]])):
+                self.read(view)  # an index from data may fail, here
+            return view
         steps = [(*chain, (pick, (PLACE, j), None)) for j in range(len(tree.parts))]
         views = enumerate(zip(tree.parts, steps))
         return tree.cls([self._view(m, s, c, alias, part(shadow, j)) for j, (m, c) in views])
@@ -407,6 +413,13 @@ class Recording(Sizes):
         for x in inside(a):
             if type(x) is Num:
                 x.steer()
+
+    def forget(self) -> None:
+        """After foreign code: objects, lists and classes may be others than they were."""
+        self.memo.clear()
+        self.changes.clear()
+        self.lists.clear()
+        CLASS_ATTRIBUTES.clear()
 
     # ---- effects
 

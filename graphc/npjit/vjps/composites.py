@@ -88,6 +88,7 @@ composite("gradient", _gradient)
 def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     if period is not None:
         raise ArgumentError("graphc has no gradient of np.interp with a period.\n  fix     reduce x before.")
+    x, xp, fp = np.asarray(x), np.asarray(xp), np.asarray(fp)
     n = int(np.shape(xp)[0])
     i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, n - 2)
     x0, x1, f0, f1 = np.take(xp, i), np.take(xp, i + 1), np.take(fp, i), np.take(fp, i + 1)
