@@ -126,7 +126,7 @@ def race(work: Workload, setting: Setting, args: argparse.Namespace) -> tuple[Re
         size_of(setting.folder),
         found,
         left_out,
-        [results.reached(figure, found) for figure in work.figures],
+        [results.reached(f, found) for f in work.figures if f.measure == "least" or setting.threads == 1],
     )
     return result, wrong
 
@@ -172,11 +172,13 @@ def plan(args: argparse.Namespace) -> list[tuple[Workload, int]]:
 
 
 def is_recent(path: Path) -> bool:
-    """Whether there is a result of the last hours."""
+    """Whether there is a result of the last hours, of all who can take part."""
     if not path.is_file():
         return False
-    date = datetime.fromisoformat(results.load(path).date)
-    return datetime.now(date.tzinfo) - date < RECENT
+    found = results.load(path)
+    date = datetime.fromisoformat(found.date)
+    partial = "--quick" in found.command or "--without" in found.command
+    return not partial and datetime.now(date.tzinfo) - date < RECENT
 
 
 YES: dict[str, Any] = {"action": "store_true"}

@@ -56,7 +56,23 @@ def test_a_race_and_its_page(tmp_path: Path) -> None:
         assert f"](benchmarks-{name}.svg)" in page
         assert (tmp_path / f"benchmarks-{name}.svg").read_text().startswith("<svg ")
 
-    assert run(*race, "tiny", "--resume", "--threads", "1") == ""
+
+def test_races_go_on_where_they_were_interrupted(tmp_path: Path) -> None:
+    import race
+
+    args = race.parsed(["tiny", "mlp32", "--resume", "--out", str(tmp_path)])
+    assert [(w.name, n) for w, n in race.plan(args)] == [("tiny", 1), ("mlp32", 1), ("mlp32", 2)]
+
+    def keep(command: str, date: str) -> None:
+        head = ("tiny", "", "training", 1, 1, date, command, {}, 0.0, 0.0, 0.0, {})
+        results().save(results().Result(*head, rows=[], left_out={}, figures=[]), tmp_path)
+
+    keep("graphc bench", results().now())
+    assert [(w.name, n) for w, n in race.plan(args)] == [("mlp32", 1), ("mlp32", 2)]
+    keep("graphc bench --quick", results().now())
+    assert len(race.plan(args)) == 3
+    keep("graphc bench", "2020-01-01T00:00+00:00")
+    assert len(race.plan(args)) == 3
 
 
 def results() -> ModuleType:
