@@ -11,6 +11,7 @@ array([2., 5.], dtype=float32)
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -48,6 +49,7 @@ def compile(
     passes: str | None = None,
     cache: bool = True,
     fast_math: bool = False,
+    tune: bool | None = None,
 ) -> Compiled:
     """A callable for a traced graph.
 
@@ -56,6 +58,8 @@ def compile(
     `check="reference"` at the first that differs from the evaluator. `passes` is a pipeline as text.
     `cache=False` neither reads nor writes the object cache. `threads` is how many threads a call of the
     "llvm" backend uses at most (default: GRAPHC_THREADS, or 1); results have the same bits for any number.
+    `tune=True` (default: GRAPHC_TUNE) measures at the first call what sizes leave open, for the sizes of that
+    call, and keeps the choices in the cache; results stay the same.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def compile(
         The graph breaks a rule of the IR.
     """
     start = time.perf_counter()
-    chosen = option.resolve(backend, check, threads, passes, cache, fast_math)
+    chosen = option.resolve(backend, check, threads, passes, cache, fast_math, tune)
     compiled = Compiled(graph, chosen)
     seconds = time.perf_counter() - start
     STATS.compiled(seconds)
@@ -90,6 +94,8 @@ class Compiled:
         self.weights: tuple[np.ndarray, ...] = ()
         self._runner: Runner | None = None
         self._fast: Callable[..., Any] = self._general
+        self._lock = threading.Lock()
+        self._untuned = options.tune
         if not graph.weights:
             self._link(())
 
@@ -140,8 +146,23 @@ class Compiled:
     def _general(self, *inputs: Any) -> Any:
         """A call with every check and conversion: the way for whatever the fast entry does not take."""
         arrays, self.last_sizes = self.prepared(inputs)
+        if self._untuned:
+            self._tune(arrays)
         assert self._runner is not None
         return result_of(self._runner.run(arrays, self.last_sizes))
+
+    def _tune(self, arrays: list[np.ndarray]) -> None:
+        """Go on with the code that is quickest for arrays of these sizes."""
+        from graphc.codegen.native import NativeProgram
+        from graphc.codegen.tuner import tuned
+
+        with self._lock:
+            if self._untuned and isinstance(self.program, NativeProgram):
+                found = tuned(self.program, self.weights, arrays, self.last_sizes)
+                if found is not self.program:
+                    self.program = found
+                    self._link(self.weights)
+                self._untuned = False
 
     def prepared(self, inputs: Sequence[Any]) -> tuple[list[np.ndarray], Sizes]:
         """The arguments of a call, checked and converted, and the value of each symbol.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from graphc.codegen.choices import NOTHING, Choices
+from graphc.codegen.choices import Choices
 from graphc.codegen.kernel_list import KernelStep, in_place
 from graphc.codegen.lower import lower
 from graphc.ir.dims import Dim
@@ -131,9 +131,9 @@ class _Maker:
             if node.results and node.results[0].name in joined:
                 continue
             mine = {v.name: strips[v.name] for v in (*node.operands, *node.results) if v.name in strips}
-            choice = self.choices.get(self.count, NOTHING)
-            kernel = lower(node, name, in_place(node, places, mine), mine, choice.policy)
-            found.append(KernelStep(node, kernel, self.count, times[0], slots, trips, mine, choice))
+            policy = self.choices.get(self.count, "")
+            kernel = lower(node, name, in_place(node, places, mine), mine, policy)
+            found.append(KernelStep(node, kernel, self.count, times[0], slots, trips, mine, policy))
             self.count += 1
         return found
 

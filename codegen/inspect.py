@@ -64,6 +64,8 @@ def explain(compiled: Compiled) -> Text:
         strategy = step.node.attrs["strategy"]
         lines.append(f"  {number}  {step.name} ({strategy}): {step.note}")
     lines += _refusals(compiled)
+    choices = getattr(compiled.program, "choices", {})
+    lines += [f"measured: {lowered.kernels[k].name} is {policy[1:]}" for k, policy in choices.items()]
     story = getattr(compiled.program, "story", "")
     return Text("\n".join([*lines, story] if story else lines))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from graphc.codegen.choices import NOTHING, Choice
 from graphc.codegen.loops import Kernel
 from graphc.ir.dims import Dim
 from graphc.ir.errors import ArgumentError
@@ -23,7 +22,7 @@ class KernelStep:
     `number` counts the kernels, `time` is the kernel's step in the memory plan. `slots` has the places of its
     pointers in the table of the control op around it (None: in that of the whole step), `trips` how often it
     runs, as far as the lengths of scans say. `strips` has the operands and results that are columns of wider
-    rows, `choice` what was measured to be quickest.
+    rows, `policy` what was measured of its product (`choices`).
     """
 
     node: Node
@@ -33,7 +32,7 @@ class KernelStep:
     slots: Mapping[str, int] | None = None
     trips: Dim = 1
     strips: Mapping[str, Strip] = field(default_factory=dict)
-    choice: Choice = NOTHING
+    policy: str = ""
 
     @property
     def name(self) -> str:

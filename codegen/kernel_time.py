@@ -12,7 +12,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from graphc.codegen.emit_lanes import vector_lanes
-from graphc.codegen.loops import Compute, Fold, Instruction, Kernel, Load, Nest, Part, Product, Running, Store
+from graphc.codegen.loops import (
+    Compute,
+    Fold,
+    Instruction,
+    Kernel,
+    Load,
+    Matrix,
+    Nest,
+    Part,
+    Product,
+    Running,
+    Store,
+)
 from graphc.codegen.scalar import FORMULAS
 from graphc.codegen.target import Target
 from graphc.ir.dims import Dim, ceildiv, product
@@ -88,12 +100,15 @@ def _element(code: Iterable[Instruction], lane: str | None, lanes: int, axes: fr
 
 
 def _product(p: Product, target: Target) -> Dim:
-    """Multiply-adds at most of a core's rate, what is packed, and the finished tiles."""
+    """Multiply-adds at most of a core's rate, what is packed, and the finished tiles. Windows are looked up,
+    or copied side by side.
+    """
     lanes = target.register_bytes // p.dtype.itemsize
     batch = product(a.extent for a in (p.batch if p.piece is None else p.batch[1:]))
     columns = ceildiv(p.n, lanes) * lanes
-    total = p.m * columns * p.k * (220 // lanes)
-    total = total + (p.m * p.k + p.k * p.n + p.m * p.n) * (3 * BYTE * p.dtype.itemsize)
+    rate, moved = (180, 1) if isinstance(p.a, Matrix) else (220, 3)
+    total = p.m * columns * p.k * (rate // lanes)
+    total = total + (p.m * p.k + p.k * p.n + p.m * p.n) * (moved * BYTE * p.dtype.itemsize)
     if p.tile is not None:
         total = total + _nest(p.tile, target)
     return batch * total

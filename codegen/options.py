@@ -2,6 +2,7 @@
 
 GRAPHC_BACKEND    llvm, numba or reference, where no `backend=` was given
 GRAPHC_THREADS    number of threads, where no `threads=` was given
+GRAPHC_TUNE       1: tune, where no `tune=` was given
 GRAPHC_DUMP       a folder into which each stage is written
 GRAPHC_LOG        see `graphc.passes.log`; GRAPHC_CPU: see `graphc.codegen.target`
 """
@@ -29,6 +30,7 @@ class Options:
     passes: str | None = None
     cache: bool = True
     fast_math: bool = False
+    tune: bool = False
 
     @property
     def pipeline(self) -> str:
@@ -45,6 +47,7 @@ def resolve(
     passes: str | None = None,
     cache: bool = True,
     fast_math: bool = False,
+    tune: bool | None = None,
 ) -> Options:
     """The options for these arguments; None means the environment's choice, then the default.
 
@@ -65,6 +68,7 @@ def resolve(
         passes=passes,
         cache=cache,
         fast_math=fast_math,
+        tune=_tune() if tune is None else bool(tune),
     )
 
 
@@ -94,6 +98,11 @@ def _one_of(name: str, value: str | None, choices: tuple[str | None, ...]) -> st
 def _listed(choices: tuple[str | None, ...]) -> str:
     *first, last = (repr(c) for c in choices)
     return f"{', '.join(first)} or {last}"
+
+
+def _tune() -> bool:
+    text = os.environ.get("GRAPHC_TUNE", "").strip()
+    return _one_of("GRAPHC_TUNE", text, ("", "0", "1")) == "1"
 
 
 def _threads(given: int | None) -> int:

@@ -76,7 +76,7 @@ def _from_pointers(step: KernelStep, name: str, layout: Layout) -> Kernel:
         return replace(step.kernel, name=name)
     strips = {n: Strip(strip.width, 0) for n, strip in step.strips.items()}
     places = in_place(step.node, _slots(step, layout), step.strips)
-    return lower(step.node, name, places, strips, step.choice.policy)
+    return lower(step.node, name, places, strips, step.policy)
 
 
 def _structure(step: KernelStep, layout: Layout) -> Hashable:
@@ -85,7 +85,7 @@ def _structure(step: KernelStep, layout: Layout) -> Hashable:
     operands = (*step.node.operands, *step.node.results)
     widths = {name: strip.width for name, strip in step.strips.items()}
     places = tuple((own[v.name], widths.get(v.name)) for v in operands)
-    return canonical_text(step.node.regions[0]), places, step.choice.policy
+    return canonical_text(step.node.regions[0]), places, step.policy
 
 
 def _caller(step: KernelStep, shared: KernelText, name: str, layout: Layout) -> KernelText:

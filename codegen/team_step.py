@@ -31,8 +31,6 @@ from graphc.ir.dims import Dim
 COPIES = "step.copies"
 CONTEXT = 16
 """Bytes before the records of phases in what members are handed: the table, the grain."""
-FOREVER = 1 << 62
-"""Picoseconds of what members share in any case."""
 GLOBALS = (f"@{STATE} = external global i8",)
 
 
@@ -78,19 +76,16 @@ def _kernel_phases(step: KernelStep, layout: Layout, target: Target) -> Iterator
         memory = Touched(own, own)
         for part in parts:
             memory |= touched(part, place_in(layout.slot_of))
-        time = _time(parts, target, step.choice.threads)
-        yield Phase(symbol, step.number, bool(step.kernel.failures), memory, time)
+        yield Phase(symbol, step.number, bool(step.kernel.failures), memory, _time(parts, target))
 
 
-def _time(parts: Sequence[Part], target: Target, choice: str) -> Dim:
+def _time(parts: Sequence[Part], target: Target) -> Dim:
     """Picoseconds that can be divided: what one member must do in order counts nothing."""
-    if choice == "alone":
-        return 0
     total: Dim = 0
     for part in parts:
         if not isinstance(part, Nest) or is_divided(part):
             total = total + picoseconds(part, target)
-    return FOREVER if choice == "shared" and total != 0 else total
+    return total
 
 
 def _with_lifetimes(found: list[Phase], layout: Layout) -> list[Phase]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from graphc.codegen.element import Element, const
 from graphc.codegen.kernels.cuts import Cut, balanced, piece
 from graphc.codegen.kernels.packers import call_pack_b
-from graphc.codegen.kernels.strategy import FAR, NEAR, Strategy
+from graphc.codegen.kernels.strategy import CLOSE, NEAR, Strategy
 from graphc.codegen.kernels.tiles import (
     PLAIN,
     Tile,
@@ -38,8 +38,6 @@ _OPERANDS = (
     "i64 %m, i64 %n, i64 %k, ptr %init, i64 %init_row, {T} %alpha, {T} %floor, ptr noalias %scratch"
 )
 SMALL = 16384  # bytes of c that stay in L1 until all is done
-CLOSE = 128 << 10
-"""Bytes of B that are taken to be in a cache when a product begins."""
 _HOOKS = ", ptr %on_tile, ptr %tile_context, ptr %on_panel, ptr %panel_context"
 HOOK_ARGUMENTS = "ptr %context, ptr %block, i64 %stride, i64 %row, i64 %col, i64 %rows, i64 %n"
 
@@ -167,7 +165,7 @@ def product(s: Strategy, policy: str = "") -> str:
     driver = f.select("ptr", in_place, f"@product_narrow_{t.dtype}", f"@product_large_{t.dtype}")
     along = f.both(few, f.equal("%b_col", 1))
     if policy != NEAR:
-        far = "true" if policy == FAR else f.less(CLOSE // t.size, f.mul("%k", "%n"))
+        far = f.less(CLOSE // t.size, f.mul("%k", "%n"))
         driver = f.select("ptr", f.both(along, far), f"@product_stream_{t.dtype}", driver)
     driver = f.select("ptr", f.both(along, f.equal("%m", 1)), f"@product_row_{t.dtype}", driver)
     f.do(f"call void {driver}({names})")
@@ -178,10 +176,8 @@ def product(s: Strategy, policy: str = "") -> str:
 
 def _is_thin(f: Function, s: Strategy, policy: str) -> str:
     """Whether columns are so few that A is better read in place, once for each panel of them, than packed."""
+    few = f(f"icmp sle i64 %n, {4 * s.width}")
     if policy == NEAR:
-        return f(f"icmp sle i64 %n, {4 * s.width}")
-    thin = f(f"icmp sle i64 %n, {s.width}")
-    if policy == FAR:
-        return thin
+        return few
     close = f(f"icmp sle i64 {f.mul('%m', '%k')}, {2 * CLOSE // s.t.size}")
-    return f.either(thin, f.both(close, f(f"icmp sle i64 %n, {2 * s.width}")))
+    return f.either(f(f"icmp sle i64 %n, {s.width}"), f.both(close, few))

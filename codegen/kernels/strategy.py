@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from graphc.codegen.element import Element, register
 from graphc.codegen.target import Target
 
-NEAR, FAR = ".near", ".far"
-POLICIES = ("", NEAR, FAR)
-"""Where operands of a product are taken to be: as its sizes suggest, in a cache, in memory. The names of its
-entries have them, as in `product.near_f32`.
+NEAR = ".near"
+POLICIES = ("", NEAR)
+"""Where operands of a product are taken to be: as its sizes suggest, or in a cache. The names of its entries
+have them, as in `product.near_f32`.
 """
+CLOSE = 128 << 10
+"""Bytes of b that are taken to be in a cache when a product begins; of a, which is read more often, twice."""
 
 
 @dataclass(frozen=True)
