@@ -57,6 +57,8 @@ class Attributes(Surface):
                 rec.guard(f"type({rec.var(x)}).{name} is not {rec.const(d)}")
             return self.call(d.fget, x)
         own = getattr(x, "__dict__", ())
+        if name == "__dict__" and rec.var(x) is not None and isinstance(own, dict):
+            return self._namespace(x, own)
         if d is None and name not in own and type(in_class(t, "__getattr__")) is types.FunctionType:
             return self.call(in_class(t, "__getattr__"), x, name)
         if type(d) is functools.cached_property and name not in own:
@@ -78,6 +80,12 @@ class Attributes(Surface):
             return rec.tainted[id(x)].tracked(v)
         return rec.wrap(v, path)
 
+    def _namespace(self, x: Any, own: dict[str, Any]) -> Any:
+        """The attributes as a dict: what is stored in one way is read in the other, which no path tells."""
+        self.rec.stop("attributes as a dict", "use getattr and setattr")
+        self.rec.pathless = True
+        return self.rec.wrap(own, f"{self.rec.var(x)}.__dict__")
+
     def guard_method(self, x: Any, name: str, f: Any) -> None:
         """A later call must find the same function."""
         var = self.rec.var(x)
@@ -92,6 +100,13 @@ class Attributes(Surface):
             return m.dtype
         if name in SIZES:
             return self._size(x, name)
+        if (
+            name == "strides"
+            and m.kind == "array"
+            and all(n and n > 1 for n in m.shape)
+            and not self.rec.all_symbols
+        ):
+            return m.strides
         if name in VIEWS:
             return self.rec.record(attr_fn(name), (x,))
         if name == "flat" and self.rec.differentiating:

@@ -187,6 +187,7 @@ HANDLERS: dict[Any, Handler] = {
     np.isscalar: is_scalar,
     hasattr: has_attr,
     getattr: get_attr,
+    vars: lambda rt, x: rt.getattr(x, "__dict__"),
     setattr: lambda rt, x, name, v: rt.setattr(v, x, rt.steered(name)),
     delattr: lambda rt, x, name: rt.delattr(x, rt.steered(name)),
     object.__setattr__: lambda rt, x, name, v: rt.store_attr(v, x, rt.steered(name)),

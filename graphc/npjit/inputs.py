@@ -63,6 +63,7 @@ class Inputs:
         self.leaks: list[str] = []
         self.steered: list[str] = []
         self.numbered = 0
+        self.pathless = False  # what a path led to may have changed
 
     # ---- names in generated code
 
@@ -108,7 +109,7 @@ class Inputs:
         t = type(v)
         if t is Sym or t is Num:
             return v
-        if path is not None and path in self.memo:
+        if path is not None and path in self.memo and not self.pathless:
             return self.memo[path]
         w: Any
         if t is np.ndarray and not foreign(v.dtype):

@@ -34,6 +34,8 @@ BINARY: dict[type[ast.AST], str] = {
 UNARY: dict[type[ast.AST], str] = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "invert"}
 REFUSED = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith, ast.Match, ast.TryStar)
 REFUSED_NAMES = frozenset(["locals", "globals", "exec", "eval", "vars", "dir"])
+OF_OBJECTS = frozenset(["vars", "dir"])
+"""Those of them that look at an object, if one is given."""
 LOAD, STORE = ast.Load(), ast.Store()
 
 
@@ -266,6 +268,8 @@ class Rewriter(ast.NodeTransformer):
             return ast.Call(
                 name("__super"), [ast.Attribute(cell, "cell_contents", LOAD), name(self.first or "")], []
             )
+        if isinstance(f, ast.Name) and f.id in OF_OBJECTS and n.args and not self.is_local(f.id):
+            return rt("call", rt("load_global", name("__g"), const(f.id)), *[self.visit(a) for a in n.args])
         args = [self.visit(a) for a in n.args]
         keywords = [
             ast.keyword(k.arg, self.visit(k.value) if k.arg else rt("mapping", self.visit(k.value)))
