@@ -97,6 +97,7 @@ class Emitter:
         hot: Callable[[tuple[int, ...]], bool] | None = None,
     ) -> None:
         self.rec, self.options, self.hot = rec, options or {}, hot
+        self.symbols = tuple(rec.all_symbols)
         self.covered = False  # whether native code does it for all sizes
         self.lines: list[str] = []
         self.made: dict[int, str] = {}
@@ -337,8 +338,9 @@ class Emitter:
                 [own[n] for n in run.wanted],
                 {before: own[after] for before, after in pairs.items()},
                 options,
-                symbols=self.rec.for_native(own),
+                symbols=self.rec.for_native(self.symbols, own),
                 families=self.rec.pieces.families,
+                always=self.rec.is_ahead,
             )
             leaves = [x.expr if type(x) is Num else self.expr(outer.get(x, x)) for x in program.leaves]
             results = "".join(f"{self.expr(n)}, " for n in run.wanted)
@@ -363,7 +365,7 @@ class Emitter:
         """Where sizes are symbols without native code: ask whether these are worth a recording of their
         own.
         """
-        symbols = "".join(f"{s.expr}, " for s in self.rec.all_symbols)
+        symbols = "".join(f"{s.expr}, " for s in self.symbols)
         return [f"if {self.rec.const(self._is_hot)}(({symbols})): return MISS"] if symbols else []
 
     def _is_hot(self, sizes: tuple[int, ...]) -> bool:

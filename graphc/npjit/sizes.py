@@ -215,9 +215,12 @@ class Sizes(Inputs):
                 self.steering.update(self.places.get(name, ()))
             self.settle_sizes()
 
-    def for_native(self, copies: Mapping[Node, Node]) -> Symbols | None:
-        """The symbols as native code needs them; `copies` of nodes take their place."""
-        if not self.all_symbols:
+    def for_native(self, symbols: Sequence[Num], copies: Mapping[Node, Node]) -> Symbols | None:
+        """The symbols as native code needs them; `copies` of nodes take their place. `symbols`: those that
+        the guards are for; what was asked since then changes nothing.
+        """
+        self.all_symbols = list(symbols)
+        if not symbols:
             return None
         from graphc.npjit.native.symbols import Symbols
 
@@ -334,7 +337,7 @@ class Sizes(Inputs):
             if type(k) is not slice:
                 continue
             try:
-                count = spanned(*(_dim(x) for x in (k.start, k.stop, k.step, n)), now)
+                count = spanned(_dim(k.start), _dim(k.stop), _dim(k.step), _dim(n), now)
                 if not isinstance(count, int):
                     pair = dims.evaluate(count, now), dims.evaluate(count, other)
                     self.expressions.setdefault(pair, f"({count})")

@@ -89,8 +89,10 @@ def _joined(b: Builder, base: Expr, writes: Sequence[tuple[Box, Expr]]) -> Expr:
         for box, value in writes:
             whole = b.update_slice(whole, value, start=tuple(lo for lo, _ in box), step=(1,) * base.rank)
         return whole
-    parts, at, size = [], 0, base.shape[axis]
-    for box, value in sorted(writes, key=lambda w: w[0][axis]):  # type: ignore[arg-type, return-value]
+    parts: list[Expr] = []
+    at: Dim = 0
+    size = base.shape[axis]
+    for box, value in sorted(writes, key=lambda w: w[0][axis]):
         lo, hi = box[axis]
         if at != lo:
             parts.append(_rows(b, base, axis, at, lo))
@@ -121,5 +123,5 @@ def _axis_of_rows(base: Expr, writes: Sequence[tuple[Box, Expr]]) -> int | None:
         return axis
     if any(isinstance(d, Size) for span in spans for d in span):
         return None
-    apart = all(surely_reaches(after[0], before[1]) for before, after in pairwise(sorted(spans)))  # type: ignore[type-var]
+    apart = all(surely_reaches(after[0], before[1]) for before, after in pairwise(sorted(spans)))
     return axis if apart else None

@@ -20,7 +20,7 @@ from graphc.codegen.options import Options
 from graphc.codegen.signature import solution
 from graphc.ir import dims
 from graphc.ir.builder import Builder
-from graphc.ir.dims import Dim, Size
+from graphc.ir.dims import Dim, Monomial, Size
 from graphc.ir.errors import GraphcError
 from graphc.ir.graph import Graph, Value
 from graphc.ir.types import TensorType, dtype_of
@@ -211,12 +211,12 @@ class Pairing:
             if parameter:
                 return self.symbol((old, new))
             return self._expressed(old, new)
-        terms = [dict(d.terms) if isinstance(d, Size) else {(): d} for d in (old, new)]
-        if terms[0].keys() != terms[1].keys():
+        first, second = _terms(old), _terms(new)
+        if first.keys() != second.keys():
             raise DifferentError
         total: Dim = 0
-        for monomial, factor in terms[0].items():
-            total = total + Size(((monomial, 1),)) * self.size(factor, terms[1][monomial])
+        for monomial, factor in first.items():
+            total = total + Size(((monomial, 1),)) * self.size(factor, second[monomial])
         return total
 
     def _expressed(self, old: int, new: int) -> Dim:
@@ -232,6 +232,10 @@ class Pairing:
         found = self.symbol((old, new))
         self.trips.append(str(found))
         return found
+
+
+def _terms(size: Dim) -> dict[Monomial, int]:
+    return dict(size.terms) if isinstance(size, Size) else {(): size}
 
 
 class TooLargeError(Exception):
@@ -307,7 +311,7 @@ class Rebuilding:
         return b.build()
 
     def type(self, v: Value) -> TensorType:
-        return v.type.with_shape([next(self.sizes) for _ in v.type.shape])
+        return v.type.with_shape(tuple([next(self.sizes) for _ in v.type.shape]))
 
     def nodes(self, b: Builder, graph: Graph, new: dict[Value, Value], outermost: bool) -> None:
         for n in graph.nodes:

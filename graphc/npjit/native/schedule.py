@@ -48,12 +48,15 @@ def schedule(
     name: str,
     written: Collection[Node] = (),
     symbols: Symbols | None = None,
+    always: bool = False,
 ) -> Schedule:
-    """Steps for a log; `written` inputs become weights if the whole log is one native step."""
+    """Steps for a log; `written` inputs become weights if the whole log is one native step. `always`: native
+    steps need not be worth it.
+    """
     reasons, translator = classify(nodes, wanted, name, written, symbols)
     steps = in_turns(nodes, reasons)
     for step in steps:
-        if step.native and not worth_it(step.nodes):
+        if step.native and not always and not worth_it(step.nodes):
             reasons.update(dict.fromkeys(step.nodes, TOO_LITTLE))
             step.native = False
     whole = translator if not reasons and len(steps) == 1 else None

@@ -41,8 +41,10 @@ def compile(
     name: str = "segment",
     symbols: Symbols | None = None,
     families: Families | None = None,
+    always: bool = False,
 ) -> Program:
-    """A program for a log; with `symbols` for all sizes that these may take.
+    """A program for a log; with `symbols` for all sizes that these may take. `always`: native code also where
+    it is not worth its call.
 
     `wanted`: the nodes whose values a call gives. `written`: input -> the node whose value its memory takes;
     such nodes should be wanted too. Logs of one structure share what was compiled.
@@ -50,12 +52,12 @@ def compile(
     chosen = options if options is not None else option.resolve()
     pairs = dict(written or {})
     structure = Structure.of(nodes, wanted, pairs, symbols)
-    key = (structure.key, chosen)
+    key = (structure.key, chosen, always)
     with _lock:
         found = _programs.get(key)
     if found is not None:
         return replace(found[0], leaves=structure.leaves)
-    program = Assembly(nodes, wanted, pairs, structure, chosen, name, symbols, families).program()
+    program = Assembly(nodes, wanted, pairs, structure, chosen, name, symbols, families, always).program()
     with _lock:
         while len(_programs) >= PROGRAMS:
             _programs.pop(next(iter(_programs)))
@@ -77,7 +79,9 @@ class Assembly:
         name: str,
         symbols: Symbols | None = None,
         families: Families | None = None,
+        always: bool = False,
     ) -> None:
+        self.always = always
         self.symbols, self.families = symbols, families if families is not None else Families()
         self.nodes, self.wanted, self.written = nodes, wanted, written
         self.structure, self.options, self.name = structure, options, name
@@ -128,10 +132,7 @@ class Assembly:
         )
 
     def _scheduled(self) -> Schedule:
-        if self.options.backend == "reference":
-            everything = dict.fromkeys(self.nodes, "the backend is NumPy")
-            return Schedule([Step(False, list(self.nodes))], everything)
-        return schedule(self.nodes, self.wanted, self.name, self._writeable(), self.symbols)
+        return schedule(self.nodes, self.wanted, self.name, self._writeable(), self.symbols, self.always)
 
     def _writer(self) -> Writer:
         writer = Writer()

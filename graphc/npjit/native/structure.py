@@ -70,7 +70,7 @@ class _Walk:
             return ("node", place) if place is not None else ("leaf", self._leaf(a, a, self.meta(a)))
         if isinstance(a, Valued):
             value = a.value
-            kind = value.dtype if isinstance(value, np.generic) else type(value)
+            kind: Any = value.dtype if isinstance(value, np.generic) else type(value)
             if self.symbols is not None and a.other is not None:  # type: ignore[attr-defined]
                 kind = kind, value, a.other, a.expr  # type: ignore[attr-defined]
             return "number", self._leaf(a.expr, a, kind), kind  # type: ignore[attr-defined]

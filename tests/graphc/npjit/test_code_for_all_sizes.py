@@ -1,4 +1,4 @@
-"""Code for all sizes: it gives NumPy's values at each, and neither sizes nor lengths of loops compile again."""
+"""Code for all sizes: NumPy's values at each, and neither sizes nor lengths of loops compile again."""
 
 from __future__ import annotations
 

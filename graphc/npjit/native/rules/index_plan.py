@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.builder import Builder, Expr
-from graphc.ir.dims import Dim, ceildiv
+from graphc.ir.dims import Dim, Shape, ceildiv
 from graphc.ir.relations import broadcast_shapes
 from graphc.npjit.native.operands import (
     Operand,
@@ -138,11 +138,11 @@ class Places:
     """
 
     order: tuple[int, ...]
-    lead: tuple[int, ...]
-    size: int
-    rest: tuple[int, ...]
+    lead: Shape
+    size: Dim
+    rest: Shape
     positions: Expr
-    result: tuple[int, ...]
+    result: Shape
 
 
 def places_of(b: Builder, shape: Sequence[int], p: Plan) -> Places:
@@ -160,7 +160,7 @@ def places_of(b: Builder, shape: Sequence[int], p: Plan) -> Places:
     return Places((*before, *axes, *after), lead, size, rest, positions, (*lead, *common, *rest))
 
 
-def _linear(b: Builder, values: list[Expr], sizes: list[int], shape: tuple[int, ...]) -> Expr:
+def _linear(b: Builder, values: list[Expr], sizes: list[Any], shape: Shape) -> Expr:
     """One position for several indices; each of these is checked and counted from the front here."""
     if len(values) == 1:
         return values[0]
