@@ -13,6 +13,8 @@ from graphc.ir import DType
 FORMULAS = frozenset(
     {"exp", "expm1", "log", "log1p", "sigmoid", "tanh", "erf", "sin", "cos", "power", "remainder"}
 )
+LONG = 4
+"""Rows of at least so many vectors are long."""
 CHEAP = 4
 """Up to so many computations a body keeps four vectors at once in 16 registers."""
 
@@ -31,11 +33,21 @@ def _touched(nest: Nest) -> set[DType]:
 
 
 def vector_lanes(nest: Nest, target: Target) -> int:
-    """Lanes of the vectors of a nest: as many as a register has of its main element type."""
+    """Lanes of the vectors of a nest: as many as one or two registers have of its main element type."""
     types = _touched(nest)
     sizes = [t.itemsize for t in types if t.is_floating] or [t.itemsize for t in types] or [8]
     main = min(sizes) if any(t.is_floating for t in types) else max(sizes)
-    return max(1, target.register_bytes // main)
+    lanes = max(1, target.register_bytes // main)
+    return 2 * lanes if len(set(sizes)) == 1 and _waits(nest, lanes) else lanes
+
+
+def _waits(nest: Nest, lanes: int) -> bool:
+    """Whether each instruction waits for the one before it, as in formulas: then two vectors side by side
+    hide half of that, if rows are long enough for both.
+    """
+    deep = any(isinstance(i, Compute) and i.op in FORMULAS for s in nest.stages for i in s.body)
+    axes = [a for own in (nest.outer, *(s.axes for s in nest.stages)) for a in own if a.name == nest.lane]
+    return deep and all(not isinstance(a.extent, int) or a.extent >= LONG * lanes for a in axes)
 
 
 def masked_tail(nest: Nest, target: Target) -> bool:
