@@ -16,15 +16,21 @@ from graphc.codegen.timed_step import TimedStep
 
 
 class Meter:
-    """Ordinary calls and timed ones. Each works on copies of the weights as they were at the beginning."""
+    """Ordinary calls and timed ones. Each works on copies of the weights as they were at the beginning, those
+    among the inputs (`NativeProgram.passed`) included.
+    """
 
     def __init__(self, program: NativeProgram, weights: Arrays, inputs: Arrays, sizes: Sizes) -> None:
         self.program, self.step = program, TimedStep(program, sizes)
-        self._inputs, self._sizes = inputs, sizes
-        self._state = [np.array(w) for w in weights]
+        first = len(inputs) - program.layout.passed
+        self._state = [np.array(w) for w in (*weights, *inputs[first:])]
+        self._copies = [_aligned(w) for w in self._state]
+        self._inputs = [*inputs[:first], *self._copies[len(weights) :]]
+        self._sizes = sizes
         timed = copy.copy(program)
         timed.step, timed.entry = self.step.run, None
-        self._plain, self._timed = (NativeRunner(p, [_aligned(w) for w in weights]) for p in (program, timed))
+        bound = self._copies[: len(weights)]
+        self._plain, self._timed = (NativeRunner(p, bound) for p in (program, timed))
         self._alone = program.lowered.members == 1
         self.calls: list[float] = []
         self.looks: list[np.ndarray] = []
@@ -43,7 +49,7 @@ class Meter:
         self.looks.append(self.step.marks.copy())
 
     def _run(self, runner: NativeRunner) -> None:
-        for mine, given in zip(runner.weights, self._state):
+        for mine, given in zip(self._copies, self._state):
             np.copyto(mine, given)
         runner.run(self._inputs, self._sizes)
 

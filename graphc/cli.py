@@ -280,7 +280,17 @@ def _cache(args: argparse.Namespace) -> int:
     print(f"{info.folder}: {_counted(info.entries)}, {info.bytes / 1e6:.1f} MB")
     if info.problem:
         print(f"not used: {info.problem}")
+    tuned = _tuned_graphs()
+    if tuned:
+        print(f"what was measured by tune=True, for {tuned} {'graph' if tuned == 1 else 'graphs'}")
     return 0
+
+
+def _tuned_graphs() -> int:
+    from graphc.codegen.target import host
+    from graphc.codegen.tuner import remembered
+
+    return len(remembered(host()))
 
 
 def _counted(entries: int) -> str:

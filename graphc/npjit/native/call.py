@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphc.codegen import backends
-from graphc.codegen.native import NativeProgram
+from graphc.codegen.native import NativeProgram, NativeRunner
 from graphc.codegen.options import Options
 from graphc.codegen.signature import Signature, Sizes
 from graphc.codegen.stages import Stages
@@ -40,6 +40,9 @@ class NativeCall:
         STATS.compiled(perf_counter() - begin)
         self.types = [v.type for v in (*graph.inputs, *(w.value for w in graph.weights))]
         self.fast = self.runner.fast or (lambda *_: NotImplemented)
+        self._untuned = options.tune and isinstance(self.runner, NativeRunner)
+        if self._untuned:
+            self.fast = self._tuned
         self.places = [self._place(name) for name in self.signature.symbols]
 
     def slow(self, *values: Any) -> Any:
@@ -53,7 +56,7 @@ class NativeCall:
             `check=` refuses a value.
         """
         try:
-            if self.places:
+            if self.places and not self._untuned:
                 sizes = tuple([values[i].shape[axis] for i, axis in self.places])
                 result = self.runner.switched(sizes, *values)
                 if result is not NotImplemented:
@@ -62,7 +65,10 @@ class NativeCall:
                 np.asarray(v, t.dtype.numpy, order="C") for v, t in zip(values, self.types, strict=True)
             ]
             arrays = [a if a.flags.c_contiguous and a.flags.aligned else a.copy() for a in arrays]
-            results = self.runner.run(arrays, self._sizes(arrays))
+            known = self._sizes(arrays)
+            if self._untuned:
+                self._tune(arrays, known)
+            results = self.runner.run(arrays, known)
         except NumericsError:
             raise
         except (GraphcError, OverflowError, AttributeError, IndexError) as e:
@@ -72,6 +78,18 @@ class NativeCall:
             if used is not given:
                 np.copyto(given, used)
         return arranged(results)
+
+    def _tune(self, arrays: Sequence[np.ndarray], sizes: Sizes) -> None:
+        """Go on with the code that is quickest for arrays of these sizes."""
+        from graphc.codegen.tuner import tuned
+
+        self.runner = tuned(self.runner.program, (), arrays, sizes).bind(())
+        self._untuned = False
+
+    def _tuned(self, *values: Any) -> Any:
+        """A fast call once the quickest code is known."""
+        fast = self.runner.fast
+        return NotImplemented if self._untuned or fast is None else fast(*values)
 
     def _place(self, symbol: str) -> tuple[int, int]:
         """The argument and the axis that have a symbol as their size."""
