@@ -15,10 +15,10 @@ import os
 import platform
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from pathlib import Path
@@ -56,39 +56,46 @@ def disqualify(work: Workload, field: LineUp) -> list[str]:
     return wrong
 
 
-def timed(work: Workload, field: LineUp, rounds: int, share: float) -> tuple[dict[str, Row], int]:
-    """Go through all candidates in rounds; the times of each, and the number of rounds."""
-    names = {r.name: r for r in field.runners if r.name == PEAK or work.candidate(r.name).timed}
-    later = {name: max(field.told[name]["later"], 1e-6) for name in names}
-    budget = share * work.seconds
+Turns = dict[str, list[tuple[float, float]]]
+
+
+def timed(work: Workload, field: LineUp, rounds: int, budget: float) -> tuple[Turns, int]:
+    """Go through all candidates in rounds, some `budget` seconds for each: times and number of rounds."""
+    runners = {r.name: r for r in field.runners if r.name == PEAK or work.candidate(r.name).timed}
+    later = {name: max(field.told[name]["later"], 1e-6) for name in runners}
     rounds = min(rounds, max(2, ceil(budget / statistics.median(later.values() or [1.0]))))
     calls = {n: max(1, min(MOST, round(budget / rounds / s))) + (s < CHEAP) for n, s in later.items()}
-    turns: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    turns: Turns = {name: [] for name in runners}
     for i in range(rounds):
-        for name, runner in names.items():
-            if i < 2 or i * calls[name] * later[name] < 2 * budget:  # who is far behind has fewer turns
-                turns[name].append(runner.turn(calls[name]))
+        for name in [n for n in runners if n not in field.missing]:
+            if i >= 2 and i * calls[name] * later[name] > 2 * budget:
+                continue  # who is far behind has fewer turns
+            try:
+                turns[name].append(runners[name].turn(calls[name]))
+            except RuntimeError as e:
+                field.missing[name] = str(e)
+    return turns, rounds
+
+
+def rows_of(field: LineUp, turns: Turns) -> dict[str, Row]:
+    """What each candidate needs."""
     found = {}
-    for runner in field.runners:
+    for runner in (r for r in field.runners if r.name not in field.missing):
         told, seconds = field.told[runner.name], turns.get(runner.name)
-        row = Row(
+        found[runner.name] = Row(
             runner.name,
-            compile=told.get("compile"),
-            memory=told.get("memory"),
-            versions=runner.versions,
-            date=results.now(),
+            min(s[0] for s in seconds) if seconds else None,
+            statistics.median(s[1] for s in seconds) if seconds else None,
+            told.get("compile"),
+            told.get("memory"),
+            runner.versions,
+            results.now(),
         )
-        if seconds:
-            row = replace(
-                row, least=min(s[0] for s in seconds), median=statistics.median(s[1] for s in seconds)
-            )
-        found[runner.name] = row
-    return found, rounds
+    return found
 
 
-def measured_before(work: Workload, slow: Sequence[Candidate], threads: int) -> list[Row]:
+def measured_before(path: Path, slow: Sequence[Candidate]) -> list[Row]:
     """The rows of slow candidates from an earlier run, with their dates."""
-    path = results.place(work.name, threads)
     if not path.is_file():
         return []
     names = [c.name for c in slow]
@@ -97,21 +104,35 @@ def measured_before(work: Workload, slow: Sequence[Candidate], threads: int) -> 
 
 def race(work: Workload, setting: Setting, args: argparse.Namespace) -> tuple[Result, list[str]]:
     """Time a workload; what was found, and who had a wrong answer."""
-    slow = [c for c in work.candidates if (c.slow and not args.slow) or c.name in args.without]
-    field = line_up(work, [c for c in work.candidates if c not in slow], setting)
+    absent = [c for c in work.candidates if (c.slow and not args.slow) or c.name in args.without]
+    field = line_up(work, [c for c in work.candidates if c not in absent], setting)
     try:
         wrong = disqualify(work, field)
-        rows, rounds = timed(work, field, args.rounds, QUICK if args.quick else args.seconds)
+        budget = work.seconds * (QUICK if args.quick else args.seconds)
+        turns, rounds = timed(work, field, args.rounds, budget)
     finally:
         field.end()
+    rows = rows_of(field, turns)
     probe = rows.pop(PEAK, None)
-    told = field.told.get(PEAK, {})
-    peak = told["flops"] / probe.least if probe and probe.least else 0.0
-    found = [*rows.values(), *measured_before(work, slow, setting.threads)]
-    left_out = field.missing | {
-        c.name: "not asked for" for c in slow if c.name not in [r.name for r in found]
-    }
-    result = Result(
+    peak = field.told[PEAK]["flops"] / probe.least if probe and probe.least else 0.0
+    before = measured_before(results.place(work.name, setting.threads, args.out), absent)
+    for name in {c.name for c in absent} - {row.name for row in before}:
+        field.missing[name] = "not asked for"
+    return result_of(work, setting, args, field, [*rows.values(), *before], rounds, peak), wrong
+
+
+def result_of(
+    work: Workload,
+    setting: Setting,
+    args: argparse.Namespace,
+    field: LineUp,
+    rows: list[Row],
+    rounds: int,
+    peak: float,
+) -> Result:
+    """All that is kept of a race."""
+    figures = [f for f in work.figures if f.measure == "least" or setting.threads == 1]
+    return Result(
         work.name,
         work.title,
         work.family,
@@ -124,11 +145,10 @@ def race(work: Workload, setting: Setting, args: argparse.Namespace) -> tuple[Re
         field.told.get(OURS, {}).get("flops", 0.0),
         peak,
         size_of(setting.folder),
-        found,
-        left_out,
-        [results.reached(f, found) for f in work.figures if f.measure == "least" or setting.threads == 1],
+        rows,
+        field.missing,
+        [results.reached(figure, rows) for figure in figures],
     )
-    return result, wrong
 
 
 def size_of(folder: Path) -> dict[str, int]:
@@ -212,14 +232,19 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Race; 1 if somebody had a wrong answer."""
+    """Race; 1 if somebody had a wrong answer, or nobody could be given the data."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that processes which are stopped end too
     args = parsed(argv)
     pythons = tuple(dict.fromkeys([sys.executable, *args.python]))
     status = 0
     for work, threads in plan(args):
         with tempfile.TemporaryDirectory() as folder:
-            found, wrong = race(work, Setting(threads, pythons, args.limit, Path(folder)), args)
+            try:
+                found, wrong = race(work, Setting(threads, pythons, args.limit, Path(folder)), args)
+            except subprocess.CalledProcessError as e:
+                print(f"{work.name}: {e}", file=sys.stderr)
+                status = 1
+                continue
         show(found)
         status = 1 if wrong else status
         if args.kept:
