@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -20,6 +21,12 @@ from graphc.ir.dims import Dim
 from graphc.ir.errors import GraphcError, NumericsError
 from graphc.ir.graph import Graph
 from graphc.npjit.native.symbols import LEAST
+
+
+WATCH: ContextVar[Callable[[NativeCall, list[np.ndarray], Sizes], None] | None] = ContextVar(
+    "watch", default=None
+)
+"""Is told of the first run of each native call with some sizes."""
 
 
 class Retry(Exception):
@@ -66,6 +73,8 @@ class NativeCall:
             ]
             arrays = [a if a.flags.c_contiguous and a.flags.aligned else a.copy() for a in arrays]
             known = self._sizes(arrays)
+            if (watch := WATCH.get()) is not None:
+                watch(self, arrays, known)
             if self._untuned:
                 self._tune(arrays, known)
             results = self.runner.run(arrays, known)

@@ -23,8 +23,8 @@ LAGS = 3
 """How many iterations back a value may come from."""
 STACKED = 4096
 """Values that lie apart are stacked up to this number of elements."""
-ROLLS = 24
-"""How many loops of a graph are rolled up eagerly."""
+CHOICES = 4
+"""How many loops are tried, one after the other, where graphs are rolled up eagerly."""
 TRIED = 40
 """How many stretches of a graph are looked at."""
 PEELED = 3
@@ -86,16 +86,14 @@ def roll(graph: Graph, least: Least = USUAL) -> Graph:
     """The graph with its repeated stretches as scans."""
     from graphc.npjit.native.scans import rolled
 
-    for _ in range(ROLLS if least is EAGER else len(graph.nodes)):
-        loop = next(_loops(graph, least), None)
-        if loop is None:
-            break
-        shorter = dce(rolled(graph, loop, partial(roll, least=least)))
-        # gathering what differs may take as many nodes as it saves
-        if len(shorter.nodes) >= len(graph.nodes) and least is not EAGER:
-            break
+    while True:
+        # gathering what differs may take as many nodes as a loop saves
+        tried = islice(_loops(graph, least), CHOICES if least is EAGER else 1)
+        found = (dce(rolled(graph, loop, partial(roll, least=least))) for loop in tried)
+        shorter = next((g for g in found if len(g.nodes) < len(graph.nodes)), None)
+        if shorter is None:
+            return graph
         graph = shorter
-    return graph
 
 
 def _loops(graph: Graph, least: Least) -> Iterator[Loop]:

@@ -132,6 +132,9 @@ class Assembly:
         )
 
     def _scheduled(self) -> Schedule:
+        if self.options.backend == "reference" and not self.always:
+            everything = dict.fromkeys(self.nodes, "the backend is NumPy")
+            return Schedule([Step(False, list(self.nodes))], everything)
         return schedule(self.nodes, self.wanted, self.name, self._writeable(), self.symbols, self.always)
 
     def _writer(self) -> Writer:
