@@ -16,6 +16,7 @@ from graphc.codegen import entry
 from graphc.codegen.call_entry import ENTRY, STEP, call_symbols
 from graphc.codegen.choices import Choices
 from graphc.codegen.custom import compile_text, scalars_of, uses_custom
+from graphc.codegen.forks import free_in_children
 from graphc.codegen.frames import Frame, Pool
 from graphc.codegen.kernels.library import driver_symbols
 from graphc.codegen.layout import Layout
@@ -107,7 +108,7 @@ class NativeRunner:
         self._free: list[Frame] = []  # those of the sizes of the last general call
         self._entry: Callable[..., Any] = program.entry or (lambda *_: NotImplemented)
         updates = bool(program.pipeline.traced.updates) and not program.passed
-        self._guard = threading.Lock() if updates else nullcontext()
+        self._guard = free_in_children(threading.Lock()) if updates else nullcontext()
         quick = self._fast_alone if updates else self._fast
         self.fast: Callable[..., Any] | None = quick if program.entry is not None else None
 

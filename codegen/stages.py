@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 
 from graphc import passes
+from graphc.codegen.forks import free_in_children
 from graphc.codegen.options import Options
 from graphc.codegen.report import Text, table
 from graphc.ir.errors import ArgumentError
@@ -39,7 +40,7 @@ class Stages:
 
     def __init__(self, traced: Graph, options: Options) -> None:
         self.traced, self.options = traced, options
-        self._lock = threading.Lock()
+        self._lock = free_in_children(threading.Lock())
         self._all: list[passes.Stage] = []
         self._kept: list[passes.Stage] = []
 

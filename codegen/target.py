@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphc.codegen.errors import TargetError
+from graphc.codegen.forks import held_by_forks
 
 # Emission is not re-entrant (one LLVMContext, one machine per target): whoever parses, optimises or emits
 # holds this lock.
-LLVM_LOCK = threading.RLock()
+LLVM_LOCK = held_by_forks(threading.RLock())
 
 _AVX512 = ("avx512f", "avx512vl", "avx512bw", "avx512dq")
 _AVX2 = ("avx2", "fma")

@@ -16,6 +16,7 @@ import threading
 import time
 
 from graphc.codegen import cache
+from graphc.codegen.forks import free_in_children
 from graphc.codegen.loader import Code, compile_object
 from graphc.codegen.target import Target, host
 from graphc.codegen.team_text import (
@@ -99,7 +100,7 @@ class Team:
         self.grain = grain
 
 
-_LOCK = threading.Lock()
+_LOCK = free_in_children(threading.Lock())
 
 
 def team_object(target: Target, store: cache.Cache | None = None) -> bytes:

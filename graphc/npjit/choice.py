@@ -7,6 +7,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
+from graphc.codegen.forks import free_in_children
 from graphc.npjit.emit import MISS, Fast
 
 ROUNDS, MORE, CLOSE = 3, 8, 1.3
@@ -35,7 +36,7 @@ class Choice:
         is_sure: bool = False,
     ) -> None:
         self.fast, self.settle, self.is_sure = fast, settle, is_sure
-        self.lock = threading.Lock()
+        self.lock = free_in_children(threading.Lock())
         self.ways: dict[str, Way] = {
             "native": self._compiling,
             "flat": fast.flat,

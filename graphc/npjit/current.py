@@ -6,6 +6,8 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from graphc.codegen.forks import free_in_children
+
 if TYPE_CHECKING:
     from graphc.npjit.recording import Recording
     from graphc.npjit.runtime import Runtime
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 RECORDING: ContextVar[Any] = ContextVar("graphc recording", default=None)
 
 # A recording writes deferred values into the user's own objects for a while: one at a time.
-LOCK = threading.RLock()
+LOCK = free_in_children(threading.RLock())
 
 
 def recording() -> Recording:

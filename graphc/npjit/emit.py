@@ -338,7 +338,8 @@ class Emitter:
                 [own[n] for n in run.wanted],
                 {before: own[after] for before, after in pairs.items()},
                 options,
-                symbols=self.rec.for_native(self.symbols, own),
+                self.rec.name,
+                self.rec.for_native(self.symbols, own),
                 families=self.rec.pieces.families,
                 always=self.rec.is_ahead,
             )

@@ -6,9 +6,10 @@ import copy
 import functools
 import inspect
 import os
+import re
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from graphc.npjit.emit import MISS, CannotError, Emitter, Fast
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
 from graphc.npjit.pieces import Pieces
 from graphc.npjit.recording import Recording
+from graphc.npjit.rehearsal import NeedsValues, Rehearsal
 from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.runtime import RUNTIME
 from graphc.npjit.sizes import Known
@@ -126,6 +128,11 @@ class Jit:
         used = [f for f in self.fast.get(key, ()) if not isinstance(f, Choice)]  # others were for few calls
         self.fast[key] = [*used, Settled(plain, min(aside.plain), aside.failing, reopen)]
 
+    @functools.cached_property
+    def graph_name(self) -> str:
+        """What graphs made of the function are called."""
+        return re.sub(r"\W", "", self.name.rpartition(".")[2]) or "function"
+
     def untraced(self) -> str:
         """Why calls are not recorded; empty if they are."""
         setting = os.environ.get("GRAPHC_BACKEND")
@@ -160,6 +167,7 @@ class Jit:
     def record(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call, recording it; keep a fast function if it can be done again."""
         rec = self.last = Recording(self._known(key), self.pieces, key not in self.unbranched)
+        rec.name = self.graph_name
         token, begin = RECORDING.set(rec), perf_counter_ns()
         self.recordings += 1
         CLASS_ATTRIBUTES.clear()
@@ -189,7 +197,7 @@ class Jit:
             if not (isinstance(e, Exception) and rec.roll_back()):
                 rec.finish()
             raise
-        fast = self._emitted(key, rec, result)
+        fast = self._emitted(key, rec, result) if self.options.get("check") is None else None
         try:
             result = rec.publish(result)
         finally:
@@ -254,7 +262,7 @@ class Jit:
 
     def _emitted(self, key: Any, rec: Recording, result: Any) -> Fast | None:
         """The fast ways of a recording that can be done again."""
-        if rec.breaks or self.options.get("check") is not None:
+        if rec.breaks:
             return None
         if rec.leaks:
             self.note(f"recorded at each call: {rec.leaks[0]}")
@@ -283,6 +291,31 @@ class Jit:
             way = seldom_asking(plain, way)  # with other recordings behind it, it would take their calls
         for known in (self.fast, self.branches):
             known[key] = [way if f is choice else f for f in known.get(key, ())]
+
+    def prepare(self, arguments: Sequence[Any], known: Known) -> bool:
+        """Compile ahead of the first call for arguments like these, whose values do not count; False where
+        that can't be done. `known` has other sizes for those that are to be symbols.
+        """
+        key, fast = (len(arguments),), None
+        self.known[key] = known
+        rec = Rehearsal(known, self.pieces)
+        rec.name = self.graph_name
+        with LOCK:
+            token = RECORDING.set(rec)
+            CLASS_ATTRIBUTES.clear()
+            try:
+                given = [rec.wrap(a, f"args[{i}]") for i, a in enumerate(arguments)]
+                fast = self._emitted(key, rec, RUNTIME.call(self._target(rec), *given))
+            except (Exception, NeedsValues):  # the first call tells what is the matter
+                del self.known[key]
+            finally:
+                rec.take_back_effects()
+                RECORDING.reset(token)
+        native = fast.native() if fast is not None else None
+        if native is not None:
+            known.add(rec)
+            self.fast[key] = [native]
+        return native is not None
 
     # ---- reports and copies
 

@@ -39,7 +39,10 @@ SIZED_BY_FLOATS = (np.arange,)
 
 
 class Recording(Sizes):
-    """See the module."""
+    """See the module. `name` is that of the graphs which are made of it."""
+
+    is_ahead = False
+    name = "segment"
 
     def __init__(
         self,

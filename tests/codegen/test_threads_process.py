@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 
+import graphc
 from graphc import codegen
 from graphc.codegen.custom import array_op
 from graphc.codegen.target import host
@@ -102,41 +103,78 @@ def test_an_interrupt_leaves_weights_of_a_whole_number_of_steps():
     assert weight[0] == before + 1
 
 
-def children(f, x, want):
-    """What a child does: calls of its own, from two threads."""
-    same = []
-    callers = [threading.Thread(target=lambda: same.append(np.array_equal(f(x), want))) for _ in range(2)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    os._exit(0 if same == [True, True] else 1)
-
-
-def test_children_that_are_forked_while_threads_call():
-    b = Builder("f")
+def squaring(k=1):
+    b = Builder(f"f{k}")
     x = b.input("x", tensor("f32", "N", "N"))
-    b.output(b.matmul(x, x))
-    f, x = codegen.compile(b.build(), threads=2), np.ones((150, 150), np.float32)
-    want, over = f(x), threading.Event()
+    b.output(b.matmul(x, x) * k)
+    return codegen.compile(b.build(), threads=2, cache=False)
+
+
+def calling():
+    """Calls of a function, and what a child does: the same from two threads."""
+    f, x = squaring(), np.ones((150, 150), np.float32)
+
+    def child():
+        same = []
+        callers = [threading.Thread(target=lambda: same.append(np.ptp(f(x)) == 0)) for _ in range(2)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        return same == [True, True]
+
+    f(x)
+    return lambda: f(x), child
+
+
+def training():
+    """Steps that change weights, which take turns; a child goes on with the weights that it finds."""
+    f, weight, ones = counting()
+
+    def child():
+        f(ones)
+        before = weight.copy()
+        f(ones)
+        return np.array_equal(weight, before + 1)
+
+    return lambda: f(ones), child
+
+
+def recording():
+    """Recordings of new functions, which take turns; a child records one, and compiles it."""
+    x = np.ones(300)
+
+    def record():
+        return all(graphc.jit(lambda x: np.tanh(x * 2).sum())(x) > 200 for _ in range(4))
+
+    def child():
+        squaring(2)(np.ones((3, 3), np.float32))
+        return record()
+
+    record()
+    return record, child
+
+
+@pytest.mark.parametrize("work", [calling, training, recording])
+def test_children_that_are_forked_while_a_thread_works(work):
+    (turn, in_child), over = work(), threading.Event()
 
     def forever():
         while not over.is_set():
-            f(x)
+            turn()
 
-    caller = threading.Thread(target=forever)
-    caller.start()
+    thread = threading.Thread(target=forever)
+    thread.start()
     fork = multiprocessing.get_context("fork")
     try:
-        for _ in range(8):
-            child = fork.Process(target=children, args=(f, x, want))
+        for _ in range(4):
+            child = fork.Process(target=lambda: os._exit(0 if in_child() else 1))
             child.start()
             child.join(60)
             assert child.exitcode == 0
     finally:
         over.set()
-        caller.join()
-    np.testing.assert_array_equal(f(x), want)
+        thread.join()
 
 
 def test_calls_inside_of_what_a_call_runs():

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.codegen.forks import free_in_children
 from graphc.codegen.options import Options
 from graphc.codegen.signature import solution
 from graphc.ir import dims
@@ -365,7 +366,7 @@ class Families:
     def __init__(self) -> None:
         self._known: dict[Any, Family] = {}
         self._graphs: list[tuple[Graph, Sequence[Dim]]] = []
-        self._lock = threading.Lock()
+        self._lock = free_in_children(threading.Lock())
         self.shared = 0
 
     def call(self, graph: Graph, options: Options, bounds: Sequence[Dim], most: int | None = None) -> Code:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphc.codegen import options as option
+from graphc.codegen.forks import free_in_children
 from graphc.codegen.options import Options
 from graphc.ir.errors import GraphcError
 from graphc.ir.graph import Graph
@@ -30,7 +31,7 @@ PROGRAMS = 256
 """How many structures a process remembers."""
 
 _programs: dict[Any, tuple[Program, tuple[Any, ...]]] = {}
-_lock = threading.Lock()
+_lock = free_in_children(threading.Lock())
 
 
 def compile(
