@@ -101,13 +101,15 @@ def compile(target: Any, *specs: Any, step: str | None = None, training: bool = 
     """Compile a model, a step of it, or a function.
 
     Args:
-        target: a model; or a function of tensors, with a `spec` for each argument.
+        target: a model; or a function, with a `spec` for each argument. One that is written with NumPy alone
+            means what it means in Python (see `jit`) and is compiled now where that takes no values; one
+            that names graphc's operations, layers or models is a function of symbolic tensors.
         step: "train", "evaluate" or "predict": that step of a compiled model, `step(x, y,
         sample_weight=None)`.
         training: for a model without step: whether layers see training=True.
         options: backend="llvm" (default), "numba" or "reference"; check=None, "nan" or "reference"; threads;
         passes; cache;
-            fast_math.
+            fast_math; tune.
 
     Raises:
         ArgumentError: something else than a model or a function with specs, or an option that there is not.
@@ -137,7 +139,9 @@ def compile(target: Any, *specs: Any, step: str | None = None, training: bool = 
             raise ArgumentError(
                 "compile takes a graphc.spec(shape, dtype) for each argument of the function."
             )
-        return CompiledFunction(target, specs, options)
+        from graphc.npjit.ahead import ahead, is_of_arrays
+
+        return (ahead if is_of_arrays(target) else CompiledFunction)(target, specs, options)
     raise ArgumentError(
         f"compile takes a model, or a function and a graphc.spec for each of its arguments, not {target!r}."
     )
