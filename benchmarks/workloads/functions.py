@@ -181,7 +181,7 @@ WORKLOADS = (
     loop("f64"),
     Workload(
         "lstm",
-        "NumPy LSTM by hand, f64: 50 steps, hidden 64, batch 16",
+        "NumPy LSTM, f64: 50 steps, batch 16",
         "NumPy",
         Case(lstm_step, lstm_arguments, dtype="f64"),
         LOOP[:2],

@@ -194,7 +194,7 @@ WORKLOADS = (
         Case("finetune", True, 8),
         Figure(1.0, 0.9),
         *COMPILE,
-        seconds=15.0,
+        seconds=12.0,
         tolerance=1e-3,
     ),
 )

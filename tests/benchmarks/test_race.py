@@ -111,14 +111,16 @@ def test_figures_are_told_as_they_are() -> None:
 
 
 def test_every_network_is_the_same_for_all() -> None:
-    """A candidate's code is there for every workload, and says which packages it needs."""
+    """A candidate's code is there for every workload, it says which packages it needs, and has a colour."""
     import importlib.util
 
+    from chart import COLOURS
     from workloads import WORKLOADS
 
     for work in WORKLOADS.values():
         names = [c.name for c in work.candidates]
         assert len(set(names)) == len(names)
+        assert set(names) <= set(COLOURS)
         assert {f.ours for f in work.figures} <= set(names)
         assert {n for f in work.figures for n in f.beside} <= set(names)
         for candidate in work.candidates:
