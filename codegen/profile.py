@@ -21,6 +21,7 @@ from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.meter import Meter
 from graphc.codegen.native import NativeProgram
 from graphc.codegen.peak import Peak, peak
+from graphc.codegen.program import Arrays
 from graphc.codegen.report import table
 from graphc.codegen.signature import Sizes
 from graphc.ir.errors import ArgumentError
@@ -184,11 +185,17 @@ def _percent(share: float, digits: int = 0) -> str:
 
 def measure(compiled: Compiled, inputs: Sequence[Any], rounds: int | None = None) -> Profile:
     """Profile a call with these inputs; see `Compiled.profile`."""
+    arrays, sizes = compiled.prepared(inputs)
+    return profile_of(_program(compiled), compiled.weights, arrays, sizes, rounds)
+
+
+def profile_of(
+    program: NativeProgram, weights: Arrays, inputs: Arrays, sizes: Sizes, rounds: int | None
+) -> Profile:
+    """Profile a program whose machine code has the names of its kernels."""
     if rounds is not None and rounds < 1:
         raise ArgumentError(f"rounds={rounds} is not possible; choose a number of rounds from 1 on.")
-    arrays, sizes = compiled.prepared(inputs)
-    program = _program(compiled)
-    meter = Meter(program, compiled.weights, arrays, sizes)
+    meter = Meter(program, weights, inputs, sizes)
     start = time.perf_counter()
     while not _is_enough(rounds, len(meter.calls), time.perf_counter() - start):
         meter.call()
@@ -196,6 +203,15 @@ def measure(compiled: Compiled, inputs: Sequence[Any], rounds: int | None = None
     rows = _Rows(meter, sizes).rows()
     count, threads = len(meter.calls), program.lowered.members
     return Profile(tuple(rows), min(meter.calls), count, threads, peak(), dict(sizes))
+
+
+def joined(parts: Sequence[Profile]) -> Profile:
+    """What runs one after the other, as one profile."""
+    first = parts[0]
+    rows = tuple(row for part in parts for row in part.rows)
+    sizes = {name: n for part in parts for name, n in part.sizes.items()}
+    rounds = min(part.rounds for part in parts)
+    return replace(first, rows=rows, call=sum(p.call for p in parts), rounds=rounds, sizes=sizes)
 
 
 def _program(compiled: Compiled) -> NativeProgram:

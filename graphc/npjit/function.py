@@ -31,6 +31,7 @@ HOT = 50
 """Calls with the same sizes after which these get a recording of their own."""
 if TYPE_CHECKING:
     from graphc.codegen.compiled import Compiled
+    from graphc.codegen.profile import Profile
 
 FAR = 4
 """The place of a fast function from which it comes to the front when it is used."""
@@ -349,6 +350,19 @@ class Jit:
             )
         return Compiled(max(graphs, key=lambda g: len(g.nodes)), resolve(**self.options))
 
+    def profile(self, *args: Any, rounds: int | None = None, **kwargs: Any) -> Profile:
+        """The time of each kernel in the native runs of a call with these arguments; see
+        `graphc.codegen.Compiled.profile`. The function is called with copies of them.
+
+        Raises
+        ------
+        StateError
+            Nothing of the function runs natively for such arguments.
+        """
+        from graphc.npjit.profiling import profile
+
+        return profile(self, args, kwargs, rounds)
+
     def __getattr__(self, name: str) -> Any:
         if name not in SHOWN:
             raise AttributeError(f"a jitted function has no attribute {name!r}", name=name, obj=self)
@@ -400,7 +414,7 @@ def jit(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     fn
         A Python function, method, or callable object written with `import numpy as np`.
     options
-        Those of `graphc.compile`: backend, check, threads, passes, cache, fast_math.
+        Those of `graphc.compile`: backend, check, threads, passes, cache, fast_math, tune.
 
     Raises
     ------

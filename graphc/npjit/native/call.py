@@ -22,7 +22,6 @@ from graphc.ir.errors import GraphcError, NumericsError
 from graphc.ir.graph import Graph
 from graphc.npjit.native.symbols import LEAST
 
-
 WATCH: ContextVar[Callable[[NativeCall, list[np.ndarray], Sizes], None] | None] = ContextVar(
     "watch", default=None
 )

@@ -15,7 +15,7 @@ from graphc.codegen.options import Options
 from graphc.ir.errors import GraphcError
 from graphc.ir.graph import Graph
 from graphc.npjit.log import Meta, Node, Valued, follow, pick
-from graphc.npjit.native.call import NativeCall, Retry
+from graphc.npjit.native.call import WATCH, NativeCall, Retry
 from graphc.npjit.native.families import Families, TooLargeError
 from graphc.npjit.native.operands import Unexpressed
 from graphc.npjit.native.packs import Argument
@@ -56,7 +56,7 @@ def compile(
     key = (structure.key, chosen, always)
     with _lock:
         found = _programs.get(key)
-    if found is not None:
+    if found is not None and WATCH.get() is None:
         return replace(found[0], leaves=structure.leaves)
     program = Assembly(nodes, wanted, pairs, structure, chosen, name, symbols, families, always).program()
     with _lock:
