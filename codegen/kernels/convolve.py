@@ -28,7 +28,7 @@ from graphc.codegen.kernels.cuts import Cut, balanced, piece
 from graphc.codegen.kernels.geometry import Geometry, read_geometry
 from graphc.codegen.kernels.packers import call_pack_b
 from graphc.codegen.kernels.pixels import are_joined
-from graphc.codegen.kernels.product import Block, see_tile
+from graphc.codegen.kernels.product import Block, see_tile, worth_fetching
 from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.kernels.tiles import (
     AHEAD,
@@ -188,7 +188,7 @@ def _walked(f: Function, cuts: Cuts, taps: Taps) -> dict[str, Operand]:
 @dataclass(frozen=True)
 class Panel:
     """A panel of B: its first column, vectors and columns, where its block of K is and where the packed form
-    of that, and whether the first tile packs it (with which microkernel).
+    of that, whether the first tile packs it (with which microkernel), and where the next one is.
     """
 
     column: str
@@ -199,6 +199,7 @@ class Panel:
     whole: str
     by_tile: str
     copy: str
+    next: str
 
 
 def _panel(
@@ -219,7 +220,10 @@ def _panel(
     source = f.at(t.name, "%b", f.add(start, f.mul(taps.tap, "%b_tap")))
     copy, whole = find_kernel(f, s, WALK_COPY, nrv, first[1]), f.equal(n, width)
     by_tile = f.both(f.both(first[0], whole), f(f"icmp ne ptr {copy}, null"))
-    return Panel(column, nrv, n, source, slot, whole, by_tile, copy)
+    ends = f.less(f.add(inner, width), columns[1])
+    after = f.sub(f.mul(taps.block.length, "%b_row"), inner)
+    following = f.at(t.name, source, f.select("i64", ends, width, after))
+    return Panel(column, nrv, n, source, slot, whole, by_tile, copy, following)
 
 
 def _pack(f: Function, s: Strategy, taps: Taps, panel: Panel) -> None:
@@ -263,6 +267,7 @@ def _tiles(
     t, block = s.t, taps.block
     tiles = balanced(f, rows[1], s.rows)
     pitch = f.mul(f.select("i64", cuts.few, 1, taps.taps), s.rows)
+    fetch = f.both(panel.by_tile, worth_fetching(f, s, tiles.count, block.length, "%n"))
     with f.loop(0, tiles.count, 1) as ir:
         start, mr = piece(f, ir.i, tiles)
         row = f.add(rows[0], start)
@@ -277,5 +282,8 @@ def _tiles(
         )
         kernel = f.select("ptr", copying, panel.copy, find_kernel(f, s, WALK, panel.nrv, mr))
         given = f.select("ptr", copying, parameters[1], parameters[0])
+        with f.when(fetch):
+            which = f"i64 {block.length}, i64 {ir.i}, i64 {tiles.count}"
+            f.do(f"call void @fetch_rows_{t.dtype}(ptr {panel.next}, i64 %b_row, {which})")
         call_tile(f, s, kernel, (mr, panel.whole), tile, given)
         see_tile(f, block, c, row, panel.column, mr, panel.n)

@@ -21,7 +21,15 @@ from dataclasses import dataclass
 from graphc.codegen.element import Element
 from graphc.codegen.kernels.cuts import Cut, balanced, piece
 from graphc.codegen.kernels.packers import call_pack_b, tile_slot
-from graphc.codegen.kernels.product import Block, arguments, k_block, k_blocks, see_panel, see_tile
+from graphc.codegen.kernels.product import (
+    Block,
+    arguments,
+    k_block,
+    k_blocks,
+    see_panel,
+    see_tile,
+    worth_fetching,
+)
 from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.kernels.tiles import (
     AHEAD,
@@ -48,8 +56,8 @@ class Rows:
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel of B: its first column, its vectors, its columns, where it lies and where its packed form
-    does.
+    """A panel of B: its first column, its vectors, its columns, where it lies and where its packed form and
+    the next panel do.
     """
 
     column: str
@@ -60,6 +68,7 @@ class Panel:
     whole: str
     copy_now: str
     copy: str
+    next: str
     parameters: tuple[str, str]
 
 
@@ -140,11 +149,17 @@ def _panel(
     b, b_row = f.select("ptr", by_tile, source, slot), f.select("i64", by_tile, "%b_row", width)
     see_panel(f, rows.first, b, b_row, block, column, n)
     set_parameters(f, t, parameters[0], {"b_row": width})
-    return Panel(column, nrv, n, source, slot, whole, f.both(rows.first, by_tile), copy, parameters)
+    ends = f.less(f.add(inner, width), columns[1])
+    after = f.sub(f.mul(block.length, "%b_row"), inner)
+    following = f.at(t.name, source, f.select("i64", ends, width, after))
+    return Panel(
+        column, nrv, n, source, slot, whole, f.both(rows.first, by_tile), copy, following, parameters
+    )
 
 
 def _tiles(f: Function, s: Strategy, block: Block, rows: Rows, panel: Panel) -> None:
     t = s.t
+    fetch = f.both(panel.copy_now, worth_fetching(f, s, rows.tiles.count, block.length, "%n"))
     with f.loop(0, rows.tiles.count, 1) as ir:
         inner, mr = piece(f, ir.i, rows.tiles)
         row = f.add(rows.start, inner)
@@ -152,6 +167,9 @@ def _tiles(f: Function, s: Strategy, block: Block, rows: Rows, panel: Panel) -> 
         kernel = f.select("ptr", copying, panel.copy, find_kernel(f, s, FULL, panel.nrv, mr))
         parameters = f.select("ptr", copying, panel.parameters[1], panel.parameters[0])
         set_parameters(f, t, panel.parameters[0], {"a_col": mr})
+        with f.when(fetch):
+            which = f"i64 {block.length}, i64 {ir.i}, i64 {rows.tiles.count}"
+            f.do(f"call void @fetch_rows_{t.dtype}(ptr {panel.next}, i64 %b_row, {which})")
         tile = Tile(
             f.at(t.name, rows.packed, tile_slot(f, s, ir.i, block.length)),
             f.select("ptr", copying, panel.source, panel.slot),

@@ -18,7 +18,7 @@ from graphc.codegen.kernels.correlate import (
 from graphc.codegen.kernels.large import large_driver
 from graphc.codegen.kernels.packers import pack_a_blocks, pack_b_panels
 from graphc.codegen.kernels.pixels import find_taps, gather, point_at, zero_pixel
-from graphc.codegen.kernels.product import narrow_driver, narrow_rows, product
+from graphc.codegen.kernels.product import fetch_rows, narrow_driver, narrow_rows, product
 from graphc.codegen.kernels.row import ROWS, add_rows, row_driver
 from graphc.codegen.kernels.runs import pack_area, runs_driver
 from graphc.codegen.kernels.strategy import POLICIES, Strategy
@@ -46,13 +46,13 @@ def _product(s: Strategy) -> Parts:
     drivers = [row_driver(s), stream_driver(s), narrow_driver(s), large_driver(s)]
     drivers += [product(s, policy) for policy in POLICIES]
     adders = [finish(s.t), add_rows(s.t, 1), add_rows(s.t, ROWS)]
-    tiles = [*microkernels(s, (FULL, COPY, PLAIN)), edge(s)]
+    tiles = [*microkernels(s, (FULL, COPY, PLAIN)), edge(s), fetch_rows(s)]
     return tops, [*tiles, *pack_b_panels(s), *pack_a_blocks(s), *adders, *drivers]
 
 
 def _convolve(s: Strategy) -> Parts:
     tops = [*(table(s, kind) for kind in WALKS), constants(s), zero_pixel(s)]
-    tiles = [*microkernels(s, WALKS), edge(s)]
+    tiles = [*microkernels(s, WALKS), edge(s), fetch_rows(s)]
     return tops, [*tiles, *pack_b_panels(s), find_taps(s), point_at(s), gather(s), convolve(s)]
 
 
@@ -61,7 +61,7 @@ def _correlate(s: Strategy) -> Parts:
     tops = [foreign_table(s, FULL), foreign_table(s, COPY), table(s, RUNS), constants(s), zero_pixel(s)]
     packing = [find_taps(s), gather(s), pack_windows(s), find_pixels(s), pack_tap(s), pack_area(s)]
     drivers = [tap_driver(s), runs_driver(s, correlate_arguments(s.t)), correlate(s)]
-    return tops, [*microkernels(s, (RUNS,)), *packing, *drivers]
+    return tops, [*microkernels(s, (RUNS,)), fetch_rows(s), *packing, *drivers]
 
 
 _MODULES: dict[str, Callable[[Strategy], Parts]] = {

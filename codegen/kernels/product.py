@@ -98,6 +98,30 @@ def see_tile(f: Function, block: Block, c: str, row: str, column: str, mr: str, 
         f.do(f"call void %on_tile(ptr %tile_context, {operands})")
 
 
+def worth_fetching(f: Function, s: Strategy, tiles: str, length: str, columns: str) -> str:
+    """Whether the next panel of B should be on its way to L2 while some tiles of this one are computed: B is
+    large, and the fetches of a tile are few enough.
+    """
+    large = f.less(CLOSE // s.t.size, f.mul(length, columns))
+    return f.both(large, f.less(4, tiles))
+
+
+def fetch_rows(s: Strategy) -> str:
+    """Fetch a panel of B into L2: behind the first tile, which packs the panel before, each fetches its
+    share.
+    """
+    t = s.t
+    arguments = "ptr %b, i64 %b_row, i64 %length, i64 %tile, i64 %tiles"
+    f = Function(f"fetch_rows_{t.dtype}", arguments, linkage="internal", attrs="noinline #0")
+    share = f.ceildiv("%length", f.maximum(f.sub("%tiles", 1), 1))
+    low = f.mul(f.sub("%tile", 1), share)
+    with f.loop(f.maximum(low, 0), f.minimum(f.add(low, share), "%length"), 1) as row:
+        place = f.at(t.name, "%b", f.mul(row.i, "%b_row"))
+        for at in range(0, s.width, 64 // t.size):
+            f.prefetch(f.at(t.name, place, at), 2)
+    return f.text()
+
+
 def narrow_driver(s: Strategy) -> str:
     """Few rows, or few columns: A in place, B in place where its rows are contiguous and a whole panel is
     there.
