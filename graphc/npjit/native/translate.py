@@ -15,6 +15,7 @@ from graphc.ir import dims
 from graphc.ir.builder import Expr
 from graphc.ir.dims import Dim
 from graphc.ir.errors import GraphcError
+from graphc.ir.locations import NOWHERE, Location
 from graphc.ir.types import TensorType
 from graphc.npjit.log import Meta, Node, Parts, Place, Valued, follow, mutate, pick
 from graphc.npjit.native.operands import Operand, SizeValue, Translation, Unexpressed, ir_dtype
@@ -96,6 +97,12 @@ def reversed_axes(kind: TensorType) -> TensorType:
 
 def _backwards(x: Expr) -> tuple[int, ...]:
     return tuple(range(x.rank))[::-1]
+
+
+def location_of(node: Node) -> Location:
+    """Where the user's code has the operation."""
+    file, _, line = node.line.rpartition(":")
+    return Location(file, int(line)) if file and line.isdigit() else NOWHERE
 
 
 class Translator:
@@ -206,7 +213,8 @@ class Translator:
         made, taken = len(self.b.nodes), len(self.b.inputs)
         required, bounds = dict(self.b.requirements), dict(self.symbols.bounds) if self.symbols else {}
         try:
-            self.values[node] = self._checked(node, self._made(node))
+            with self.b.at(location_of(node)):
+                self.values[node] = self._checked(node, self._made(node))
         except (Unexpressed, GraphcError, TypeError, ValueError, IndexError, KeyError, AttributeError) as e:
             del self.b.nodes[made:]
             self.b.requirements = required

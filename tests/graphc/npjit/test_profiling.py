@@ -30,6 +30,7 @@ def test_arguments_and_counts_stay_as_they_are():
     assert (f.recordings, f.hits) == (0, 0)
     assert products(found) == 2
     assert {row.dtype for row in found if row.bytes} == {"f64"}
+    assert {line for row in found for line in row.lines} == {f"test_profiling.py:{n}" for n in (11, 12, 13)}
 
 
 def test_objects_are_copied_too():
