@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 FAR = 4
 """The place of a fast function from which it comes to the front when it is used."""
-BRANCHES = 5
+BRANCHES = 7
 """Recordings of one call signature that differ in outcomes of tests on data."""
 SHOWN = frozenset(["ir", "stages", "diff", "source", "llvm", "asm", "cost", "memory", "html", "parameters"])
 """Members of `graphc.codegen.Compiled` that a jitted function has too."""

@@ -25,7 +25,7 @@ from graphc.ir.errors import ArgumentError, GradientError, GraphcError, ShapeErr
 from graphc.npjit.builtin_calls import HANDLERS, constructed
 from graphc.npjit.current import recording, runtime
 from graphc.npjit.derivable import floating
-from graphc.npjit.function import Jit
+from graphc.npjit.function import Jit, jit
 from graphc.npjit.infer import meta_of
 from graphc.npjit.leaves import Leaves, inner_of
 from graphc.npjit.log import Meta
@@ -307,4 +307,4 @@ def checked(fn: Any) -> Any:
     return fn
 
 
-HANDLERS.update({f: constructed(f) for f in (grad, value_and_grad, vjp)})
+HANDLERS.update({f: constructed(f) for f in (jit, grad, value_and_grad, vjp)})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from npjit_harness import diff
+from npjit_harness import diff, diff_text
 from npjit_programs import inputs, programs
 
 import graphc
@@ -21,24 +23,29 @@ FRESH = (0, 0, 1, 2, 0, 1)
 def observe(f: Any, args: list[Any]) -> list[Any]:
     np.random.seed(2)
     error = out = share = None
-    try:
-        out = f(*args)
-    except Exception as e:  # any: it is compared
-        error = type(e).__name__
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        try:
+            out = f(*args)
+        except Exception as e:  # any: it is compared
+            error = type(e).__name__
     if out is not None:
         known = (args[0], args[2].w, args[3]["a"], args[4][0])
         share = [np.may_share_memory(p, q) for p in out[:2] for q in known]
-    return [out, args, error, share, np.random.get_state()[2]]
+    return [out, args, error, share, np.random.get_state()[2], text.getvalue()]
+
+
+def compared(plain: list[Any], mine: list[Any]) -> str | None:
+    return diff_text(plain.pop(), mine.pop()) or diff(plain, mine, "reduce")
 
 
 def difference(f: Any, jitted: Any) -> str | None:
     for shared in FRESH:
-        found = diff(observe(f, inputs(shared)), observe(jitted, inputs(shared)), "reduce")
+        found = compared(observe(f, inputs(shared)), observe(jitted, inputs(shared)))
         if found:
             return f"inputs {shared}: {found}"
     plain, same = inputs(1), inputs(1)
     for _ in range(3):
-        found = diff(observe(f, plain), observe(jitted, same), "reduce")
+        found = compared(observe(f, plain), observe(jitted, same))
         if found:
             return f"again: {found}"
     return None
