@@ -168,7 +168,8 @@ def _long_axis(nest: Nest) -> Axis | None:
         return None
     (axes,) = loops
     longest = max(axes, key=lambda a: a.extent if isinstance(a.extent, int) else 1 << 62)
-    if isinstance(longest.extent, int) and longest.extent <= chunk_length(nest, axes, longest):
+    length = chunk_length(nest, axes, longest)
+    if isinstance(longest.extent, int) and isinstance(length, int) and longest.extent <= length:
         return None
     return longest
 
@@ -183,9 +184,9 @@ def chunk_length(nest: Nest, axes: Sequence[Axis], cut: Axis) -> Dim:
     if not isinstance(cut.extent, int):
         return maximum(ceildiv(cut.extent, PIECES * unit) * unit, -(-LEAST // (max(1, rest) * unit)) * unit)
     most = max(1, CHUNK // max(1, rest))
-    if cut.extent > most:
-        most = -(-cut.extent // _even(cut.extent, most))
-    return -(-most // unit) * unit
+    chunks = _even(cut.extent, most) if cut.extent > most else 1
+    length = most if chunks == 1 else ceildiv(cut.extent, chunks)
+    return ceildiv(length, unit) * unit
 
 
 @dataclass
