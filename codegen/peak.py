@@ -58,23 +58,29 @@ def peak() -> Peak:
     >>> peak().flops["f32"] > peak().flops["f64"] > 0
     True
     """
-    target = host()
-    code = load([module(*(_chains(t, target) for t in ("f32", "f64")), _sum(target), target=target)], target)
     return Peak(
-        {t: _most(*multiply_adds(code, t, target)) for t in ("f32", "f64")},
-        {name: _most(*_reading(code, size)) for name, size in SIZES.items()},
+        {t: _most(*multiply_adds(t)) for t in ("f32", "f64")},
+        {name: _most(*_reading(size)) for name, size in SIZES.items()},
     )
 
 
-def multiply_adds(code: Code, dtype: str, target: Target) -> tuple[Callable[[], None], float]:
-    """A run of the chains, and its floating-point operations."""
-    run, x = code.function(f"chains_{dtype}", "pi"), np.zeros(target.register_bytes, np.uint8)
-    return lambda: run(x, TURNS), 2.0 * register(dtype, target).lanes * CHAINS * TURNS
+@functools.cache
+def _code() -> Code:
+    target = host()
+    chains = (_chains(t, target) for t in ("f32", "f64"))
+    return load([module(*chains, _sum(target), target=target)], target)
 
 
-def _reading(code: Code, size: int) -> tuple[Callable[[], None], float]:
+def multiply_adds(dtype: str) -> tuple[Callable[[], None], float]:
+    """A run of the chains, and its floating-point operations: to be timed beside something else."""
+    t = register(dtype, host())
+    run, x = _code().function(f"chains_{dtype}", "pi"), np.zeros(t.lanes * t.size, np.uint8)
+    return lambda: run(x, TURNS), 2.0 * t.lanes * CHAINS * TURNS
+
+
+def _reading(size: int) -> tuple[Callable[[], None], float]:
     """A run that reads an array of that many bytes, small ones again and again, and all bytes it reads."""
-    run, turns = code.function("sum_bytes", "pii"), max(1, (8 << 20) // size)
+    run, turns = _code().function("sum_bytes", "pii"), max(1, (8 << 20) // size)
     x = aligned_empty((size,), np.uint8)
     x[:] = 1
     return lambda: run(x, size, turns), float(size * turns)

@@ -127,9 +127,10 @@ class TimedStep:
         f = Function(TIMED + symbol, ARGUMENTS, "i64", linkage="internal")
         start = f(f"call i64 @{clock}()")
         status = f(f"call i64 @{called}(ptr %buffers, ptr %sizes, i64 %member, i64 %count)")
-        for column, amount in enumerate((f.sub(f(f"call i64 @{clock}()"), start), 1)):
+        elapsed = f.sub(f(f"call i64 @{clock}()"), start)
+        for column, amount in enumerate((elapsed, "1")):
             place = f"inttoptr (i64 {self.marks.ctypes.data + 16 * row + 8 * column} to ptr)"
-            f.store("i64", str(f.add(f.load("i64", place), amount)), place)
+            f.store("i64", f.add(f.load("i64", place), amount), place)
         return f.text(f"i64 {status}")
 
     def _timed_step(self) -> str:
