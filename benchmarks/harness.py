@@ -54,18 +54,15 @@ def side_by_side(
     return {n: Timing(n, min(s), statistics.median(s)) for n, s in seconds.items()}
 
 
-def report(
-    title: str, timings: dict[str, Timing], flops: float = 0.0, peak: float = 0.0
-) -> dict[str, object]:
+def report(title: str, timings: dict[str, Timing], flops: float = 0.0) -> dict[str, object]:
     """Print a table; gives what goes into the JSON file."""
     peers = [t.least for n, t in timings.items() if n != OURS and not n.startswith(OURS)]
     best = min(peers) if peers else float("nan")
     print(f"\n{title}")
     for t in sorted(timings.values(), key=lambda t: t.least):
-        share = f"{100 * flops / t.least / peak:5.1f} % of peak" if flops and peak else ""
         times = f"{1e6 * t.least:10.1f} us (median {1e6 * t.median:10.1f})"
-        print(f"  {t.name:24} {times}   {t.least / best:5.2f} x best peer   {share}")
-    return {"title": title, "flops": flops, "peak": peak, "timings": [asdict(t) for t in timings.values()]}
+        print(f"  {t.name:24} {times}   {t.least / best:5.2f} x best peer")
+    return {"title": title, "flops": flops, "timings": [asdict(t) for t in timings.values()]}
 
 
 def save(name: str, results: list[dict[str, object]]) -> None:
