@@ -177,7 +177,7 @@ def command(args: argparse.Namespace) -> str:
     rounds = not args.quick and args.rounds != ROUNDS
     words = ["graphc bench", *args.names]
     words += [f"--threads {args.threads}"] * bool(args.threads) + [f"--rounds {args.rounds}"] * rounds
-    words += [f"--python {Path(p).parts[-3]}/bin/python" for p in args.python]
+    words += [f"--python {'/'.join(Path(p).parts[-3:])}" for p in args.python]
     words += [f'--without "{name}"' for name in args.without]
     return " ".join(words + ["--slow"] * args.slow + ["--quick"] * args.quick)
 
