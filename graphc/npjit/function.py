@@ -211,6 +211,8 @@ class Jit:
             self.aside.pop(key, None)
             known = self.known.setdefault(key, Known())
             known.add(rec)
+            if rec.settled_by:
+                self.note(rec.settled_by)
             choice = Choice(fast, self.plain(), functools.partial(self._settle, key), known.is_sure)
             self.fast.setdefault(key, []).insert(0, choice)
             if rec.tests:

@@ -20,7 +20,7 @@ import numpy as np
 
 from graphc.ir import dims
 from graphc.npjit.infer import Alias, Tree, infer
-from graphc.npjit.inputs import Inputs
+from graphc.npjit.inputs import Inputs, where
 from graphc.npjit.log import Meta, Node, Parts
 from graphc.npjit.promotion import c_strides, only_arithmetic
 from graphc.npjit.values import Num, Sym
@@ -142,6 +142,7 @@ class Sizes(Inputs):
         self.symbols: dict[tuple[int | None, ...], Num] = {}
         self.places: dict[str, list[Place]] = {}
         self.carriers: dict[str, Node] = {}
+        self.settled_by = ""
         self.steering: set[Place] = set()
         self.expressions: dict[tuple[int, int], str] = {}
         self.all_symbols: list[Num] = []
@@ -200,8 +201,10 @@ class Sizes(Inputs):
         apart = ((m, abs(m - n)) for m in range(2 * FACTOR, 20 * FACTOR + n))
         return next(m for m, d in apart if d > FACTOR and d not in taken and is_prime(d))
 
-    def settle_sizes(self) -> None:
+    def settle_sizes(self, why: str = "a size that is no plain expression of others") -> None:
         """Give up: from now on the sizes are what they are."""
+        if self.all_symbols:
+            self.settled_by = f"{where()}: code for these sizes alone: {why}"
         symbols, self.all_symbols = self.all_symbols, []
         for num in symbols:
             super().guard_value(num)
@@ -213,7 +216,7 @@ class Sizes(Inputs):
         if num.other is not None and self.all_symbols:
             for name in SYMBOL.findall(num.expr):
                 self.steering.update(self.places.get(name, ()))
-            self.settle_sizes()
+            self.settle_sizes(f"Python is steered by {num.value!r}, which depends on a size")
 
     def for_native(self, symbols: Sequence[Num], copies: Mapping[Node, Node]) -> Symbols | None:
         """The symbols as native code needs them; `copies` of nodes take their place. `symbols`: those that

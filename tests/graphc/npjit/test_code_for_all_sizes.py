@@ -259,6 +259,13 @@ def test_loops_of_other_lengths_compile_nothing(name: str) -> None:
     assert counts[-1] == counts[3], jitted.explain()
 
 
+def test_explain_tells_what_sizes_are_constants_for() -> None:
+    f = graphc.jit(lambda x: [x[i] for i in range(len(x))])
+    for n in (4, 5):
+        f(rows(n))
+    assert "code for these sizes alone: Python is steered by 5, which depends on a size" in f.explain()
+
+
 def test_lengths_wait_until_they_are_worth_a_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     f = graphc.jit(epochs)
