@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphc.backend import floatx
+from graphc.codegen.buffers import aligned_empty
 from graphc.ir.errors import DTypeError
 from graphc.seeds import generator
 
@@ -64,7 +65,7 @@ def uniform(
 ) -> np.ndarray:
     """Numbers uniformly distributed in [low, high)."""
     target, draw = floating(dtype), generator(seed)
-    values = np.empty(tuple(shape), target)
+    values = aligned_empty(tuple(shape), target)
     # Rounding can reach `high`, which is left out.
     last = np.nextafter(target.type(high), target.type(low))
     # Large arrays go through memory once, a block that fits the cache at a time.

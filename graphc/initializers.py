@@ -18,6 +18,7 @@ from graphc.backend import floatx
 from graphc.ir.errors import ArgumentError, ShapeError
 from graphc.lookup import Configured, Lookup
 from graphc.seeds import generator
+from graphc.variable import NEW
 
 Shape = Sequence[int]
 
@@ -198,6 +199,9 @@ class VarianceScaling(RandomInitializer):
             "input_axes": self.input_axes,
             "output_axes": self.output_axes,
         }
+
+
+NEW.add(VarianceScaling.__call__)
 
 
 class _Preset(VarianceScaling):

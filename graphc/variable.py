@@ -20,6 +20,8 @@ from graphc.revision import EPOCH
 from graphc.tensor import Operators
 
 ALIGNMENT = 64
+NEW: set[Callable[..., Any]] = set()
+"""Methods that call initializers and give a new array each time, which a variable need not copy."""
 _size_limit: ContextVar[int | None] = ContextVar("size_limit", default=None)
 
 
@@ -86,8 +88,7 @@ class Variable(Operators):
         array = _zeros_for_file(shape, dtype) if callable(initializer) else None
         if array is None:
             values = _initial(initializer, shape, dtype)
-            array = aligned(values.shape, values.dtype)
-            array[...] = values
+            array = values if _is_new(initializer, values) else _copied(values)
         self.array = array
         self.name = name or unique_name("variable")
         self.path = path_of(self.name)
@@ -222,6 +223,18 @@ def _zeros_for_file(shape: Any, dtype: Any) -> np.ndarray | None:
     if math.prod(whole) * wanted.itemsize > most:
         raise FileFormatError(f"the file describes a weight of shape {whole}, but holds none that large.")
     return aligned(whole, wanted, zeros=True)
+
+
+def _is_new(initializer: Any, values: np.ndarray) -> bool:
+    """Whether nobody else has the values, and they lie as a variable's do: what our own initializers draw."""
+    made = type(initializer).__call__ in NEW
+    return made and values.flags.c_contiguous and values.ctypes.data % ALIGNMENT == 0
+
+
+def _copied(values: np.ndarray) -> np.ndarray:
+    array = aligned(values.shape, values.dtype)
+    array[...] = values
+    return array
 
 
 def _initial(initializer: Any, shape: Any, dtype: Any) -> np.ndarray:

@@ -10,6 +10,7 @@ from graphc import initializers
 from graphc.initializers import INITIALIZERS, compute_fans
 from graphc.ir.errors import ArgumentError, DTypeError, GraphcError, ShapeError
 from graphc.seeds import fresh_seed, set_random_seed
+from graphc.variable import Variable
 
 SHAPE = (300, 500)
 N = SHAPE[0] * SHAPE[1]
@@ -259,3 +260,18 @@ def test_errors(act, error, message):
     with pytest.raises(error, match=message.replace("(", r"\(")) as caught:
         act()
     assert isinstance(caught.value, (GraphcError, AttributeError))
+
+
+def test_variables_have_memory_of_their_own():
+    draw = initializers.GlorotUniform(seed=3)
+    first, second = (Variable(draw, (64, 64)) for _ in range(2))
+    kept = np.ones((4, 4), "float32")
+
+    class Kept(initializers.GlorotUniform):
+        def __call__(self, shape, dtype=None):
+            return kept
+
+    third = Variable(Kept(), (4, 4))
+    assert not np.shares_memory(first.array, second.array)
+    assert not np.shares_memory(third.array, kept)
+    assert all(v.array.ctypes.data % 64 == 0 and v.array.flags.writeable for v in (first, second, third))
