@@ -53,7 +53,8 @@ class Copies(Surface):
             made[id(x)] = found
             found.extend(self._copied(v, made) for v in self.iter(x))
         elif isinstance(x, dict):
-            found = made[id(x)] = t(x.default_factory) if t is collections.defaultdict else t()
+            found = t(x.default_factory) if isinstance(x, collections.defaultdict) else t()
+            made[id(x)] = found
             for k in self.iter(x):
                 found[k] = self._copied(self.getitem(x, k), made)
         else:

@@ -15,19 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from graphc.npjit import effects
 from graphc.npjit.breaks import REMEDIES, Break, may_fail
 from graphc.npjit.current import runtime
 from graphc.npjit.deciding import BY_ARRAYS, FIRST_TOO, by_array, decides, inside, known, name_of
 from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, masks, meta_of
 from graphc.npjit.inputs import where
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
-from graphc.npjit.lookup import CLASS_ATTRIBUTES, raw_method
+from graphc.npjit.outside import Outside
 from graphc.npjit.pieces import Pieces
 from graphc.npjit.promotion import only_arithmetic
-from graphc.npjit.publish import Publisher, item
 from graphc.npjit.running import preserve, run_nodes
-from graphc.npjit.sizes import Known, Sizes, part
+from graphc.npjit.sizes import Known, part
 from graphc.npjit.values import Num, Storage, Sym
 
 LIMIT = 20_000
@@ -38,7 +36,7 @@ SIZED_BY_FLOATS = (np.arange,)
 """Functions whose result has a size that a float decides."""
 
 
-class Recording(Sizes):
+class Recording(Outside):
     """See the module. `name` is that of the graphs which are made of it."""
 
     is_ahead = False
@@ -53,24 +51,11 @@ class Recording(Sizes):
         super().__init__(known)
         self.pieces = pieces if pieces is not None else Pieces({})
         self.made: list[weakref.ref[Sym]] = []
-        self.log: list[Node] = []
-        self.done = 0
-        self.differentiating = 0
         self.line, self.quiet = "", False  # of what is recorded now, where it is known
         self.tainted: dict[int, Any] = {}
-        self.lent: list[tuple[Callable[[], Any], Callable[[Any], Any], Any, Any]] = []
-        self.effects: list[effects.Effect] = []
-        self.breaks: list[Break] = []
         self.dirty: list[Storage] = []
-        self.written: set[tuple[int, Any]] = set()
-        self.added: set[tuple[int, Any]] = set()
-        self.changes: dict[int, effects.Change] = {}
-        self.slots: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
-        self.lists: dict[int, list[Any]] = {}
         self.marks: list[list[int]] = []
-        self.rolled_back = False
         self.noisy = False
-        self.settled = False
         self.trying = 0
         self.tests: dict[Node, bool] = {}
         self.branching = branching
@@ -416,79 +401,3 @@ class Recording(Sizes):
         for x in inside(a):
             if type(x) is Num:
                 x.steer()
-
-    def forget(self) -> None:
-        """After foreign code: objects, lists and classes may be others than they were."""
-        self.memo.clear()
-        self.changes.clear()
-        self.lists.clear()
-        CLASS_ATTRIBUTES.clear()
-
-    # ---- effects
-
-    def effect(self, kind: str, var: str | None, key: Any, value: Any, undo: Callable[[], Any]) -> None:
-        """Note what was just done to an outside object."""
-        assert var is not None
-        self.effects.append(effects.Effect(len(self.log), kind, var, key, value, undo))
-
-    def roll_back(self) -> bool:
-        """Take back everything, if nothing has been run or printed: as if the call had not begun."""
-        drawn = any(n.impure for n in self.log[: self.done])
-        if self.settled or self.breaks or drawn or any(e.kind == "call" for e in self.effects):
-            return False
-        while self.effects:
-            self.effects.pop().undo()
-        self.rolled_back = True
-        return True
-
-    def finish(self) -> None:
-        """Run what is pending, and leave only real values behind."""
-        try:
-            self.flush()
-        finally:
-            self.clean()
-
-    def publish(self, x: Any, publisher: Publisher | None = None) -> Any:
-        """x with every Sym and Num replaced by its real value."""
-        return (publisher or Publisher(self))(x)
-
-    def clean(self) -> None:
-        """Real values into the dirty slots of outside objects."""
-        publisher = Publisher(self)
-        for get, put in self.slots:
-            try:
-                v = get()
-            except (KeyError, AttributeError, IndexError):
-                continue
-            n = publisher(v)
-            if n is not v:
-                put(n)
-                if self.differentiating:
-                    self.lent.append((get, put, v, n))
-        for x in self.lists.values():
-            order = self.changes[id(x)].order or ()
-            for i, origin in enumerate(order):
-                if origin is None:
-                    v, n = x[i], publisher(x[i])
-                    if n is not v:
-                        put = functools.partial(raw_method(x, "__setitem__"), i)
-                        put(n)
-                        if self.differentiating:
-                            self.lent.append((functools.partial(item, x, i), put, v, n))
-        self.slots.clear()
-
-    def take_back(self) -> None:
-        """After a break in a differentiated function: deferred values in the place of real ones, where they
-        still are.
-
-        A real number in a list or attribute would be a constant for the gradient.
-        """
-        for get, put, deferred, real in self.lent:
-            try:
-                found = get()
-            except (KeyError, AttributeError, IndexError, ValueError):
-                continue
-            if found is real:
-                put(deferred)
-                self.slots.append((get, put))
-        self.lent.clear()

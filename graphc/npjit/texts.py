@@ -204,7 +204,8 @@ class Texts(Surface):
             rec.leak("print of an object")
         rec.run_pending()
         rec.effect("call", rec.const(print), options, (text,), lambda: None)
-        print(text.node.value if type(text) is Sym else text, **options)
+        computed = text.node.value if type(text) is Sym and text.node is not None else rec.publish(text)
+        print(computed, **options)
 
 
 def format_by_name(template: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

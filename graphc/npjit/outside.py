@@ -1,0 +1,106 @@
+"""What a recording does to outside objects: noted, taken back where it fails, and left with real values."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from graphc.npjit import effects
+from graphc.npjit.breaks import Break
+from graphc.npjit.log import Node
+from graphc.npjit.lookup import CLASS_ATTRIBUTES, raw_method
+from graphc.npjit.publish import Publisher, item
+from graphc.npjit.sizes import Sizes
+
+
+class Outside(Sizes):
+    """The part of a recording that knows what was changed outside of it."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.lent: list[tuple[Callable[[], Any], Callable[[Any], Any], Any, Any]] = []
+        self.effects: list[effects.Effect] = []
+        self.written: set[tuple[int, Any]] = set()
+        self.added: set[tuple[int, Any]] = set()
+        self.changes: dict[int, effects.Change] = {}
+        self.slots: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
+        self.lists: dict[int, list[Any]] = {}
+        self.rolled_back = False
+        self.log: list[Node] = []
+        self.done, self.differentiating, self.settled = 0, 0, False
+        self.breaks: list[Break] = []
+
+    def forget(self) -> None:
+        """After foreign code: objects, lists and classes may be others than they were."""
+        self.memo.clear()
+        self.changes.clear()
+        self.lists.clear()
+        CLASS_ATTRIBUTES.clear()
+
+    def effect(self, kind: str, var: str | None, key: Any, value: Any, undo: Callable[[], Any]) -> None:
+        """Note what was just done to an outside object."""
+        assert var is not None
+        self.effects.append(effects.Effect(len(self.log), kind, var, key, value, undo))
+
+    def roll_back(self) -> bool:
+        """Take back everything, if nothing has been run or printed: as if the call had not begun."""
+        drawn = any(n.impure for n in self.log[: self.done])
+        if self.settled or self.breaks or drawn or any(e.kind == "call" for e in self.effects):
+            return False
+        while self.effects:
+            self.effects.pop().undo()
+        self.rolled_back = True
+        return True
+
+    def finish(self) -> None:
+        """Run what is pending, and leave only real values behind."""
+        try:
+            self.flush()
+        finally:
+            self.clean()
+
+    def publish(self, x: Any, publisher: Publisher | None = None) -> Any:
+        """x with every Sym and Num replaced by its real value."""
+        return (publisher or Publisher(self))(x)
+
+    def clean(self) -> None:
+        """Real values into the dirty slots of outside objects."""
+        publisher = Publisher(self)
+        for get, put in self.slots:
+            try:
+                v = get()
+            except (KeyError, AttributeError, IndexError):
+                continue
+            n = publisher(v)
+            if n is not v:
+                put(n)
+                if self.differentiating:
+                    self.lent.append((get, put, v, n))
+        for x in self.lists.values():
+            order = self.changes[id(x)].order or ()
+            for i, origin in enumerate(order):
+                if origin is None:
+                    v, n = x[i], publisher(x[i])
+                    if n is not v:
+                        put = functools.partial(raw_method(x, "__setitem__"), i)
+                        put(n)
+                        if self.differentiating:
+                            self.lent.append((functools.partial(item, x, i), put, v, n))
+        self.slots.clear()
+
+    def take_back(self) -> None:
+        """After a break in a differentiated function: deferred values in the place of real ones, where they
+        still are.
+
+        A real number in a list or attribute would be a constant for the gradient.
+        """
+        for get, put, deferred, real in self.lent:
+            try:
+                found = get()
+            except (KeyError, AttributeError, IndexError, ValueError):
+                continue
+            if found is real:
+                put(deferred)
+                self.slots.append((get, put))
+        self.lent.clear()
