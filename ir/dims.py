@@ -31,6 +31,10 @@ class Call:
     right: Dim
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         if self.function in ("max", "min"):
             return f"{self.function}({self.left}, {self.right})"
         return f"{_grouped(self.left)} {self.function} {_grouped(self.right)}"
@@ -62,6 +66,11 @@ class Size:
         return f"Size({self})"
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
+        # kept, since the order of terms is that of their texts
         text = ""
         for monomial, factor in self.terms:
             sign = "-" if factor < 0 else "+"
