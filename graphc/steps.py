@@ -93,11 +93,13 @@ class Step(Shown):
         predict, seen = self.mode == "predict", self._seen
         try:
             given = [x] if predict else [x, y]
-            quick = seen is not None and sample_weight is None and seen.inputs == 1 and seen.fits(given)
-            batch = None if quick else self.model.make_batch(x, y, sample_weight)
-            if not predict:
-                self.model.objective.reset()
-            outputs = self.run(batch) if batch is not None else self._run(seen, given)
+            if seen is not None and sample_weight is None and seen.inputs == 1 and seen.fits(given):
+                self._reset()
+                outputs = self._run(seen, given)
+            else:
+                batch = self.model.make_batch(x, y, sample_weight)
+                self._reset()
+                outputs = self.run(batch)
             if predict:
                 return outputs[0] if len(outputs) == 1 else outputs
         except GraphcError as error:
@@ -117,6 +119,11 @@ class Step(Shown):
         except GraphcError as error:
             blame(error, self.model, caller(self.model.name))
             raise
+
+    def _reset(self) -> None:
+        """Losses and metrics are those of one batch."""
+        if self.mode != "predict":
+            self.model.objective.reset()
 
     def run(self, batch: Batch) -> list[np.ndarray]:
         """Run a batch of checked arrays, without looking at losses and metrics; gives the outputs in

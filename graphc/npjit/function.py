@@ -32,6 +32,7 @@ HOT = 50
 if TYPE_CHECKING:
     from graphc.codegen.compiled import Compiled
     from graphc.codegen.profile import Profile
+    from graphc.ir.graph import Graph
 
 FAR = 4
 """The place of a fast function from which it comes to the front when it is used."""
@@ -63,6 +64,7 @@ class Jit:
         self.unbranched: set[Any] = set()
         self.pieces = Pieces(self.options)
         self.notes: list[str] = []
+        self._shown: tuple[Graph, Compiled] | None = None
         self.recordings = self.hits = 0
         self.last: Recording | None = None
         self._why: tuple[str | None, str] | None = None
@@ -350,7 +352,10 @@ class Jit:
             raise StateError(
                 f"nothing of {self.name} is compiled: call it some times, and see its explain()."
             )
-        return Compiled(max(graphs, key=lambda g: len(g.nodes)), resolve(**self.options))
+        graph = max(graphs, key=lambda g: len(g.nodes))
+        if self._shown is None or self._shown[0] is not graph:  # kept, since Numba's types refer to it weakly
+            self._shown = graph, Compiled(graph, resolve(**self.options))
+        return self._shown[1]
 
     def profile(self, *args: Any, rounds: int | None = None, **kwargs: Any) -> Profile:
         """The time of each kernel in the native runs of a call with these arguments; see
