@@ -141,6 +141,10 @@ class Builder:
                 self._taken[name] = 0
                 return name
 
+    def reserve(self, names: Iterable[str]) -> None:
+        """Take names that differ from each other and from all that are taken."""
+        self._taken.update(dict.fromkeys(names, 0))
+
     @contextmanager
     def at(self, location: Location) -> Iterator[None]:
         """Nodes made inside get this location."""

@@ -37,8 +37,7 @@ class Rewriter:
         self.builder.weights = list(graph.weights)
         self.builder.requirements = dict.fromkeys(graph.requirements)
         self.changed = False
-        for value in graph.values():
-            self.builder.fresh(value.name)
+        self.builder.reserve(value.name for value in graph.values())
         self._new: dict[Value, Value] = {}
         self._producers: dict[Value, Node] = {}
         self._known = 0

@@ -70,8 +70,7 @@ class ScanForm:
         ]
         pieces = [Piece(*pair) for pair in zip(region.outputs[k:], node.results[k:])]
         form = cls(node, names, carries, given[k:end], given[end:], pieces, list(region.nodes))
-        for value in region.values():
-            form.inner.fresh(value.name)
+        form.inner.reserve(value.name for value in region.values())
         return form
 
     @property
