@@ -84,3 +84,25 @@ def test_counts_keep_a_gradient() -> None:
     w = np.array([1.0, 2.0, 3.0])
     g = graphc.grad(lambda x: np.sum(np.repeat(x, np.array([0, 1, 2])) ** 2) + np.sum(np.delete(x, x > 2.5)))
     assert g(w).tolist() == [1.0, 5.0, 12.0]
+
+
+DECIDED = {
+    "complex or real": (lambda a: np.linalg.eig(a)[0] * 2, [np.array([[0, -1.0], [1, 0]]), np.eye(2)]),
+    "roots": (lambda a: np.emath.sqrt(a[0] - 1) * 2, [np.array([[0, 2.0]]), np.array([[1.0, 2]])]),
+    "residuals": (
+        lambda a: [r * 2 for r in np.linalg.lstsq(a, np.arange(3.0), rcond=None)],
+        [np.ones((3, 2)), np.arange(6.0).reshape(3, 2)],
+    ),
+    "a mask in ix_": (lambda a: a[np.ix_(a[0] > 0, [0, 1])].shape, [np.eye(2), np.ones((2, 2))]),
+    "nonzero": (lambda a: [i * 2 for i in a[0].nonzero()[0]], [np.eye(2), np.ones((2, 2))]),
+    "compress": (lambda a: a.compress(a[0] > 0, axis=1).sum(0), [np.eye(2), np.ones((2, 2))]),
+    "bins": (lambda a: np.histogram(a, "auto")[0] * 2, [np.arange(8.0).reshape(2, 4), np.ones((2, 2))]),
+}
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_element_types_and_lengths_that_data_decide(name: str) -> None:
+    f, inputs = DECIDED[name]
+    jitted = graphc.jit(f)
+    for a in inputs * 3:
+        assert repr(jitted(a)) == repr(f(a))
