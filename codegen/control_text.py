@@ -5,12 +5,13 @@
 `buffers` is the table of the whole step, or of the control op around this one. A control op has a table of
 pointers of its own on the stack, in which its kernels find their buffers; what one turn of a loop changes is
 some of these pointers. Behind them stand that of scratch memory and that of the step's table. The status is
-that of the step: number of the kernel << 32 | its status. One member does it all.
+that of the step: number of the kernel << 32 | its status. One member does it, and calls the team for long
+kernels (`team_control`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from graphc.codegen.control_steps import ControlStep, RegionSteps, Step, controls_in
 from graphc.codegen.emit_frame import ARGUMENTS, Frame
@@ -33,12 +34,19 @@ def control_symbol(step: ControlStep) -> str:
     return f"control.{step.name}"
 
 
-def control_texts(steps: Iterable[Step], layout: Layout, target: Target, prefix: str = "") -> list[str]:
+def control_texts(
+    steps: Iterable[Step],
+    layout: Layout,
+    target: Target,
+    prefix: str = "",
+    shared: Mapping[str, str] | None = None,
+) -> list[str]:
     """The functions of all control ops among the steps, and inside their regions; `prefix` comes before the
-    names of what they call.
+    names of what they call, or `shared` has the name of the function that is called for a kernel.
     """
     outer = {inner.name: s for s in controls_in(steps) for r in s.regions for inner in r.steps}
-    return [_Writer(s, outer.get(s.name), layout, target, prefix).text() for s in controls_in(steps)]
+    names = shared or {}
+    return [_Writer(s, outer.get(s.name), layout, target, prefix, names).text() for s in controls_in(steps)]
 
 
 def call_control(f: Function, step: ControlStep, buffers: str, sizes: str, prefix: str = "") -> None:
@@ -53,9 +61,15 @@ def call_control(f: Function, step: ControlStep, buffers: str, sizes: str, prefi
 
 class _Writer:
     def __init__(
-        self, step: ControlStep, outer: Step | None, layout: Layout, target: Target, prefix: str
+        self,
+        step: ControlStep,
+        outer: Step | None,
+        layout: Layout,
+        target: Target,
+        prefix: str,
+        shared: Mapping[str, str],
     ) -> None:
-        self.step, self.layout, self.prefix = step, layout, prefix
+        self.step, self.layout, self.prefix, self.shared = step, layout, prefix, shared
         self.outer = outer.table if isinstance(outer, ControlStep) else {}
         self.f = Function(control_symbol(step), ARGUMENTS, "i64", linkage="internal")
         symbols = {name: i for i, name in enumerate(layout.symbols)}
@@ -129,7 +143,7 @@ class _Writer:
             if isinstance(step, ControlStep):
                 call_control(f, step, self.table, "%sizes", self.prefix)
                 continue
-            symbol = self.prefix + kernel_symbol(step)
+            symbol = self.shared.get(kernel_symbol(step), self.prefix + kernel_symbol(step))
             call = f"call i64 @{symbol}(ptr {self.table}, ptr %sizes, i64 0, i64 1)"
             if not step.kernel.failures:
                 f(call)

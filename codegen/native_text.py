@@ -13,7 +13,8 @@ from graphc.codegen.emit_llvm import KernelText, module_text
 from graphc.codegen.layout import Layout
 from graphc.codegen.shared_kernels import kernel_texts
 from graphc.codegen.target import Target
-from graphc.codegen.team_step import GLOBALS, phases_of, team_step
+from graphc.codegen.team_control import shared_in, team_steps
+from graphc.codegen.team_step import GLOBALS
 from graphc.codegen.text import Function
 
 
@@ -22,11 +23,12 @@ def native_text(
 ) -> str:
     """The module of a step, at which so many members of the team work."""
     texts = kernel_texts(kernels_in(steps), layout, target)
-    texts += [KernelText(text) for text in control_texts(steps, layout, target)]
+    shared = shared_in(steps) if members > 1 else {}
+    texts += [KernelText(text) for text in control_texts(steps, layout, target, shared=shared)]
     entry = call_entry_text(ENTRY, STEP, layout, release_gil)
     *helpers, step = [step_text(steps, layout)]
     if members > 1:
-        *helpers, step = team_step(STEP, phases_of(steps, layout, target), layout, target, members)
+        *helpers, step = team_steps(STEP, steps, layout, target, members)
     texts.append(KernelText(step, (*call_globals().splitlines(), *GLOBALS), tuple(helpers)))
     return module_text(texts, target, [entry])
 

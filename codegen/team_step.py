@@ -62,30 +62,36 @@ def phases_of(steps: Sequence[Step], layout: Layout, target: Target) -> list[Pha
     found: list[Phase] = []
     for step in steps:
         if isinstance(step, KernelStep):
-            found += _kernel_phases(step, layout, target)
+            found += kernel_phases(step, layout, target)
         else:
             fallible = any(k.kernel.failures for k in kernels_in([step]))
             found.append(Phase(control_symbol(step), 0, fallible, Touched(), 0, control=True))
     return _with_lifetimes(found, layout)
 
 
-def _kernel_phases(step: KernelStep, layout: Layout, target: Target) -> Iterator[Phase]:
-    groups = phases(step.kernel, layout.slot_of)
+def kernel_phases(step: KernelStep, layout: Layout, target: Target) -> Iterator[Phase]:
+    """The phases of one kernel."""
+    slots = layout.slot_of if step.slots is None else step.slots
+    groups = phases(step.kernel, slots)
     own: frozenset[Place] = frozenset({"scratch"} if scratch(step.kernel, target) != 0 else ())
     for symbol, parts in zip(phase_names(kernel_symbol(step), len(groups)), groups):
         memory = Touched(own, own)
         for part in parts:
-            memory |= touched(part, place_in(layout.slot_of))
+            memory |= touched(part, place_in(slots))
         yield Phase(symbol, step.number, bool(step.kernel.failures), memory, _time(parts, target))
 
 
 def _time(parts: Sequence[Part], target: Target) -> Dim:
     """Picoseconds that can be divided: what one member must do in order counts nothing."""
     total: Dim = 0
-    for part in parts:
-        if not isinstance(part, Nest) or is_divided(part):
-            total = total + picoseconds(part, target)
+    for part in filter(is_shared, parts):
+        total = total + picoseconds(part, target)
     return total
+
+
+def is_shared(part: Part) -> bool:
+    """Whether members can divide a part."""
+    return not isinstance(part, Nest) or is_divided(part)
 
 
 def _with_lifetimes(found: list[Phase], layout: Layout) -> list[Phase]:
@@ -105,15 +111,23 @@ def _with_lifetimes(found: list[Phase], layout: Layout) -> list[Phase]:
 
 
 def team_step(
-    name: str, found: Sequence[Phase], layout: Layout, target: Target, threads: int, copies: bool = True
+    name: str,
+    found: Sequence[Phase],
+    layout: Layout,
+    target: Target,
+    threads: int,
+    copies: bool = True,
+    behind: int | None = None,
 ) -> list[str]:
-    """The functions of the step, or of some phases of it without the final copies."""
+    """The functions of the step, or of some phases of it without the final copies. `behind`: where the table
+    that they work on has the pointer to that of the step, if it is that of a control op.
+    """
     texts: list[str] = []
     if layout.plan.copies and copies:
         texts.append(copies_text(layout))
         found = [*found, _copies(found, layout)]
-    task = _Task(f"{name}.member", found, layout, target).text()
-    return [*texts, task, _step_text(name, found, layout, target, threads)]
+    task = _Task(f"{name}.member", found, layout, target, behind).text()
+    return [*texts, task, _step_text(name, found, layout, target, threads, behind)]
 
 
 def _copies(found: Sequence[Phase], layout: Layout) -> Phase:
@@ -144,9 +158,16 @@ def copies_text(layout: Layout) -> str:
 # -- the caller ----------------------------------------------------------------------------------------------
 
 
-def _step_text(name: str, found: Sequence[Phase], layout: Layout, target: Target, threads: int) -> str:
+def _step_text(
+    name: str,
+    found: Sequence[Phase],
+    layout: Layout,
+    target: Target,
+    threads: int,
+    behind: int | None,
+) -> str:
     f = Function(name, "ptr %table", "i64")
-    frame = _frame(f, layout, target)
+    frame = _frame(f, layout, target, behind)
     size = CONTEXT + RECORD * len(found)
     context = f(f"alloca [{size} x i8], align 64")
     grain = f.load("i64", f.at("i8", f"@{STATE}", GRAIN_AT))
@@ -185,12 +206,13 @@ def _status(f: Function, context: str, found: Sequence[Phase]) -> str:
     return status
 
 
-def _frame(f: Function, layout: Layout, target: Target) -> Frame:
+def _frame(f: Function, layout: Layout, target: Target, behind: int | None) -> Frame:
     """The sizes of a call; `%table` is there."""
     symbols = {name: i for i, name in enumerate(layout.symbols)}
     frame = Frame(Kernel(f.head, (), ()), target, f, {}, symbols)
     with frame.start():
-        f.do(f"%sizes = getelementptr i64, ptr %table, i64 {layout.symbols_at}")
+        table = "%table" if behind is None else f.load("ptr", f.at("ptr", "%table", behind))
+        f.do(f"%sizes = getelementptr i64, ptr {table}, i64 {layout.symbols_at}")
     return frame
 
 
@@ -204,10 +226,12 @@ class _Task:
     `behind` is the last, and nobody waited for them.
     """
 
-    def __init__(self, name: str, found: Sequence[Phase], layout: Layout, target: Target) -> None:
+    def __init__(
+        self, name: str, found: Sequence[Phase], layout: Layout, target: Target, behind: int | None
+    ) -> None:
         self.found = found
         self.f = f = Function(name, "i64 %member, i64 %pieces, ptr %context", linkage="internal")
-        self.frame = _frame(f, layout, target)
+        self.frame = _frame(f, layout, target, behind)
         self.frame.head.insert(0, "  %table = load ptr, ptr %context")
         self.several = f("icmp sgt i64 %pieces, 1")
         self.first = f.equal("%member", 0)
