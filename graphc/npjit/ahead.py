@@ -16,7 +16,7 @@ from graphc.forward import Shown
 from graphc.ir import dims
 from graphc.ir.types import TensorType
 from graphc.npjit.function import Jit
-from graphc.npjit.sizes import Known
+from graphc.npjit.known_sizes import Known
 
 if TYPE_CHECKING:
     from graphc.codegen.compiled import Compiled

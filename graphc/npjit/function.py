@@ -18,13 +18,13 @@ from graphc.ir.errors import StateError
 from graphc.npjit.choice import Aside, Choice, Settled, Way, seldom_asking
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.emit import MISS, CannotError, Emitter, Fast
+from graphc.npjit.known_sizes import Known
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
 from graphc.npjit.pieces import Pieces
 from graphc.npjit.recording import Recording
 from graphc.npjit.rehearsal import NeedsValues, Rehearsal
 from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.runtime import RUNTIME
-from graphc.npjit.sizes import Known
 from graphc.passes.log import log
 
 HOT = 50

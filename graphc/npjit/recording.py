@@ -20,12 +20,13 @@ from graphc.npjit.current import runtime
 from graphc.npjit.deciding import BY_ARRAYS, FIRST_TOO, by_array, decides, inside, known, name_of
 from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, masks, meta_of
 from graphc.npjit.inputs import where
+from graphc.npjit.known_sizes import Known
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
 from graphc.npjit.outside import Outside
 from graphc.npjit.pieces import Pieces
 from graphc.npjit.promotion import only_arithmetic
 from graphc.npjit.running import preserve, run_nodes
-from graphc.npjit.sizes import Known, part
+from graphc.npjit.shadows import part
 from graphc.npjit.values import Num, Storage, Sym
 
 LIMIT = 20_000

@@ -21,7 +21,7 @@ from graphc.npjit.current import recording, runtime
 from graphc.npjit.derivable import carries, floating, is_complex, missing
 from graphc.npjit.log import Meta, Node, Parts, Place, follow, mutate, operands, pick, source
 from graphc.npjit.recording import Recording
-from graphc.npjit.sizes import part as part_of
+from graphc.npjit.shadows import part as part_of
 from graphc.npjit.values import Storage, Sym
 from graphc.npjit.vjps.calls import np
 from graphc.npjit.vjps.find import NOTHING, find

@@ -10,10 +10,8 @@ least 2, since 0 and 1 decide about broadcasting and contiguity.
 from __future__ import annotations
 
 import itertools
-import math
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +19,10 @@ import numpy as np
 from graphc.ir import dims
 from graphc.npjit.infer import Alias, Tree, infer
 from graphc.npjit.inputs import Inputs, where
-from graphc.npjit.log import Meta, Node, Parts
+from graphc.npjit.known_sizes import Known, Place
+from graphc.npjit.log import Node
 from graphc.npjit.promotion import c_strides, only_arithmetic
+from graphc.npjit.shadows import Shadow, alike, dim_of, is_prime, is_symbolic, leaves, pairs, spanned
 from graphc.npjit.values import Num, Sym
 
 if TYPE_CHECKING:
@@ -30,15 +30,9 @@ if TYPE_CHECKING:
 
 LEAST = 2
 """Symbols, and the sizes made of them, are at least this."""
-MEMORY = 8
-"""Recordings whose shapes are remembered."""
 SYMBOL = re.compile(r"\bs\d+\b")
 SYMBOLS = 6
 """Symbols of one recording."""
-MANY, MANY_LOOPS = 8, 48
-"""Fast functions of one call signature: one more is not kept, and the reason logged."""
-LOOP, PATIENT, SEEN = 4, 4, 2
-"""Iterations that make a loop, recordings after which others must be worth it, and calls that make one so."""
 FACTOR = 64
 """The largest factor of a symbol in a size."""
 LINEAR = {
@@ -76,59 +70,6 @@ LINEAR = {
     ),
 }
 """Functions whose sizes are sums and products of the operands' sizes (slices are looked at)."""
-
-
-Place = tuple[str, int]
-"""An axis of an input: its path and number."""
-
-
-class Known:
-    """What is known of the sizes in calls of one form: the shapes that recordings found, by path, and the
-    axes by which Python was steered, so that they can be no symbols.
-    """
-
-    def __init__(self) -> None:
-        self.shapes: list[dict[str, tuple[int, ...]]] = []
-        self.steering: set[Place] = set()
-        self.recordings = self.native = 0
-        self.loops = False
-        self._calls: Counter[Any] = Counter()
-
-    def add(self, rec: Sizes) -> None:
-        """Learn from a recording."""
-        self.steering |= rec.steering
-        self.recordings += 1
-        self.loops = self.loops or any(len(iterations) > LOOP for iterations in rec.marks)
-        if rec.shapes not in self.shapes:
-            self.shapes.append(rec.shapes)
-            del self.shapes[:-MEMORY]
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether native code has been the fastest for some numbers of iterations: then it is for others."""
-        return self.loops and self.native >= SEEN
-
-    @property
-    def many(self) -> int:
-        """How many fast functions there may be: more where each number of iterations has one."""
-        return MANY_LOOPS if self.loops else MANY
-
-    def waits(self, args: tuple[Any, ...]) -> bool:
-        """Whether a call of these sizes is not yet worth a recording: loops of many lengths have been
-        recorded, and this one has not been seen often.
-        """
-        if not self.loops or self.recordings < PATIENT:
-            return False
-        if len(self._calls) > MANY_LOOPS**2:
-            self._calls.clear()
-        sizes = tuple([_extent(a) for a in args])
-        self._calls[sizes] += 1
-        return self._calls[sizes] <= SEEN
-
-    def before(self, path: str, axis: int, rank: int) -> tuple[int | None, ...]:
-        """The sizes of an axis in earlier recordings."""
-        found = [shapes.get(path, ()) for shapes in self.shapes]
-        return tuple([s[axis] if len(s) == rank else None for s in found])
 
 
 class Sizes(Inputs):
@@ -295,12 +236,12 @@ class Sizes(Inputs):
     ) -> tuple[Tree, Alias | None, Tree | None]:
         """`infer`, and the tree for the other sizes if it is another."""
         tree, alias = infer(fn, args, kwargs, getitem, stand_in, changes_first)
-        if not self.all_symbols or not any(map(is_symbolic, _leaves([args, kwargs]))):
+        if not self.all_symbols or not any(map(is_symbolic, leaves([args, kwargs]))):
             return tree, alias, None
         if not self._ends(args):
             self.settle_sizes()
             return tree, alias, None
-        shadow = _Shadow()
+        shadow = Shadow()
         try:
             moved = {k: shadow(v) for k, v in kwargs.items()}
             other, its = infer(fn, [shadow(a) for a in args], moved, getitem, stand_in, changes_first)
@@ -309,7 +250,7 @@ class Sizes(Inputs):
             return tree, alias, None
         if getitem:
             self._counted(*args)
-        if its != alias or not _alike(tree, other) or not self._expressed(fn, tree, other):
+        if its != alias or not alike(tree, other) or not self._expressed(fn, tree, other):
             self.settle_sizes()
             return tree, alias, None
         return tree, alias, other if other != tree else None
@@ -319,7 +260,7 @@ class Sizes(Inputs):
         decide about memory that is shared. Sizes of functions that are not `LINEAR` must be known ones.
         """
         linear = only_arithmetic(fn) or getattr(fn, "__name__", "") in LINEAR
-        for n, m in _pairs(tree, other):
+        for n, m in pairs(tree, other):
             expr = self._expression(n, m) if linear else self.expressions.get((n, m))
             if expr is None or n < LEAST:
                 return False
@@ -340,7 +281,7 @@ class Sizes(Inputs):
             if type(k) is not slice:
                 continue
             try:
-                count = spanned(_dim(k.start), _dim(k.stop), _dim(k.step), _dim(n), now)
+                count = spanned(dim_of(k.start), dim_of(k.stop), dim_of(k.step), dim_of(n), now)
                 if not isinstance(count, int):
                     pair = dims.evaluate(count, now), dims.evaluate(count, other)
                     self.expressions.setdefault(pair, f"({count})")
@@ -349,7 +290,7 @@ class Sizes(Inputs):
 
     def _ends(self, args: Sequence[Any]) -> bool:
         """Guard what ends a slice: its bound, or the end of its axis; False where that can't be said."""
-        slices = [k for k in _leaves(args) if type(k) is slice]
+        slices = [k for k in leaves(args) if type(k) is slice]
         sizes = [n for n in self.shape_of(args[0]) if type(n) is Num] if type(args[0]) is Sym else []
         for k in slices:
             bounds = [b for b in (k.start, k.stop) if b is not None]
@@ -365,112 +306,6 @@ class Sizes(Inputs):
         return True
 
 
-def is_prime(n: int) -> bool:
-    """Whether a number from 2 on is a prime.
-
-    >>> [n for n in range(90, 110) if is_prime(n)]
-    [97, 101, 103, 107, 109]
-    """
-    return all(n % d for d in range(2, math.isqrt(n) + 1))
-
-
-def spanned(start: Any, stop: Any, step: Any, size: dims.Dim, now: Mapping[str, int]) -> dims.Dim:
-    """How many elements a slice takes of an axis, decided where it clips by the values that symbols have
-    now.
-
-    >>> str(spanned(1, None, 2, dims.symbol("s"), {"s": 7}))
-    's // 2'
-    """
-    step = 1 if step is None else step
-    low, high = (0, size) if step > 0 else (-1, size - 1)
-
-    def place(mark: Any) -> Any:
-        at = mark if dims.evaluate(mark, now) >= 0 else mark + size
-        if dims.evaluate(at - low, now) < 0:
-            return low
-        return at if dims.evaluate(high - at, now) >= 0 else high
-
-    first, last = (low, high) if step > 0 else (high, low)
-    first, last = first if start is None else place(start), last if stop is None else place(stop)
-    return dims.ceildiv(last - first if step > 0 else first - last, abs(step))
-
-
-def _extent(a: Any) -> Any:
-    """What decides how many iterations a loop over an argument has."""
-    if isinstance(a, np.ndarray):
-        return a.shape
-    return a if type(a) is int else len(a) if isinstance(a, list | tuple | dict) else None
-
-
-def _dim(x: Any) -> Any:
-    """A bound of a slice, or a size, as a size of the IR."""
-    return dims.parse(x.expr) if type(x) is Num else x
-
-
 def _is_symbol(expr: str) -> bool:
     """Whether an expression is a symbol, or a multiple of one: these are never below 2."""
     return re.fullmatch(r"s\d+|\([1-9]\d* \* s\d+ \+ \d+\)|\([1-9]\d* \* s\d+ \* s\d+\)", expr) is not None
-
-
-def _pairs(tree: Tree, other: Tree) -> Iterator[tuple[int, int]]:
-    """The sizes of a result that differ, with both values."""
-    if isinstance(tree, Parts):
-        assert isinstance(other, Parts)
-        for a, b in zip(tree.parts, other.parts):
-            yield from _pairs(a, b)
-    elif not isinstance(other, Parts) and tree.kind == "array":
-        yield from ((n, m) for n, m in zip(tree.shape, other.shape) if n != m)
-
-
-def is_symbolic(a: Any) -> bool:
-    """Whether a value depends on a size that is a symbol."""
-    return (type(a) is Sym and a.shadow is not None) or (type(a) is Num and a.other is not None)
-
-
-def _leaves(a: Any) -> Iterator[Any]:
-    t = type(a)
-    if t in (tuple, list):
-        for x in a:
-            yield from _leaves(x)
-    elif t is dict:
-        for x in a.values():
-            yield from _leaves(x)
-    else:
-        yield a
-        if t is slice:
-            yield from _leaves((a.start, a.stop, a.step))
-
-
-class _Shadow:
-    """Arguments as they would be for the other sizes."""
-
-    def __init__(self) -> None:
-        self.made: dict[int, Any] = {}
-
-    def __call__(self, a: Any) -> Any:
-        t = type(a)
-        if t is Sym and a.shadow is not None:
-            return self.made.setdefault(id(a), Sym(a.shadow, None))
-        if t is Num and a.other is not None:
-            return Num(a.other, a.expr)
-        if t is tuple or t is list:
-            return t([self(x) for x in a])
-        if t is slice:
-            return slice(self(a.start), self(a.stop), self(a.step))
-        if t is dict:
-            return {k: self(v) for k, v in a.items()}
-        return a
-
-
-def _alike(a: Tree, b: Tree) -> bool:
-    if isinstance(a, Parts) or isinstance(b, Parts):
-        same = isinstance(a, Parts) and isinstance(b, Parts) and len(a.parts) == len(b.parts)
-        return same and all(map(_alike, a.parts, b.parts))  # type: ignore[union-attr]
-    if a.kind != b.kind or a.dtype != b.dtype:
-        return False
-    return a.kind != "array" or len(a.shape) == len(b.shape)
-
-
-def part(shadow: Any, i: int) -> Meta | None:
-    """The shadow of one of several results."""
-    return shadow.parts[i] if isinstance(shadow, Parts) else None

@@ -12,7 +12,7 @@ from npjit_harness import copy_tree, diff
 
 import graphc
 from graphc.npjit.function import Jit
-from graphc.npjit.sizes import Known
+from graphc.npjit.known_sizes import Known
 
 SIZES = (8, 5, 5, 2, 3, 7, 33, 40, 1, 0, 12, 5, 8)
 

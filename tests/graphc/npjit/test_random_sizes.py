@@ -14,7 +14,7 @@ from npjit_harness import diff
 from npjit_sized_programs import programs
 
 import graphc
-from graphc.npjit.sizes import Known
+from graphc.npjit.known_sizes import Known
 
 SIZES = (5, 8, 8, 3, 3, 9, 9, 2, 2, 13, 13, 4, 1, 0, 7, 7, 12, 12, 6, 6)
 

@@ -7,8 +7,9 @@ from graphc.codegen.options import resolve
 from graphc.ir import Builder, tensor
 from graphc.ir.evaluate import run
 from graphc.npjit.native.call import Retry
-from graphc.npjit.native.families import Families, Member
+from graphc.npjit.native.families import Families
 from graphc.npjit.native.packs import Pack, pack, packed
+from graphc.npjit.native.templates import Member
 
 WIDTH = 3
 
