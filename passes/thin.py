@@ -1,4 +1,4 @@
-"""Products of one column, or of one term, as loops: sums of products along a row, and products of two vectors.
+"""Products of one column or of one term as loops: sums of products along a row, and products of two vectors.
 
     x @ w, w one column          sum(x * transpose(w), last axis)
     transpose(x) @ g, one column sum(x * g, rows)
