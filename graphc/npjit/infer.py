@@ -246,6 +246,8 @@ def _array(m: Meta, identity: bool) -> np.ndarray:
 
 
 def _tree(result: Any, hide: bool) -> Tree:
+    if hide and type(result) is list:
+        return OBJECT  # as long as the data say
     if isinstance(result, tuple | list):
         return Parts(type(result), tuple([_tree(x, hide) for x in result]))
     m = meta_of(result)

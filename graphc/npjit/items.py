@@ -94,6 +94,10 @@ class Items(Surface):
             return slice(self.steered(k.start), self.steered(k.stop), self.steered(k.step))
         return k
 
+    def all_steered(self, x: Any) -> list[Any]:
+        """The elements of x with their values, guarded."""
+        return [self.steered(v) for v in self.iter(x)]
+
     # ---- storing
 
     def setitem(self, v: Any, x: Any, k: Any) -> None:

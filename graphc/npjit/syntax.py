@@ -185,7 +185,13 @@ class Rewriter(ast.NodeTransformer):
         return ast.Dict(keys, values)
 
     def visit_Set(self, n: ast.Set) -> ast.expr:
-        return ast.Set([self.hashed(self.visit(e)) for e in n.elts])
+        return ast.Set([self.element(e) for e in n.elts])
+
+    def element(self, e: ast.expr) -> ast.expr:
+        """An element of a set, which Python needs the value of."""
+        if isinstance(e, ast.Starred):
+            return ast.Starred(rt("all_steered", self.visit(e.value)), LOAD)
+        return self.hashed(self.visit(e))
 
     # ---- expressions
 

@@ -95,6 +95,8 @@ DECIDED = {
     ),
     "a mask in ix_": (lambda a: a[np.ix_(a[0] > 0, [0, 1])].shape, [np.eye(2), np.ones((2, 2))]),
     "nonzero": (lambda a: [i * 2 for i in a[0].nonzero()[0]], [np.eye(2), np.ones((2, 2))]),
+    "tolist": (lambda a: np.where(a[0] > 0)[0].tolist(), [np.ones((1, 5)), np.zeros((1, 5)), np.eye(4)]),
+    "a set": (lambda a: sorted({*(a[0] > 0).tolist(), 7}), [np.eye(2), np.ones((2, 2))]),
     "compress": (lambda a: a.compress(a[0] > 0, axis=1).sum(0), [np.eye(2), np.ones((2, 2))]),
     "bins": (lambda a: np.histogram(a, "auto")[0] * 2, [np.arange(8.0).reshape(2, 4), np.ones((2, 2))]),
 }
