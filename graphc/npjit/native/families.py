@@ -11,18 +11,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from graphc.codegen.forks import free_in_children
 from graphc.codegen.options import Options
 from graphc.ir.dims import Dim
-from graphc.ir.errors import GraphcError
 from graphc.ir.graph import Graph
 from graphc.npjit.native.call import NativeCall
 from graphc.npjit.native.packs import Argument, packed
 from graphc.npjit.native.periods import EAGER
 from graphc.npjit.native.rolling import roll
-from graphc.npjit.native.templates import DifferentError, Member, Template, generalized
+from graphc.npjit.native.templates import Member, Template, generalized
 
 ATTEMPTS = 4
 """Graphs with symbols of one family."""
@@ -51,12 +51,26 @@ class Family:
     templates: list[Template] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Unrolled:
+    """A graph whose loops are not rolled up, and the sizes that must not be negative where it runs."""
+
+    graph: Graph
+    bounds: Sequence[Dim]
+
+    @cached_property
+    def eager(self) -> Member:
+        """The graph with also its short loops rolled up."""
+        rolled, arguments = packed(roll(self.graph, EAGER))
+        return Member.of(rolled, self.bounds, arguments)
+
+
 class Families:
     """The graphs of one function, by what they have in common."""
 
     def __init__(self) -> None:
         self._known: dict[Any, Family] = {}
-        self._graphs: list[tuple[Graph, Sequence[Dim]]] = []
+        self._graphs: list[Unrolled] = []
         self._lock = free_in_children(threading.Lock())
         self.shared = 0
 
@@ -71,13 +85,13 @@ class Families:
         rolled, arguments = packed(roll(graph))
         if most is not None and len(rolled.nodes) > most:
             raise TooLargeError(f"a graph of {len(rolled.nodes)} nodes, more than {most}")
-        usual = Member.of(rolled, bounds, arguments)
+        usual, unrolled = Member.of(rolled, bounds, arguments), Unrolled(graph, bounds)
         with self._lock:
-            found = self._found(usual, options) or self._eagerly(graph, usual, options, bounds)
+            found = self._found(usual, options) or self._eagerly(unrolled, usual, options)
             if found is None:
                 call = NativeCall(rolled, options, bounds)
                 self._enter(usual, options, self._family(usual, options)).members.append((usual, call))
-                self._graphs.append((graph, bounds))
+                self._graphs.append(unrolled)
                 del self._graphs[:-REMEMBERED]
                 found = Code(call, arguments)
             else:
@@ -113,27 +127,20 @@ class Families:
         for old in reversed(others if len(family.templates) < ATTEMPTS else ()):
             try:
                 template = generalized(old, member, options)
-            except (DifferentError, GraphcError):
+            except Exception:  # whatever keeps them from having a graph with symbols: each has its own code
                 continue
             self._enter(member, options, family).templates.append(template)
             extras = template.extras(member)
             return Code(template.call, member.arguments, extras) if extras is not None else None
         return None
 
-    def _eagerly(self, graph: Graph, usual: Member, options: Options, bounds: Sequence[Dim]) -> Code | None:
+    def _eagerly(self, unrolled: Unrolled, usual: Member, options: Options) -> Code | None:
         """The code of a graph that is like an earlier one if also short loops are rolled up."""
         if not self._graphs:
             return None
-        member = Member.of(*eager(graph, bounds))
+        member = unrolled.eager
         found = self._found(member, options) if member.key != usual.key else None
         if found is not None:
             return found
-        others = [Member.of(*eager(g, its)) for g, its in self._graphs]
-        alike = [m for m in others if m.key == member.key]
+        alike = [g.eager for g in self._graphs if g.eager.key == member.key]
         return self._general(self._family(member, options), member, alike, options)
-
-
-def eager(graph: Graph, bounds: Sequence[Dim]) -> tuple[Graph, Sequence[Dim], list[Argument]]:
-    """A graph with also its short loops rolled up."""
-    rolled, arguments = packed(roll(graph, EAGER))
-    return rolled, bounds, arguments
