@@ -17,6 +17,7 @@ import numpy as np
 Places = tuple[tuple[int, int], ...]
 """Addresses and numbers of bytes."""
 _MT19937, _PCG64_HEAD, _PCG64 = 624 * 4 + 4, 16, 32
+_known: dict[tuple[type, type], bool] = {}
 _GAUSS = 16  # whether there is a second normal number, and which
 
 
@@ -59,9 +60,15 @@ def places(source: Any, bits: Any) -> Places:
     return (at, _PCG64_HEAD), (ctypes.c_void_p.from_address(at).value or 0, _PCG64)
 
 
-@functools.cache
 def is_known(kind: type, bits: type) -> bool:
     """Whether a stream of these classes goes on as it should when its memory is put back."""
+    found = _known.get((kind, bits))
+    if found is None:
+        found = _known[kind, bits] = _is_as_thought(kind, bits)
+    return found
+
+
+def _is_as_thought(kind: type, bits: type) -> bool:
     made: Callable[[Any], Any] | None = {
         np.random.RandomState: np.random.RandomState,
         np.random.Generator: np.random.Generator,
