@@ -20,7 +20,7 @@ from graphc.npjit.values import Num, Sym
 
 DATA_SHAPED = frozenset(
     {
-        *("nonzero", "argwhere", "flatnonzero", "unique", "bincount", "extract", "compress", "trim_zeros"),
+        *("nonzero", "argwhere", "flatnonzero", "unique", "bincount", "extract", "compress"),
         *("setdiff1d", "intersect1d", "union1d", "setxor1d", "histogram", "histogram_bin_edges"),
         *("unique_all", "unique_counts", "unique_inverse", "unique_values"),
         *("polyadd", "polysub", "polymul", "polydiv"),
@@ -176,11 +176,13 @@ def _asked(
             warnings.simplefilter("ignore")
             positional = [lower(a) for a in args]
             result = (stand_in or fn)(*positional, **{k: lower(v) for k, v in kwargs.items()})
-            alias = None if hide else _alias(result, args, found)
+            alias = _alias(result, args, found)
     except Exception:
         if some:
             raise UnknownError from None
         raise
+    if hide and alias is not None and alias.kind != "same":
+        raise UnknownError if some else ForeignError  # what it is a view of, the sizes decide
     tree = _tree(result, hide)
     if name in PARTLY and isinstance(tree, Parts):
         parts = [_tree(x, i == PARTLY[name]) for i, x in enumerate(result)]

@@ -108,3 +108,45 @@ def test_element_types_and_lengths_that_data_decide(name: str) -> None:
     jitted = graphc.jit(f)
     for a in inputs * 3:
         assert repr(jitted(a)) == repr(f(a))
+
+
+def sliced(b: np.ndarray) -> Any:
+    c = b[1:]
+    c += 1
+    return b, c
+
+
+def reshaped(b: np.ndarray) -> Any:
+    c = b.reshape(-1, 1)
+    c *= 2
+    d = b.T[::-1]
+    d[:1] = 9
+    return b, c, d
+
+
+def passed_on(b: np.ndarray) -> Any:
+    c = np.asarray(b)
+    c[0] = 7
+    d = np.atleast_2d(b).ravel()
+    d -= 1
+    u, v = b[:1], b[-1:]
+    u += v
+    return b, c, d, u
+
+
+def trimmed(b: np.ndarray) -> Any:
+    c = np.trim_zeros(b)
+    c += 1
+    return b, c
+
+
+@pytest.mark.parametrize("change", [sliced, reshaped, passed_on, trimmed])
+@pytest.mark.parametrize("make", [lambda x: x[x > 0], np.unique, lambda x: x[np.flatnonzero(x)]])
+def test_views_of_arrays_whose_lengths_data_decide(make: Any, change: Any) -> None:
+    def program(x: np.ndarray) -> Any:
+        return change(make(x))
+
+    jitted = graphc.jit(program)
+    for i in range(6):
+        x = np.array([0.0, 1, -1, 2, 3, -2, 0])[: 7 - i % 3]
+        assert diff(program(x.copy()), jitted(x.copy())) is None
