@@ -22,8 +22,9 @@ from graphc.codegen.element import register
 from graphc.codegen.kernels.library import driver_symbols, product_scratch_bytes
 from graphc.codegen.kernels.product import arguments
 from graphc.codegen.loader import load
+from graphc.codegen.module_text import module
 from graphc.codegen.target import host
-from graphc.codegen.text import Function, module
+from graphc.codegen.text import Function
 
 # label, m, k, n, A transposed, B transposed
 SHAPES = [

@@ -20,12 +20,13 @@ import numpy as np
 import graphc
 from graphc import layers
 from graphc.codegen.loader import Code, load
+from graphc.codegen.module_text import module
 from graphc.codegen.native import NativeRunner
 from graphc.codegen.target import host
 from graphc.codegen.team import team
 from graphc.codegen.team_step import Phase, phases_of
 from graphc.codegen.team_text import AWAIT, RECORD, SHARE
-from graphc.codegen.text import Function, module
+from graphc.codegen.text import Function
 from graphc.ir import dims
 
 ROUNDS, SECONDS, LONG = 12, 150e-6, 20.0

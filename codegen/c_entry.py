@@ -17,13 +17,14 @@ from graphc.codegen.emit_frame import Frame
 from graphc.codegen.layout import Layout
 from graphc.codegen.loader import Code, load
 from graphc.codegen.loops import Kernel
+from graphc.codegen.module_text import module
 from graphc.codegen.native import NativeProgram
 from graphc.codegen.program import Arrays
 from graphc.codegen.report import Text
 from graphc.codegen.report import table as text_table
 from graphc.codegen.signature import Parameter
 from graphc.codegen.target import Target
-from graphc.codegen.text import Function, Operand, module
+from graphc.codegen.text import Function, Operand
 from graphc.ir.dims import Dim, ceildiv
 from graphc.ir.types import TensorType
 

@@ -2,8 +2,8 @@
 
 An elementwise op or a fold counts one operation per element, a product two per multiply-add. Bytes are what a
 kernel reads of its operands and writes of its results, each element once (`traffic`). What a scan runs counts
-once per turn; a `while`, of which nobody knows how many turns it takes, counts as one, and a `cond` as both of
-its branches.
+once per turn; a `while`, of which nobody knows how many turns it takes, counts as one, and a `cond` as both
+of its branches.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ from graphc.codegen.emit_frame import ARGUMENTS, Frame, table_text, total_bytes
 from graphc.codegen.emit_nest import emit_nest
 from graphc.codegen.emit_product import declarations, emit_product, product_scratch
 from graphc.codegen.loops import Kernel, Nest
+from graphc.codegen.module_text import module
 from graphc.codegen.phases import phases
 from graphc.codegen.target import Target
-from graphc.codegen.text import Function, module
+from graphc.codegen.text import Function
 from graphc.ir.dims import Dim, maximum
 
 

@@ -24,13 +24,14 @@ from graphc.codegen.emit_llvm import phase_names
 from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.kernel_time import kernel_picoseconds
 from graphc.codegen.loader import Code, load
+from graphc.codegen.module_text import module
 from graphc.codegen.native import NativeProgram
 from graphc.codegen.native_text import step_text
 from graphc.codegen.phases import phases
 from graphc.codegen.signature import Sizes
 from graphc.codegen.team import symbols_for
 from graphc.codegen.team_step import COPIES, GLOBALS, copies_text, phases_of, team_step
-from graphc.codegen.text import Function, module
+from graphc.codegen.text import Function
 from graphc.ir import dims
 
 TIMED, TEAM, NOTHING, EMPTY = "timed.", "team.", "nothing", "clock.empty"

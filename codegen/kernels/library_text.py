@@ -35,8 +35,8 @@ from graphc.codegen.kernels.tiles import (
     microkernels,
     table,
 )
+from graphc.codegen.module_text import module
 from graphc.codegen.target import Target
-from graphc.codegen.text import module
 
 Parts = tuple[list[str], list[str]]  # globals, functions
 

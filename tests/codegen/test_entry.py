@@ -8,8 +8,9 @@ import pytest
 
 from graphc.codegen import entry
 from graphc.codegen.loader import Code, compile_object
+from graphc.codegen.module_text import module
 from graphc.codegen.target import host
-from graphc.codegen.text import Function, module
+from graphc.codegen.text import Function
 
 ARGUMENTS = [("f32", 2), ("i64", 1), ("f64", 0)]
 

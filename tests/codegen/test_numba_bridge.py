@@ -3,8 +3,9 @@ import pytest
 
 from graphc.codegen import numba_bridge
 from graphc.codegen.loader import Code, LinkError, load
+from graphc.codegen.module_text import module
 from graphc.codegen.target import host
-from graphc.codegen.text import Function, module
+from graphc.codegen.text import Function
 
 numba = pytest.importorskip("numba")
 

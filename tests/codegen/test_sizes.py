@@ -6,8 +6,9 @@ import pytest
 from graphc.codegen import loader
 from graphc.codegen.emit_frame import ARGUMENTS, Frame
 from graphc.codegen.loops import Kernel
+from graphc.codegen.module_text import module
 from graphc.codegen.target import host
-from graphc.codegen.text import Function, module
+from graphc.codegen.text import Function
 from graphc.ir.dims import ceildiv, evaluate, minimum, symbol
 
 B = symbol("B")

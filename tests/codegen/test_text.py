@@ -3,8 +3,9 @@ import pytest
 
 from graphc.codegen.element import Element, const, register, splat
 from graphc.codegen.loader import load
+from graphc.codegen.module_text import module
 from graphc.codegen.target import host, named
-from graphc.codegen.text import Function, module
+from graphc.codegen.text import Function
 
 TARGETS = {"native": host(), "baseline": named("x86-64"), "haswell": named("haswell")}
 DTYPES = {

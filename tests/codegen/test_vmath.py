@@ -8,8 +8,9 @@ import pytest
 from graphc.codegen import coefficients, fit, vmath
 from graphc.codegen.element import Element, register
 from graphc.codegen.loader import load
+from graphc.codegen.module_text import module
 from graphc.codegen.target import host, named
-from graphc.codegen.text import Function, module
+from graphc.codegen.text import Function
 from graphc.codegen.vector import Vector
 
 TARGETS = {"native": host(), "baseline": named("x86-64")}

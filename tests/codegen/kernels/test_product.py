@@ -9,8 +9,9 @@ from graphc.codegen.kernels.library_text import library_text
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS
 from graphc.codegen.kernels.strategy import POLICIES, strategy
 from graphc.codegen.loader import assembly, load
+from graphc.codegen.module_text import module
 from graphc.codegen.target import host, named
-from graphc.codegen.text import Function, module
+from graphc.codegen.text import Function
 
 TARGETS = {"native": host(), "baseline": named("x86-64"), "haswell": named("haswell")}
 NUMPY = {"f32": "f4", "f64": "f8"}

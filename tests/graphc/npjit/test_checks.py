@@ -1,4 +1,4 @@
-"""Options of `jit`: `check=` names the operation that goes wrong; `backend=` and `passes=` choose the code."""
+"""Options of `jit`: `check=` names the operation that goes wrong; `backend=` and `passes=` choose code."""
 
 from __future__ import annotations
 
