@@ -63,8 +63,8 @@ INTRODUCTION = """\
 
 Written by `python benchmarks/compile_profile.py` from `benchmarks/results/compile_profile.json`; nothing here
 is typed by hand. CPU milliseconds of one thread, from processes that begin with an empty cache
-(the least of each step; rounds: {rounds}). LLVM runs no passes on its IR: the text is in its final form, so there is no line for
-optimisation; what its code generator does is "emit machine code".
+(the least of each step; rounds: {rounds}). LLVM runs no passes on its IR: the text is in its final form,
+so there is no line for optimisation; what its code generator does is "emit machine code".
 
 """
 NOTES = """
