@@ -90,7 +90,7 @@ NETWORKS = {
     "cnn": Network(cnn, "crossentropy", 1e-3),
     "inception": Network(inception, "crossentropy", 1e-4),
     "transfer": Network(classifier(True), "crossentropy", 1e-4),
-    "finetune": Network(classifier(False), "crossentropy", 3e-6),
+    "finetune": Network(classifier(False), "crossentropy", 1e-6),
 }
 
 
