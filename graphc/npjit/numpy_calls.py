@@ -11,6 +11,7 @@ import numpy as np
 
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import bound, is_array, method_fn, out_fn, spare
+from graphc.npjit.outputs import METHODS, UFUNC_METHODS, named_out, overwrites, place_of
 from graphc.npjit.surface import Surface
 from graphc.npjit.texts import is_text
 from graphc.npjit.values import IN_PLACE, Num, Sym
@@ -68,6 +69,10 @@ class NumpyCalls(Surface):
             return self.scalar(f, *args)
         args, kwargs = [self.absorb(a) for a in args], {k: self.absorb(v) for k, v in kwargs.items()}
         if any(type(a) is str and id(a) in self.rec.tainted for a in args):
+            return self.opaque(f, *args, **kwargs)
+        if overwrites(name, args, kwargs) or (
+            type(f) is not np.ufunc and not named_out(place_of(f), args, kwargs)
+        ):
             return self.opaque(f, *args, **kwargs)
         if type(f) is np.ufunc and len(args) > f.nin:
             kwargs["out"] = args.pop() if len(args) == f.nin + 1 else tuple(args[f.nin :])
@@ -157,6 +162,8 @@ class NumpyCalls(Surface):
         kwargs = {k: self.absorb(v) for k, v in kwargs.items()}
         if name == "at":
             return self.changes(f, args, kwargs)
+        if not named_out(UFUNC_METHODS.get(name), args, kwargs):
+            return self.opaque(f, *args, **kwargs)
         if kwargs.get("out") is not None:
             return self.with_out(f, args, kwargs)
         return self.rec.record(f, args, kwargs)
@@ -174,6 +181,8 @@ class NumpyCalls(Surface):
         if name in IN_PLACE_METHODS:
             return self.iop(IN_PLACE_METHODS[name], x, args[0])
         args, kwargs = [self.absorb(a) for a in args], {k: self.absorb(v) for k, v in kwargs.items()}
+        if not named_out(METHODS.get(name), args, kwargs):
+            return self.opaque(method_fn(name), x, *args, **kwargs)
         if x.meta.kind == "array" and name in ARRAY_MUTATORS:
             return rec.change(x, method_fn(name), (x, *args), kwargs)
         if kwargs.get("out") is not None:
