@@ -124,7 +124,7 @@ def candidates(case: Case) -> tuple[Candidate, ...]:
         (True, Candidate(WARM, "with_graphc:network", ("graphc",), timed=False)),
         (dense, Candidate("NumPy", "with_numpy:network", ("numpy",))),
         (True, Candidate("torch", *torch, {"compiled": False})),
-        (True, Candidate("torch.compile", *torch, {"compiled": True}, slow=large and case.train)),
+        (True, Candidate("torch.compile", *torch, {"compiled": True}, slow=case.model == "finetune")),
         (not large, Candidate("jax.jit", "with_jax:network", ("jax",))),
         (
             case.train and not large,
