@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import chart
@@ -24,7 +25,7 @@ FAMILIES = {
     "start": "Cold start and second process",
 }
 HEAD = ("", "least", "median", "times the best peer", "share of the peak", "compile", "peak memory")
-MEASURES = {"least": "time", "compile": "compile time", "memory": "memory"}
+SAME_RUN = timedelta(minutes=10)
 VERDICTS = {
     "goal": "goal reached",
     "limit": "within the limit",
@@ -147,7 +148,8 @@ def dated(result: Result, row: results.Row) -> list[str]:
     name, *rest = cells(result, row)
     if row.name.startswith(OURS):
         name = f"**{name}**"
-    return [name if row.date[:10] == result.date[:10] else f"{name} (of {row.date[:10]})", *rest]
+    before = datetime.fromisoformat(result.date) - datetime.fromisoformat(row.date)
+    return [name if before < SAME_RUN else f"{name} (earlier, {row.date[:16]})", *rest]
 
 
 def notes(result: Result) -> str:
