@@ -148,8 +148,8 @@ def dated(result: Result, row: results.Row) -> list[str]:
     name, *rest = cells(result, row)
     if row.name.startswith(OURS):
         name = f"**{name}**"
-    before = datetime.fromisoformat(result.date) - datetime.fromisoformat(row.date)
-    return [name if before < SAME_RUN else f"{name} (earlier, {row.date[:16]})", *rest]
+    apart = abs(datetime.fromisoformat(result.date) - datetime.fromisoformat(row.date))
+    return [name if apart < SAME_RUN else f"{name} (another run, {row.date[:16]})", *rest]
 
 
 def notes(result: Result) -> str:
