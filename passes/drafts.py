@@ -27,6 +27,7 @@ OWN_POSITION = "reads it at other positions than those at which it is computed"
 OTHER_SHAPE = "has another shape than the loops"
 OTHER_FOLD = "folds other axes"
 MOST_NODES = 200
+UNFAILING = "may fail, and a product is told nothing by those who see its tiles"
 FULL = f"the loops compute {MOST_NODES} values already, and code for many more compiles slowly"
 ALONE = {
     Role.OUTSIDE: "is not computed by a kernel",
@@ -72,6 +73,8 @@ class Draft:
             return ALONE[self.role]
         if len(self.nodes) >= MOST_NODES:
             return FULL
+        if self.role is Role.CONTRACTION and node.op.can_fail:
+            return UNFAILING
         return "" if self._pointwise_place(node, virtual) is not MISALIGNED else self._why(node, virtual)
 
     def _why(self, node: Node, virtual: Mapping[Value, Node]) -> str:
@@ -140,6 +143,8 @@ class Draft:
             return "each product has loops of its own"
         if roles == {Role.CONTRACTION, Role.REDUCTION}:
             return ALONE[Role.CONTRACTION]
+        if Role.CONTRACTION in roles and any(n.op.can_fail for n in (*self.nodes, *other.nodes)):
+            return UNFAILING
         same = self.role is not other.role or self.reduced == other.reduced
         return "" if same else OTHER_FOLD
 

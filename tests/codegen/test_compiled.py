@@ -6,7 +6,7 @@ import pytest
 from graphc.codegen import compile
 from graphc.codegen.options import resolve
 from graphc.ir import Builder, parse, symbol, tensor
-from graphc.ir.errors import ArgumentError, DTypeError, ShapeError, StateError
+from graphc.ir.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, StateError
 
 
 def dense():
@@ -171,3 +171,26 @@ def test_stats_count_compiles():
 def test_a_graph_without_types_is_typed():
     f = compile(parse("graph @g(%x: f32[B, 3]) { %y = exp %x return %y }"))
     np.testing.assert_array_equal(f(np.zeros((2, 3), "f4")), np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("kind", ["gather", "check"])
+def test_what_may_fail_beside_a_product(kind):
+    """A product shows finished tiles to a function that can't stop it: checks come in a loop of their own."""
+    b = Builder("beside")
+    h, w, y = (b.input(n, tensor("f64", *s)) for n, s in {"h": ("B", 9), "w": (9, 4), "y": (20, 4)}.items())
+    j = b.input("j", tensor("i64", "B"))
+    rows = b.gather(y, j, axis=0)
+    if kind == "check":
+        rows = b.check(b.matmul(h, w), b.matmul(h, w) < 1e9, message="too much", error="value") + rows
+    b.output(b.matmul(h, w) - rows)
+    f = compile(b.build(), backend="llvm", cache=False)
+    rng = np.random.default_rng(0)
+    x, w, y = (rng.normal(size=s) for s in ((30, 9), (9, 4), (20, 4)))
+    j = np.arange(30) % 20
+    expected = x @ w - y[j] if kind == "gather" else -y[j]
+    np.testing.assert_allclose(f(x, w, y, j), expected, atol=1e-12)
+    with pytest.raises(IndexRangeError):
+        f(x, w, y, np.where(j == 7, 20, j))
+    if kind == "check":
+        with pytest.raises(ArgumentError, match="too much"):
+            f(x * 1e20, abs(w), y, j)
