@@ -54,15 +54,15 @@ def team_steps(name: str, steps: Sequence[Step], layout: Layout, target: Target,
         texts.append(_by_team(symbol, kernel_symbol(kernel), found, layout, target))
     f = Function(name, "ptr %table", "i64")
     sizes = f.at("i64", "%table", layout.symbols_at)
-    for number, (run, control) in enumerate(_runs(steps)):
-        last = control is None
+    for number, (run, behind_it) in enumerate(_runs(steps)):
+        last = behind_it is None
         if run or last:
             part = f"{name}.part{number}"
             texts += team_step(part, phases_of(run, layout, target), layout, target, threads, copies=last)
             status = f(f"call i64 @{part}(ptr %table)")
             f.give_up(f(f"icmp ne i64 {status}, 0"), f"i64 {status}")
-        if control is not None:
-            call_control(f, control, "%table", sizes)
+        if behind_it is not None:
+            call_control(f, behind_it, "%table", sizes)
     return [*texts, f.text("i64 0")]
 
 
