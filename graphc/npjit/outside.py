@@ -12,6 +12,7 @@ from graphc.npjit.log import Node
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, raw_method
 from graphc.npjit.publish import Publisher, item
 from graphc.npjit.sizes import Sizes
+from graphc.npjit.values import Sym
 
 
 class Outside(Sizes):
@@ -30,6 +31,9 @@ class Outside(Sizes):
         self.log: list[Node] = []
         self.done, self.differentiating, self.settled = 0, 0, False
         self.breaks: list[Break] = []
+
+    def real(self, s: Sym) -> Any:
+        raise AssertionError("a recording runs its log")
 
     def forget(self) -> None:
         """After foreign code: objects, lists and classes may be others than they were."""

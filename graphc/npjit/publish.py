@@ -15,7 +15,7 @@ from graphc.npjit.rewrite import OURS
 from graphc.npjit.values import Num, Sym
 
 if TYPE_CHECKING:
-    from graphc.npjit.recording import Recording
+    from graphc.npjit.outside import Outside
 
 LEAVES = (int, float, complex, bool, str, bytes, type(None), np.ndarray, types.ModuleType, type)
 
@@ -23,7 +23,7 @@ LEAVES = (int, float, complex, bool, str, bytes, type(None), np.ndarray, types.M
 class Publisher:
     """Calling it publishes a value; `seen` keeps what is shared shared."""
 
-    def __init__(self, rec: Recording) -> None:
+    def __init__(self, rec: Outside) -> None:
         self.rec = rec
         self.seen: dict[int, Any] = {}
         self.kept: list[Any] = []
