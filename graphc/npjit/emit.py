@@ -9,17 +9,17 @@ from __future__ import annotations
 import collections
 import types
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from graphc.npjit.array_guard import Geometry, fit, table
 from graphc.npjit.effects import LINES, NAMED, Effect
-from graphc.npjit.log import Node, Place, Step, apart, follow, mutate, nodes_in, pick
+from graphc.npjit.log import Node, Place, Step, apart, follow, mutate, pick
 from graphc.npjit.lookup import store_raw
 from graphc.npjit.random_states import random_state, restore
 from graphc.npjit.recording import Recording
+from graphc.npjit.stretches import stretches
 from graphc.npjit.values import Num, Storage, Sym
 from graphc.npjit.warned import strict
 
@@ -56,35 +56,6 @@ class Store(NamedTuple):
     before: Node
     after: Node
     text: str
-
-
-class Stretch(NamedTuple):
-    """Nodes between two tests, those of them that somebody needs afterwards, and whether no test follows."""
-
-    nodes: list[Node]
-    wanted: list[Node]
-    last: bool
-
-    def within(self, store: Store) -> bool:
-        """Whether all changes of an input's memory are among the nodes."""
-        own, node = set(self.nodes), store.after
-        while node is not store.before:
-            if node not in own or node.fn is not mutate:
-                return False
-            node = node.args[0]
-        return True
-
-
-def stretches(log: list[Node], tests: dict[Node, bool], wanted: list[Node]) -> list[Stretch]:
-    """A log in parts, each up to a test."""
-    ends = [i + 1 for i, n in enumerate(log) if n in tests]
-    bounds = [0, *ends, *([len(log)] if len(log) not in ends else [])]
-    needed, found = dict.fromkeys(wanted), []
-    for begin, end in reversed(list(pairwise(bounds))):
-        nodes = log[begin:end]
-        found.append(Stretch(nodes, [n for n in nodes if n in needed or n in tests], end not in ends))
-        needed.update((u, None) for n in nodes for u in nodes_in([n.args, n.kwargs or {}]))
-    return found[::-1]
 
 
 class Emitter:
@@ -330,7 +301,11 @@ class Emitter:
         # a view from an earlier part must keep its elements
         viewed = any(n.fn in (follow, pick) for r in runs[:-1] for n in r.wanted)
         for number, run in enumerate(runs):
-            pairs = {s.before: s.after for s in stores if run.within(s)} if run.last and not viewed else {}
+            pairs = (
+                {s.before: s.after for s in stores if run.changes(s.before, s.after)}
+                if run.last and not viewed
+                else {}
+            )
             own = apart(run.nodes)
             outer = {inner: n for n, inner in own.items()}
             program = segments.compile(
