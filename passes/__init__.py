@@ -4,8 +4,8 @@ In comes a verified `Graph` (coarse ops, `gradient` nodes, maybe untyped); out g
 `kernel` nodes. `manager` runs passes by name and keeps the stages, `pipelines` has the default order,
 `observers` watch (verify, dump, log, compare), `rewrite` is the walker and `patterns` the rule driver. The
 passes, in order: `infer`, `autodiff`, `updates`, `simplify`, `cse`, `decompose`, `fold`, `epilogues`,
-`fold_norm`, `trim`, `merge_scans`, `recall`, `hoist`, `thin`, `straighten`, `dce`, `fuse`, `schedule`; then
-`memory` plans buffers.
+`fold_norm`, `trim`, `merge_scans`, `recall`, `hoist`, `thin`, `straighten`, `row_picks`, `dce`, `fuse`,
+`schedule`; then `memory` plans buffers.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from graphc.passes import (  # each fills the table of passes
     inline,
     observers,
     recall,
+    row_picks,
     schedule,
     simplify,
     straighten,
@@ -53,6 +54,7 @@ __all__ = [
     "observers",
     "recall",
     "register",
+    "row_picks",
     "run",
     "schedule",
     "simplify",
