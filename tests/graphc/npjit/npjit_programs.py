@@ -42,14 +42,25 @@ STATES = [
     *("if {a}.sum() > {b}.sum(): {t} *= 0.9\n    else: o.n -= 1", "n = n + max({a}[0, 0], {b}[0, 0])"),
     *("n = min(n, float({a}.sum()))", "while np.abs({t}).max() > 1: {t} *= 0.7", "assert {a}.sum() < 20, n"),
     *("print({a}[0, 0], o.n, len(l))", "z = {a}; print(f'{{z.sum():.3f}} {{o.n}} {{n:.2f}}', {b}[1])"),
-    *("log.append(f'{{o.n}}')", "d[f'k{{len(l)}}'] = {e}", "setattr(o, f'w{{o.n}}', {e})", "np.random.seed(o.n)"),
+    *(
+        "log.append(f'{{o.n}}')",
+        "d[f'k{{len(l)}}'] = {e}",
+        "setattr(o, f'w{{o.n}}', {e})",
+        "np.random.seed(o.n)",
+    ),
     *("c = copy.deepcopy(d); c['a'] += 1; l.append(c['a'])", "o.best = copy.deepcopy(o.d); o.d['k'] += 1"),
     "try:\n        l.append(np.linalg.inv({a} * (o.n - 2)))\n    except np.linalg.LinAlgError as e:\n        log.append(str(e))",
     "try:\n        log.append(1 / (o.n - 3))\n        {t} += 1\n    except ZeroDivisionError:\n        log.append(0)",
     "try:\n        l.append({a}[np.array([o.n])])\n        o.n += 1\n    except IndexError as e:\n        log.append(str(e))",
-    *("for i in np.flatnonzero({a}[0] > 0): {t}[i] += 1", "k = int(np.argmax({a}[0])); {t}[k] -= 1; l.append({t}[k])"),
+    *(
+        "for i in np.flatnonzero({a}[0] > 0): {t}[i] += 1",
+        "k = int(np.argmax({a}[0])); {t}[k] -= 1; l.append({t}[k])",
+    ),
     *("m = {a} > 0; {t}[m] += {a}[m].mean() if m.any() else 0", "o.__dict__['n'] = o.n + 1"),
-    *("l[:] = [p for p in l if p.sum() > 0] + l[:2]", "z = {a}; raise ValueError(f'{{o.n}} {{z.sum():.1f}}')"),
+    *(
+        "l[:] = [p for p in l if p.sum() > 0] + l[:2]",
+        "z = {a}; raise ValueError(f'{{o.n}} {{z.sum():.1f}}')",
+    ),
     *("o.best = str({a}[0, 0]); log.append(len(o.best))", "log.append('%d %s' % (o.n, {a}.shape))"),
 ]
 
