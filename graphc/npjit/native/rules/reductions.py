@@ -74,12 +74,21 @@ def _fold(name: str, neutral: int) -> Any:
         x, _ = _value(b, a)
         _all_of(x, axis, keepdims)
         value = _where_masked(b, x, neutral)
-        value = expr_as(b, Operand(value), _accumulator(value, dtype))
+        axes, wanted = axes_of(axis, value.rank), _accumulator(value, dtype)
+        if name == "sum" and value.dtype.kind == "b" and wanted == np.int64 and _few(value, axes):
+            return b.cast(b.sum(b.cast(value, dtype="i32"), axes=axes, keepdims=_flag(keepdims)), dtype="i64")
+        value = expr_as(b, Operand(value), wanted)
         if value.dtype.kind == "b":
             raise Unexpressed("a bool accumulator")
-        return b.op(name, value, axes=axes_of(axis, value.rank), keepdims=_flag(keepdims))
+        return b.op(name, value, axes=axes, keepdims=_flag(keepdims))
 
     return fold
+
+
+def _few(x: Expr, axes: tuple[int, ...]) -> bool:
+    """Whether elements are surely so few that 32 bits count them, of which a register has twice as many."""
+    count = size_of([x.shape[a] for a in axes])
+    return isinstance(count, int) and count < 1 << 31
 
 
 total, product_of = _fold("sum", 0), _fold("prod", 1)
