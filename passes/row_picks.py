@@ -17,6 +17,7 @@ from graphc.ir.builder import Builder, Expr
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import Kind
+from graphc.ir.ops.index import is_class
 from graphc.passes.manager import register
 from graphc.passes.rewrite import Rewriter, in_regions
 
@@ -86,9 +87,7 @@ def _scatter(rewriter: Rewriter, node: Node, spent: set[Value]) -> bool:
 
 def _is_column(b: Builder, rows: Rows) -> Expr:
     """Where the row's element is, as a table of bools."""
-    count, columns = rows.shape
-    number = b.reshape(b.cast(Expr(b, rows.column), dtype="i32"), shape=(count, 1))
-    return b.equal(b.iota(shape=(1, columns), axis=1, dtype="i32"), number)
+    return is_class(b, b.cast(Expr(b, rows.column), dtype="i32"), rows.shape[1])
 
 
 def _rows(rewriter: Rewriter, indices: Value, shape: tuple[Dim, ...]) -> Rows | None:
