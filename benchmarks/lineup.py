@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import shutil
@@ -68,7 +69,8 @@ class Setting:
             "TORCHINDUCTOR_CACHE_DIR": str(self.folder / "torch"),
             "TORCHINDUCTOR_COMPILE_THREADS": "1",
         }
-        return os.environ | one | caches | {"XLA_FLAGS": flags}
+        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        return kept | one | caches | {"XLA_FLAGS": flags}
 
 
 @dataclass
@@ -207,7 +209,6 @@ def starter(
     """A script with a cache of its own, and byte code that is there from the second run on."""
     folder = setting.folder / candidate.name.replace(" ", "_")
     environment = setting.environment | candidate.options.get("environment", {})
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment["PYTHONPYCACHEPREFIX"] = str(folder / "code")
     kept = candidate.options.get("cache")
     if kept:
@@ -229,6 +230,15 @@ class LineUp:
         self.over = True
         for runner in self.runners:
             runner.end()
+
+
+def write_byte_code() -> None:
+    """Leave graphc as an installation leaves it, and its peers are: modules that are read, not compiled."""
+    import graphc
+    from graphc import codegen, ir, passes
+
+    for package in (graphc, ir, passes, codegen):
+        compileall.compile_dir(next(iter(package.__path__)), quiet=2)
 
 
 def line_up(work: Workload, chosen: Sequence[Candidate], setting: Setting) -> LineUp:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import results
-from lineup import LineUp, Setting, line_up
+from lineup import LineUp, Setting, line_up, write_byte_code
 from results import Result, Row
 from table import show
 from workloads import WORKLOADS
@@ -237,6 +237,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parsed(argv)
     pythons = tuple(dict.fromkeys([sys.executable, *args.python]))
     status = 0
+    write_byte_code()
     for work, threads in plan(args):
         with tempfile.TemporaryDirectory() as folder:
             try:

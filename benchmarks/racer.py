@@ -50,6 +50,8 @@ def arrays(result: Any) -> Iterator[Any]:
     """The arrays and numbers of a result, in order."""
     import numpy as np
 
+    if isinstance(result, dict):
+        result = [result[key] for key in sorted(result)]
     if isinstance(result, (list, tuple)):
         for part in result:
             yield from arrays(part)

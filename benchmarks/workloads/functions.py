@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from workloads.definition import OURS, Candidate, Figure, Workload
+from workloads.definition import OURS, WARM, Candidate, Figure, Workload
 
 
 # -- a network with one hidden layer, its backward pass by hand ----------------------------------------------
@@ -38,10 +39,11 @@ def mlp_step(x: Any, y: Any, w1: Any, b1: Any, w2: Any, b2: Any, rate: float) ->
     return loss
 
 
-def mlp_arguments(dtype: str) -> list[Any]:
+def mlp_arguments(dtype: str, batch: int, inputs: int, hidden: int, classes: int) -> list[Any]:
     r = np.random.default_rng(0)
-    weights = [(r.normal(size=s) * 0.05).astype(dtype) for s in ((784, 128), (128,), (128, 10), (10,))]
-    return [r.normal(size=(64, 784)).astype(dtype), r.integers(0, 10, 64), *weights, 1e-3]
+    shapes = ((inputs, hidden), (hidden,), (hidden, classes), (classes,))
+    weights = [(r.normal(size=s) * 0.05).astype(dtype) for s in shapes]
+    return [r.normal(size=(batch, inputs)).astype(dtype), r.integers(0, classes, batch), *weights, 1e-3]
 
 
 # -- an LSTM with backpropagation through time ---------------------------------------------------------------
@@ -134,6 +136,26 @@ def cross_entropy_arguments() -> list[Any]:
     return [r.normal(size=(4096, 1000)).astype("f4"), r.integers(0, 1000, 4096)]
 
 
+# -- the loss of a network with two hidden layers, without a backward pass -----------------------------------
+def mlp_loss(p: Any, x: Any, y: Any) -> Any:
+    h = np.maximum(np.dot(x, p["W1"]) + p["b1"], 0)
+    h = np.maximum(np.dot(h, p["W2"]) + p["b2"], 0)
+    z = np.dot(h, p["W3"]) + p["b3"]
+    z = z - np.max(z, axis=1, keepdims=True)
+    log_p = z - np.log(np.sum(np.exp(z), axis=1, keepdims=True))
+    return -np.mean(np.sum(y * log_p, axis=1))
+
+
+def mlp_loss_arguments(dtype: str, batch: int, widths: tuple[int, ...]) -> list[Any]:
+    r = np.random.default_rng(0)
+    parameters = {}
+    for i, (a, b) in enumerate(pairwise(widths), 1):
+        parameters[f"W{i}"] = (r.normal(size=(a, b)) / np.sqrt(a)).astype(dtype)
+        parameters[f"b{i}"] = np.zeros(b, dtype)
+    y = np.eye(widths[-1], dtype=dtype)[r.integers(0, widths[-1], batch)]
+    return [parameters, r.normal(size=(batch, widths[0])).astype(dtype), y]
+
+
 @dataclass(frozen=True)
 class Case:
     """A function with what it is given; `gradient`: by which arguments, if its gradient is wanted as well."""
@@ -170,21 +192,55 @@ GRADIENT = (
 )
 
 
+COMPILE = (
+    Figure(0.5, 0.5, "compile", "compile time", beside=("numba",)),
+    Figure(1.0, 1.0, "compile", "compile time", beside=("jax.jit",)),
+    Figure(0.2, 0.2, "compile", "compile time, warm cache", WARM, ("jax.jit",)),
+)
+
+
 def loop(dtype: str) -> Workload:
-    case = Case(mlp_step, lambda: mlp_arguments(f"f{int(dtype[1:]) // 8}"), dtype=dtype)
+    case = Case(mlp_step, lambda: mlp_arguments(_numpy(dtype), 64, 784, 128, 10), dtype=dtype)
     title = f"NumPy loop, {dtype}: 784-128-10, batch 64"
-    return Workload(f"loop-{dtype}", title, "NumPy", case, LOOP, (Figure(0.95, 0.9),), answer="losses")
+    warm = Candidate(WARM, "with_graphc:function", ("graphc",), timed=False)
+    figures = (Figure(0.95, 0.9), *COMPILE)
+    return Workload(
+        f"loop-{dtype}", title, "NumPy", case, (LOOP[0], warm, *LOOP[1:]), figures, answer="losses"
+    )
+
+
+def small_loop(dtype: str) -> Workload:
+    case = Case(mlp_step, lambda: mlp_arguments(_numpy(dtype), 16, 20, 32, 4), dtype=dtype)
+    title = f"NumPy loop, {dtype}: 20-32-4, batch 16"
+    figures = (Figure(0.2, 0.2, what="beside NumPy", beside=("NumPy",)),)
+    return Workload(f"small-{dtype}", title, "NumPy", case, LOOP, figures, answer="losses")
+
+
+def mlp_gradient(dtype: str) -> Workload:
+    case = Case(mlp_loss, lambda: mlp_loss_arguments(_numpy(dtype), 64, (784, 128, 64, 10)), 0, dtype)
+    title = f"MLP 784-128-64-10, batch 64, {dtype}: value and gradient"
+    figures = (Figure(0.2, 0.2, what="beside autograd", beside=("autograd",)),)
+    return Workload(f"mlp-gradient-{dtype}", title, "NumPy", case, GRADIENT[:3], figures)
+
+
+def _numpy(dtype: str) -> str:
+    return f"f{int(dtype[1:]) // 8}"
 
 
 WORKLOADS = (
     loop("f32"),
     loop("f64"),
+    small_loop("f32"),
+    small_loop("f64"),
+    mlp_gradient("f32"),
+    mlp_gradient("f64"),
     Workload(
         "lstm",
         "NumPy LSTM, f64: 50 steps, batch 16",
         "NumPy",
         Case(lstm_step, lstm_arguments, dtype="f64"),
         LOOP[:2],
+        (Figure(0.33, 0.33, what="beside NumPy", beside=("NumPy",)),),
         answer="losses",
     ),
     Workload(

@@ -140,7 +140,8 @@ def jax_function(case: Case, folder: Path) -> Build:
     import jax
     import jax.numpy as jnp
 
-    f, arguments = _with(case.function, jnp), [jnp.asarray(a) for a in case.arguments()]
+    jax.config.update("jax_enable_x64", case.dtype == "f64")
+    f, arguments = _with(case.function, jnp), jax.tree_util.tree_map(jnp.asarray, case.arguments())
     if case.gradient is not None:
         f = jax.value_and_grad(f, argnums=case.gradient)
     jitted = jax.jit(f)
