@@ -23,7 +23,7 @@ from graphc.npjit.native.program import Line, Program, Writer
 from graphc.npjit.native.schedule import Schedule, Step, schedule
 from graphc.npjit.native.structure import Structure, uses
 from graphc.npjit.native.symbols import Symbols, lowest, symbolic_sizes
-from graphc.npjit.native.translate import Translator, memory_order, name_of
+from graphc.npjit.native.translate import Translator, memory_order, name_of, order_of_axes
 
 MOST_NODES = 3000
 """Larger graphs are cut in halves: the time to compile one would grow faster than its size."""
@@ -260,7 +260,8 @@ def finished(translator: Translator, outputs: Iterable[Node], stores: Mapping[No
     for final, leaf in stores.items():
         b.update(translator.target(leaf), translator.output(final))
     for node in outputs:
-        b.output(translator.output(node))
+        value, axes = translator.output(node), order_of_axes(node.meta)
+        b.output(value if axes is None else b.transpose(value, axes=axes))
     return b.build()
 
 
@@ -305,7 +306,10 @@ _NUMBER_CLASSES: dict[type, Any] = {int: _int64, bool: np.bool_}
 
 
 def _as_kind(meta: Any, name: str) -> list[str]:
-    """A result of the right class: arrays without dimensions, Python numbers."""
+    """A result of the right class and order: arrays without dimensions, Python numbers, columns side by side."""
+    axes = order_of_axes(meta)
+    if axes is not None:
+        return [f"{name} = {name}.transpose({tuple([axes.index(d) for d in range(len(axes))])})"]
     if meta.kind == "array" and meta.shape == ():
         return [f"{name} = asarray({name})"]
     return [f"{name} = {name}.item()"] if meta.kind == "python" else []

@@ -91,6 +91,17 @@ def memory_order(meta: Any) -> str:
     return ""
 
 
+def order_of_axes(meta: Any) -> tuple[int, ...] | None:
+    """The axes from the slowest to the quickest, if elements lie side by side in another order than by rows."""
+    if memory_order(meta) == "C":
+        return None
+    axes = tuple(sorted(range(len(meta.shape)), key=lambda d: -meta.strides[d]))
+    turned = meta._replace(
+        shape=tuple([meta.shape[d] for d in axes]), strides=tuple([meta.strides[d] for d in axes])
+    )
+    return axes if memory_order(turned) == "C" else None
+
+
 def reversed_axes(kind: TensorType) -> TensorType:
     return kind.with_shape(kind.shape[::-1])
 
