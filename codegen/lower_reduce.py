@@ -21,6 +21,10 @@ from graphc.ir.types import BOOL, I64
 
 EMPTY = {"max": "maximum", "min": "minimum"}
 ARGUMENT = ("argmax", "argmin")
+DEAR = 6
+"""So many instructions take longer than a value's way into the first cache and back."""
+WORK = {"divide": 4, "sqrt": 4, "rsqrt": 4, "broadcast": 0, "reshape": 0, "constant": 0, "iota": 0}
+"""Instructions that an op counts for, if not one; formulas are always dear."""
 
 
 def lower_reduce(
@@ -207,8 +211,8 @@ class _Reduce:
 
     # -- temporaries -----------------------------------------------------------------------------------------
     def _choose_temporaries(self, reductions: list[Node], last: int) -> None:
-        """Dear values that two stages need are kept from the first to the others."""
-        seen: set[Value] = set()
+        """What two stages need is kept from the first to the others, if it takes many instructions."""
+        made: set[Value] = set()
         for stage in range(last + 1):
             roots = [n.operands[0] for n in reductions if self.level(n.operands[0]) == stage]
             roots += [v for _, v in self._outputs_at(stage)]
@@ -219,15 +223,31 @@ class _Reduce:
                 if node is None or value in mine or node.op.kind is Kind.REDUCTION:
                     continue
                 mine.add(value)
-                if value in seen and value not in self.temporaries:
-                    name = self.values.scalars.fresh(f"kept_{value.name}")
-                    self.temporaries[value] = Temporary(name, value.type.dtype, self.count)
-                if value not in seen:
+                if value in made and value.type.shape == self.shape and self._work(value) >= DEAR:
+                    if value not in self.temporaries:
+                        name = self.values.scalars.fresh(f"kept_{value.name}")
+                        self.temporaries[value] = Temporary(name, value.type.dtype, self.count)
+                else:
                     roots += node.operands
-            seen |= {v for v in mine if self._is_dear(v)}
+            made |= mine
 
-    def _is_dear(self, value: Value) -> bool:
-        return self.values.region.producers[value].op.name in FORMULAS and value.type.shape == self.shape
+    def _work(self, value: Value) -> int:
+        """How many instructions compute a value from what lies in memory or is folded; more than enough
+        are not counted.
+        """
+        work, seen, todo = 0, set[Value](), [value]
+        while todo and work < DEAR:
+            v = todo.pop()
+            node = self._producer(v)
+            if node is None or v in seen or node.op.kind is Kind.REDUCTION:
+                continue
+            seen.add(v)
+            if v in self.temporaries and v is not value:
+                continue
+            if v.type.shape == self.shape:
+                work += WORK.get(node.op.name, DEAR if node.op.name in FORMULAS else 1)
+            todo += node.operands
+        return work
 
     def _place(self) -> Offset:
         inner = [(i, d) for a, (i, d) in enumerate(zip(self.indices, self.shape)) if a in self.axes]

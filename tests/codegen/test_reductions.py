@@ -45,6 +45,23 @@ def test_softmax_keeps_exp_for_its_last_stage(lab, n, dtype):
     lab.check(got, want, ulps=6)
 
 
+def gated_norm(b, x, gate):
+    """A row value of many cheap instructions, which the fold and the stage behind it need."""
+    y = x * gate
+    long = ((((y + 1.0) * y + 2.0) * y + 3.0) * y + 4.0) * gate
+    return long - b.sum(long, axes=(1,), keepdims=True), y - b.max(y, axes=(1,), keepdims=True)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_long_formulas_are_kept_and_short_ones_computed_again(lab, n):
+    arrays, types = [_normal(5, n), _normal(n, seed=1)], [tensor("f32", "B", n), tensor("f32", n)]
+    kernel, _ = lab.kernel(gated_norm, types)
+    assert len(kernel.temporaries) == (n > 1)
+    got, want = lab.run(gated_norm, types, arrays, {"B": 5})
+    for a, b in zip(got, want):
+        lab.check(a, b, ulps=16, near_zero=16)
+
+
 def test_softmax_of_special_rows(lab):
     x = np.array([[1, np.nan, 2], [np.inf, 0, 0], [-np.inf, 0, -np.inf], [1e30, -1e30, 1e30]], "f4")
     (got,), (want,) = lab.run(softmax, [tensor("f32", "B", 3)], [x], {"B": 4})
