@@ -4,8 +4,8 @@ In comes a verified `Graph` (coarse ops, `gradient` nodes, maybe untyped); out g
 `kernel` nodes. `manager` runs passes by name and keeps the stages, `pipelines` has the default order,
 `observers` watch (verify, dump, log, compare), `rewrite` is the walker and `patterns` the rule driver. The
 passes, in order: `infer`, `autodiff`, `updates`, `simplify`, `cse`, `decompose`, `fold`, `epilogues`,
-`fold_norm`, `trim`, `merge_scans`, `recall`, `hoist`, `thin`, `straighten`, `row_picks`, `dce`, `fuse`,
-`schedule`; then `memory` plans buffers.
+`fold_norm`, `trim`, `merge_scans`, `recall`, `hoist`, `thin`, `straighten`, `row_picks`, `row_sums`, `dce`,
+`fuse`, `schedule`; then `memory` plans buffers.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from graphc.passes import (  # each fills the table of passes
     observers,
     recall,
     row_picks,
+    row_sums,
     schedule,
     simplify,
     straighten,
@@ -55,6 +56,7 @@ __all__ = [
     "recall",
     "register",
     "row_picks",
+    "row_sums",
     "run",
     "schedule",
     "simplify",
