@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import os
 import secrets
 import stat
@@ -20,13 +21,17 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graphc.codegen.errors import EntryFormatError
-from graphc.codegen.target import Target
+
+if TYPE_CHECKING:
+    from graphc.codegen.target import Target
 
 _MAGIC = b"graphc-entry-1\n"
 _LENGTH = struct.Struct("<Q")
 _DIGEST = 32
+_LLVM_FILES = ("libllvmlite.", "llvmlite.dll", "_version.py")
 _STALE_SECONDS = 3600  # a temporary file this old belongs to a process that died
 
 
@@ -99,16 +104,32 @@ class Info:
 def key_of(target: Target, *parts: object) -> str:
     """The key of something compiled for `target` that depends on `parts` (text, options, ...) and on this
     version of graphc and LLVM.
+    """
+    return key(*target.key(), *parts)
+
+
+def key(*parts: object) -> str:
+    """The key of something that depends on `parts` and on this version of graphc and LLVM.
 
     Parts are length-prefixed, so that no two lists of parts read the same.
     """
-    import llvmlite.binding as llvm
-
     digest = hashlib.sha256()
-    for part in (*target.key(), llvm.llvm_version_info, source_stamp(), *parts):
+    for part in (llvm_stamp(), source_stamp(), *parts):
         data = part if isinstance(part, bytes) else str(part).encode()
         digest.update(_LENGTH.pack(len(data)) + data)
     return digest.hexdigest()
+
+
+@functools.cache
+def llvm_stamp() -> str:
+    """Name, size and time of the files of llvmlite that hold LLVM and say its version: to load them takes
+    longer than a warm start.
+    """
+    spec = importlib.util.find_spec("llvmlite")
+    folders = (spec.submodule_search_locations or ()) if spec is not None else ()
+    places = [place for folder in folders for place in (Path(folder), Path(folder, "binding"))]
+    files = [f for place in places for f in place.iterdir() if f.name.startswith(_LLVM_FILES)]
+    return ";".join(_stamp(path, path.name) for path in sorted(files))
 
 
 @functools.cache
@@ -124,9 +145,13 @@ def source_stamp() -> str:
     for package in (graphc.ir, graphc.passes, graphc.codegen):
         for root in package.__path__:
             for path in sorted(Path(root).rglob("*.py")):
-                found = path.stat()
-                digest.update(f"{path.relative_to(root)}:{found.st_size}:{found.st_mtime_ns};".encode())
+                digest.update(f"{_stamp(path, path.relative_to(root))};".encode())
     return digest.hexdigest()
+
+
+def _stamp(path: Path, name: object) -> str:
+    found = path.stat()
+    return f"{name}:{found.st_size}:{found.st_mtime_ns}"
 
 
 def default_folder() -> Path:

@@ -4,6 +4,7 @@
     code = Code([data, ...], target, {"name": address, ...})
     address = code.address("f")                      # valid as long as `code` lives
 
+Our own linker loads what it can, since LLVM takes 50 ms to start; LLVM loads the rest.
 Undefined symbols are looked up before anything is loaded, so that a missing one is an error and not a crash
 in a later call.
 """
@@ -17,13 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from graphc.codegen import elf
+from graphc.codegen import cache, elf
+from graphc.codegen.engine import Engine
 from graphc.codegen.errors import LinkError
+from graphc.codegen.linker import Image, link
 from graphc.codegen.target import LLVM_LOCK, Target, start_llvm
-
-# Names that a caller has bound. LLVM keeps the last address of each for good: it must not satisfy a later
-# load in silence.
-_bound: set[str] = set()
 
 
 @functools.cache
@@ -76,6 +75,21 @@ def compile_object(text: str, target: Target, level: int = 0) -> bytes:
         return machine(target).emit_object(_prepared(text, target, level))
 
 
+def stored_object(
+    name: str, text: Callable[[], str], target: Target, store: cache.Cache | None = None
+) -> bytes:
+    """The object file of a module that is the same for all programs, from the cache if it is there. `name`
+    stands for the text, as far as that does not follow from the sources of the compiler.
+    """
+    store = cache.default() if store is None else store
+    key = cache.key_of(target, name)
+    entry = store.get(key)
+    if entry is None:
+        entry = cache.Entry({"object": compile_object(text(), target)})
+        store.put(key, entry)
+    return entry.sections["object"]
+
+
 def assembly(text: str, target: Target, level: int = 0) -> str:
     """The machine code of a module, as text."""
     with LLVM_LOCK:
@@ -106,28 +120,15 @@ class Code:
         symbols: Mapping[str, int] | None = None,
         keep: Sequence[object] = (),
     ) -> None:
-        import llvmlite.binding as llvm
-
-        bound = dict(symbols or {})
-        with LLVM_LOCK:
-            start_llvm()
-            _check_symbols(objects, bound)
-            for name, address in bound.items():
-                llvm.add_symbol(name, address)
-                _bound.add(name)
-            # MCJIT wants one module, and takes ownership of its target machine: each engine gets its own.
-            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target.machine(jit=True))
-            self._objects = [llvm.ObjectFileRef.from_data(data) for data in objects]
-            for item in self._objects:
-                self._engine.add_object_file(item)
-            self._engine.finalize_object()  # resolves relocations, makes pages executable
+        bound, files = dict(symbols or {}), [elf.read(data) for data in objects]
+        _refuse_two_definitions(files)
+        self._loaded: Image | Engine = link(files, bound) or Engine(files, target, bound)
         self._keep = (*keep, bound)
         self.target = target
 
     def address(self, name: str) -> int:
         """The address of a symbol that the objects define; LinkError if none does."""
-        with LLVM_LOCK:
-            address = self._engine.get_function_address(name)
+        address = self._loaded.address(name)
         if not address:
             raise LinkError(f"the loaded code defines no symbol {name!r}")
         return address
@@ -154,31 +155,16 @@ class Code:
 
     def keep_forever(self) -> None:
         """Never free this code: for code that a thread may still be inside when the interpreter exits."""
-        self._engine.detach()
+        self._loaded.keep_forever()
 
 
-def _check_symbols(objects: Sequence[bytes], bound: Mapping[str, int]) -> None:
-    import llvmlite.binding as llvm
-
+def _refuse_two_definitions(files: Sequence[elf.ObjectFile]) -> None:
     defined: set[str] = set()
-    wanted: set[str] = set()
-    for data in objects:
-        found = elf.symbols(data)
-        twice = sorted(defined.intersection(found.defined))
+    for file in files:
+        twice = sorted(defined.intersection(file.symbols.defined))
         if twice:
             raise LinkError(f"two of the objects to load define the symbol {twice[0]!r}")
-        defined.update(found.defined)
-        wanted.update(found.undefined)
-    missing = [
-        name
-        for name in sorted(wanted - defined - set(bound))
-        if name != "_GLOBAL_OFFSET_TABLE_" and (name in _bound or not llvm.address_of_symbol(name))
-    ]
-    if missing:
-        raise LinkError(
-            f"code refers to symbols that nothing defines: {', '.join(missing)}.\n"
-            "  fix     bind each by `symbols=` when the code is loaded, or load the object that defines it."
-        )
+        defined.update(file.symbols.defined)
 
 
 def load(

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphc.codegen.cache import Cache, Entry, default, key_of, source_stamp
+from graphc.codegen.cache import Cache, Entry, default, key_of, llvm_stamp, source_stamp
 from graphc.codegen.choices import Choices, to_text
 from graphc.codegen.errors import EntryFormatError
 from graphc.codegen.layout import Layout
@@ -66,8 +66,6 @@ def _lines(graph: Graph) -> list[str]:
 
 def key_parts(graph: Graph, options: Options, target: Target) -> dict[str, str]:
     """Everything that the machine code of a graph depends on, by name."""
-    import llvmlite.binding as llvm
-
     cpu, features, triple, *registers = target.key()
     return {
         "graph": hashlib.sha256(canonical_text(graph).encode()).hexdigest(),
@@ -78,7 +76,7 @@ def key_parts(graph: Graph, options: Options, target: Target) -> dict[str, str]:
         "features": hashlib.sha256(features.encode()).hexdigest(),
         "triple": triple,
         "registers": ", ".join(registers),
-        "llvm": ".".join(map(str, llvm.llvm_version_info)),
+        "llvm": hashlib.sha256(llvm_stamp().encode()).hexdigest(),
         "graphc": source_stamp(),
     }
 

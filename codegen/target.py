@@ -1,18 +1,21 @@
 """The CPU that code is made for: its LLVM name and features, and the vector registers that kernels may use.
 
 Everything in codegen takes a `Target` as an argument; `host()` is the only place that looks at the machine
-and at `GRAPHC_CPU`. llvmlite is imported on first use, since `import graphc` must not pay for it.
+and at `GRAPHC_CPU`. LLVM tells what the CPU is; the answer is kept in the cache folder beside what the system
+says of the CPU, since LLVM takes longer to load than a warm start. llvmlite is imported on first use.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
+from graphc.codegen import cache
 from graphc.codegen.errors import TargetError
 from graphc.codegen.forks import held_by_forks
 
@@ -106,6 +109,34 @@ def host() -> Target:
 
 @functools.cache
 def _target(setting: str) -> Target:
+    known, processor = cache.Cache(cache.default_folder(), cache.Counters()), _processor()
+    key = cache.key("target", setting, processor)
+    stored = known.get(key) if processor else None
+    if stored is not None:
+        return Target(*json.loads(stored.sections["target"]))
+    found = _by_llvm(setting)
+    if processor:
+        known.put(key, cache.Entry({"target": json.dumps(astuple(found)).encode()}))
+    return found
+
+
+_TELLING = ("vendor_id", "cpu family", "model", "stepping", "microcode", "flags", "Features", "CPU ")
+"""How lines of /proc/cpuinfo begin that tell processors apart."""
+
+
+def _processor() -> str:
+    """What the system says of the processors; empty if it says nothing."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            text = file.read(1 << 14)  # some processors: the whole file is long where there are many
+    except OSError:
+        return ""
+    lines = [line for line in text.splitlines(keepends=True) if line.startswith(_TELLING)]
+    tells = any(line.startswith(("flags", "Features")) for line in lines)
+    return "".join(dict.fromkeys(line for line in lines if line.endswith("\n"))) if tells else ""
+
+
+def _by_llvm(setting: str) -> Target:
     with LLVM_LOCK:
         start_llvm()
         if setting == "native":

@@ -17,7 +17,7 @@ import time
 
 from graphc.codegen import cache
 from graphc.codegen.forks import free_in_children
-from graphc.codegen.loader import Code, compile_object
+from graphc.codegen.loader import Code, stored_object
 from graphc.codegen.target import Target, host
 from graphc.codegen.team_text import (
     BARRIERS,
@@ -105,13 +105,7 @@ _LOCK = free_in_children(threading.Lock())
 
 def team_object(target: Target, store: cache.Cache | None = None) -> bytes:
     """The object file of the team, from the cache if it is there."""
-    store = cache.default() if store is None else store
-    key = cache.key_of(target, "team")
-    entry = store.get(key)
-    if entry is None:
-        entry = cache.Entry({"object": compile_object(team_text(target), target)})
-        store.put(key, entry)
-    return entry.sections["object"]
+    return stored_object("team", lambda: team_text(target), target, store)
 
 
 def team() -> Team:

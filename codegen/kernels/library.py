@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from graphc.codegen import cache, elf
 from graphc.codegen.kernels.strategy import strategy
-from graphc.codegen.loader import Code, compile_object
+from graphc.codegen.loader import Code, stored_object
 from graphc.codegen.target import Target
 
 _LENDER = {"correlate": "product"}
@@ -28,16 +28,13 @@ def windows_scratch_bytes(dtype: str, target: Target) -> int:
 
 def library_object(driver: str, dtype: str, target: Target, store: cache.Cache | None = None) -> bytes:
     """The object file of a driver (product, convolve, correlate), from the cache if it is there."""
-    store = cache.default() if store is None else store
-    key = cache.key_of(target, "product library", f"{driver}_{dtype}")
-    entry = store.get(key)
-    if entry is None:
+
+    def text() -> str:
         from graphc.codegen.kernels.library_text import library_text
 
-        data = compile_object(library_text(driver, strategy(dtype, target), target), target)
-        entry = cache.Entry({"object": data})
-        store.put(key, entry)
-    return entry.sections["object"]
+        return library_text(driver, strategy(dtype, target), target)
+
+    return stored_object(f"{driver}_{dtype}", text, target, store)
 
 
 @functools.cache

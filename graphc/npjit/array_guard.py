@@ -21,7 +21,7 @@ import numpy as np
 
 from graphc.codegen import target as targets
 from graphc.codegen.entry import layout_is_known, python_callable, symbols
-from graphc.codegen.loader import Code, compile_object
+from graphc.codegen.loader import Code, stored_object
 
 CONTIGUOUS, WRITEABLE = 0x1, 0x400
 _TEXT = """
@@ -30,7 +30,7 @@ _TEXT = """
 @graphc_false = external global i8
 declare void @Py_IncRef(ptr)
 
-define ptr @fit(ptr %self, ptr %args, i64 %count) {
+define ptr @fit(ptr %self, ptr %args, i64 %count) nounwind {
 entry:
   %frame = load ptr, ptr %args
   %datap = getelementptr i8, ptr %frame, i64 16
@@ -199,5 +199,6 @@ def fit() -> Callable[..., bool] | None:
     known = {"graphc_true": id(True), "graphc_false": id(False)}
     bound: dict[str, Any] = symbols() | known
     names = ("graphc_ndarray_type", "graphc_true", "graphc_false", "Py_IncRef")
-    code = Code([compile_object(_TEXT, machine)], machine, {name: bound[name] for name in names})
+    data = stored_object(_TEXT, lambda: _TEXT, machine)
+    code = Code([data], machine, {name: bound[name] for name in names})
     return python_callable(code, "fit")

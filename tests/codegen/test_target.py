@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from graphc.codegen import target as targets
 from graphc.codegen.target import Target, host, named
 
 
@@ -63,3 +64,60 @@ def test_import_needs_neither_llvmlite_nor_numba():
     )
     run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+WARM = """
+import sys
+import numpy as np
+import graphc
+
+@graphc.jit
+def step(w, x):
+    y = np.maximum(x @ w, 0)
+    w -= 0.1 * (x.T @ y)
+    return y.sum()
+
+w, x = np.full((24, 16), 0.01), np.full((32, 24), 0.02)
+print([round(float(step(w, x)), 9) for _ in range(5)])
+print(graphc.stats()["cache_misses"], "llvmlite" in sys.modules)
+"""
+
+
+def test_a_warm_start_asks_the_cache_and_not_llvm(tmp_path):
+    environment, script = os.environ | {"GRAPHC_CACHE_DIR": str(tmp_path / "cache")}, tmp_path / "step.py"
+    script.write_text(WARM)
+
+    def run():
+        done = subprocess.run(
+            [sys.executable, script], env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.splitlines()
+
+    cold, warm = run(), run()
+    assert cold[0] == warm[0]
+    assert cold[1].endswith("True")
+    assert warm[1] == "0 False"
+
+
+def test_the_cached_cpu_is_that_of_the_setting_and_of_the_processor(monkeypatch, tmp_path):
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path / "cache"))
+    fresh = targets._target.__wrapped__
+    first, haswell = fresh("native"), fresh("haswell")
+    assert (first, haswell) == (targets._by_llvm("native"), named("haswell"))
+    with monkeypatch.context() as without:
+        without.delattr(targets, "_by_llvm")
+        assert (fresh("native"), fresh("haswell")) == (first, haswell)
+    monkeypatch.setattr(targets, "_processor", lambda: "flags : another")
+    monkeypatch.setattr(targets, "_by_llvm", lambda setting: haswell)
+    assert fresh("native") is haswell
+    assert fresh("native") == haswell
+
+
+def test_a_damaged_entry_of_the_cpu_is_made_again(monkeypatch, tmp_path):
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path))
+    fresh = targets._target.__wrapped__
+    first = fresh("native")
+    (entry,) = tmp_path.iterdir()
+    entry.write_bytes(entry.read_bytes()[:-1])
+    assert fresh("native") == first
+    assert len(entry.read_bytes()) > 32
