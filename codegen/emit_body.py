@@ -24,7 +24,7 @@ from graphc.codegen.loops import (
     Store,
 )
 from graphc.codegen.text import Function, Operand
-from graphc.ir.dims import Size
+from graphc.ir.dims import Dim, Size
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,9 @@ class Body:
         """Compute what is known already of the addresses in a loop that follows.
 
         The pointers are opaque to LLVM's strength reduction, which would spend its time on sums of counts.
+        Those that are a number of elements apart share one register.
         """
+        near: dict[tuple[str, tuple[tuple[str, Dim], ...]], tuple[str, int]] = {}
         for i in code:
             if isinstance(i, (Load, Store)) and (i.buffer, i.offset) not in self.bases:
                 known = [t for t in i.offset.terms if self._is_known(t[0])]
@@ -241,13 +243,25 @@ class Body:
                 relative = not self.lanes.scalar and any(name == self.lanes.axis for name, _ in rest)
                 if not rest or not (known or relative or i.offset.constant != 0):
                     continue
-                place = self.place(Offset(tuple(known), i.offset.constant))
-                if relative:
-                    step = self.frame.size(i.offset.stride(str(self.lanes.axis)))
-                    place = self.f.add(place, self.f.mul(self.lanes.start, step))
-                pointer = self.f.at(self.frame.stored(i.buffer), self.frame.pointer(i.buffer), place)
-                pointer = self.f(f"freeze ptr {pointer}")
+                if isinstance(i.offset.constant, int) and (i.buffer, i.offset.terms) in near:
+                    first, constant = near[i.buffer, i.offset.terms]
+                    pointer = self._beside(i.buffer, first, i.offset.constant - constant)
+                else:
+                    place = self.place(Offset(tuple(known), i.offset.constant))
+                    if relative:
+                        step = self.frame.size(i.offset.stride(str(self.lanes.axis)))
+                        place = self.f.add(place, self.f.mul(self.lanes.start, step))
+                    pointer = self._beside(i.buffer, self.frame.pointer(i.buffer), place)
+                    pointer = self.f(f"freeze ptr {pointer}")
+                    if isinstance(i.offset.constant, int):
+                        near[i.buffer, i.offset.terms] = pointer, i.offset.constant
                 self.bases[i.buffer, i.offset] = _Base(pointer, Offset(rest), relative)
+
+    def _beside(self, buffer: str, pointer: str, place: Operand) -> str:
+        """The address so many elements on, which need not be in the buffer where nobody reads it."""
+        if place == 0:
+            return pointer
+        return self.f(f"getelementptr {self.frame.stored(buffer)}, ptr {pointer}, i64 {place}")
 
     def _is_known(self, name: str) -> bool:
         return name in self.counts or (name in self.values and not self.values[name].varying)

@@ -130,7 +130,8 @@ def divide(index: Offset, size: Dim, extents: Mapping[str, Dim]) -> tuple[Offset
     below: list[tuple[str, Dim]] = []
     for name, stride in index.terms:
         (above if stride % size == 0 else below).append((name, stride))
-    constant_above = index.constant // size if index.constant % size == 0 else 0
+    known = isinstance(index.constant, int) and isinstance(size, int)
+    constant_above = index.constant // size if known or index.constant % size == 0 else 0
     constant_below = index.constant - constant_above * size
     if not _fits(below, constant_below, size, extents):
         return None

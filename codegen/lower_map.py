@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable
 from itertools import accumulate, pairwise
 
+from graphc.codegen.boxes import Box, boxes
 from graphc.codegen.index_maps import ZERO, Indices, combine
 from graphc.codegen.loops import Nest, Stage, Store
 from graphc.codegen.scalar import BODY, OUTER
@@ -29,14 +30,20 @@ LEAST_COLUMNS, MOST_RANGES = 8, 16
 
 def lower_map(values: Values, outputs: Outputs, shape: Shape, nodes: Iterable[Node] = ()) -> list[Nest]:
     """Nests over all axes of `shape`, whose lane is the last one; `nodes` are those that they compute."""
-    found: list[Nest] = []
     nodes = tuple(nodes)
     places = _interleaved(shape, nodes)
-    for start, stop in _ranges(shape, nodes):
-        if found:
-            values.start()
-        found.append(_nest(values, outputs, shape, start, stop - start, places))
-    return found
+    columns = _ranges(shape, nodes)
+    whole: Box = tuple((0, d) for d in shape)
+    nest, names = _nest(values, outputs, shape, whole, places)
+    cuts = {axis: values.cuts.get(name, set()) for axis, name in names.items()}
+    found = boxes(shape, cuts, columns, nest) if shape else [whole]
+    if found == [whole]:
+        return [nest]
+    nests = []
+    for box in found:
+        values.start()
+        nests.append(_nest(values, outputs, shape, box, places)[0])
+    return nests
 
 
 def _interleaved(shape: Shape, nodes: Iterable[Node]) -> list[dict[int, int]]:
@@ -79,23 +86,25 @@ def _cuts(node: Node, columns: int) -> set[int]:
 
 
 def _nest(
-    values: Values, outputs: Outputs, shape: Shape, first: Dim, columns: Dim, places: list[dict[int, int]]
-) -> Nest:
-    """The nest of a range of columns, each turn of which computes all `places` of the axes without a loop."""
+    values: Values, outputs: Outputs, shape: Shape, box: Box, places: list[dict[int, int]]
+) -> tuple[Nest, dict[int, str]]:
+    """The nest of a box, each turn of which computes all `places` of the axes without a loop; and the names
+    of its axes.
+    """
     fixed = places[0]
-    rank = len([d for axis, d in enumerate(shape) if d != 1 and axis not in fixed])
+    rank = len([d for axis, (_, d) in enumerate(box) if d != 1 and axis not in fixed])
     seen = 0
     indices = []
-    for axis, d in enumerate(shape):
+    for axis, (first, d) in enumerate(box):
         if axis in fixed:
             indices.append(ZERO)
             continue
         seen += d != 1
         inner = d != 1 and seen == rank and rank > 1
-        last = axis == len(shape) - 1
-        index = values.axis(f"i{axis}", columns if last else d, BODY if inner else OUTER)
-        indices.append(combine([(index, 1)], first) if last else index)
-    names = [i.terms[0][0] for i in indices if i.terms]
+        index = values.axis(f"i{axis}", d, BODY if inner else OUTER)
+        indices.append(combine([(index, 1)], first))
+    named = {axis: i.terms[0][0] for axis, i in enumerate(indices) if i.terms}
+    names = [*named.values()]
     depth = BODY if len(names) > 1 else OUTER
     for place in places:
         here = tuple(combine([], place[axis]) if axis in place else i for axis, i in enumerate(indices))
@@ -104,10 +113,10 @@ def _nest(
     start, outer, body = values.scalars.code
     lane = names[-1] if names else None
     if len(names) <= 1:
-        return Nest(tuple(axes), (Stage((), tuple(outer)),), lane, start=tuple(start))
+        return Nest(tuple(axes), (Stage((), tuple(outer)),), lane, start=tuple(start)), named
     stages = [Stage((), tuple(outer))] if outer else []
     stages.append(Stage((axes[-1],), tuple(body)))
-    return Nest(tuple(axes[:-1]), tuple(stages), lane, start=tuple(start))
+    return Nest(tuple(axes[:-1]), tuple(stages), lane, start=tuple(start)), named
 
 
 def _store(values: Values, outputs: Outputs, shape: Shape, indices: Indices, depth: int) -> None:

@@ -18,7 +18,7 @@ from graphc.codegen.index_maps import ZERO, Indices, combine, linear, row_major,
 from graphc.codegen.loops import Axis, Check, Failure, Offset, Table
 from graphc.codegen.scalar import BODY, OUTER, Scalar, Scalars
 from graphc.ir import Graph, Kind, Node, Value
-from graphc.ir.dims import Dim, Shape, Size
+from graphc.ir.dims import Dim, Shape, Size, ceildiv
 from graphc.ir.errors import CompileError
 from graphc.ir.types import BOOL, I64
 from graphc.passes.plan import Strip
@@ -33,7 +33,8 @@ class Values:
     """The values of one region while a nest is written.
 
     `buffers` names the array of each input of the region, `extents` the size of each axis, `known` what is
-    there already (a reduction's result), and `hook` may give a value that is kept elsewhere.
+    there already (a reduction's result), and `hook` may give a value that is kept elsewhere. `cuts` has for
+    each axis the counts at which conditions change that were needed so far.
     """
 
     region: Graph
@@ -45,6 +46,7 @@ class Values:
     failures: dict[Failure, int] = field(default_factory=dict)
     tables: dict[Value, Table] = field(default_factory=dict)
     strips: Mapping[str, Strip] = field(default_factory=dict)
+    cuts: dict[str, set[int]] = field(default_factory=dict)
     _memo: dict[tuple[Value, Indices, str], Scalar] = field(default_factory=dict)
     _outside: bool = True
 
@@ -91,6 +93,7 @@ class Values:
         """Begin another nest."""
         self._memo.clear()
         self.known.clear()
+        self.cuts.clear()
         self.scalars.start()
 
     def loop(self, name: str) -> Axis:
@@ -165,11 +168,23 @@ class Values:
         s = self.scalars
         result: Guard = None
         if not _at_least(least, low):
+            self._cut(index, low)
             result = s.primitive("greater_equal", BOOL, s.index(index), s.constant(low, I64))
         if not _at_least(high, most + 1 if most is not None else None):
+            self._cut(index, high)
             below = s.primitive("less", BOOL, s.index(index), s.constant(high, I64))
             result = self.both(result, below)
         return result
+
+    def _cut(self, index: Offset, bound: Dim) -> None:
+        """Remember at which count of the one axis of an index it goes past a bound."""
+        if len(index.terms) != 1 or not isinstance(bound, int) or not isinstance(index.constant, int):
+            return
+        ((name, stride),) = index.terms
+        if name in self.extents and isinstance(stride, int):
+            room = bound - index.constant
+            place = ceildiv(room, stride) if stride > 0 else room // stride + 1
+            self.cuts.setdefault(name, set()).add(place)
 
     def never_within(self, index: Offset, low: Dim, high: Dim) -> bool:
         """Whether low <= index < high certainly holds nowhere."""

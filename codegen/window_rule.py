@@ -20,18 +20,20 @@ def _windows(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
     attrs, rank = node.attrs, len(node.attrs["size"])
     source: list[Offset] = []
     inside: Guard = None
+    fill = v.scalars.constant(attrs["value"], x.type.dtype)
     for axis in range(rank):
         at, tap = indices[1 + axis], indices[1 + rank + axis]
         place = combine([(at, attrs["strides"][axis]), (tap, attrs["dilation"][axis])], -attrs["low"][axis])
         place, exact = _unspread(v, place, attrs["low"][axis], attrs["spread"][axis])
         size = x.type.shape[1 + axis]
+        if v.never_within(place, 0, size):
+            return fill
         inside = v.both(v.both(inside, exact), v.within(place, 0, size))
         source.append(ZERO if size == 1 else place)
     first = ZERO if x.type.shape[0] == 1 else indices[0]
     element = v.at(x, (first, *source, indices[-1]), v.both(guard, inside))
     if inside is None:
         return element
-    fill = v.scalars.constant(attrs["value"], x.type.dtype)
     return v.scalars.primitive("select", x.type.dtype, inside, element, fill)
 
 

@@ -367,6 +367,11 @@ class AveragePoolGradient:
     def decompose(b, ct, sizes, size, strides, padding):
         rank = len(size)
         each = ct / _counts(b, sizes, size, strides, padding, ct.dtype)
+        if few(size) and few_phases(strides, padding, (1,) * rank):
+            wanted = ct.type.with_shape((ct.shape[0], *sizes, ct.shape[-1]))
+            return in_phases(
+                b, wanted, size, strides, padding, lambda _, at: _folded(b, each, at, b.sum, b.add)
+            )
         attributes = returned_windows(sizes, size, strides, padding, (1,) * rank)
         return _folded(b, each, attributes, b.sum, b.add)
 
