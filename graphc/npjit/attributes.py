@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.errors import GradientError
+from graphc.npjit.cached import CachedFunction
 from graphc.npjit.infer import meta_of
 from graphc.npjit.inputs import where
 from graphc.npjit.log import PLACE, Meta, Node
@@ -26,9 +27,10 @@ PLAIN = (int, float, str, bool, complex, type(None), bytes)
 HARMLESS = (
     *(types.FunctionType, property, classmethod, staticmethod, types.MemberDescriptorType),
     *(types.GetSetDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType, type),
-    *(types.BuiltinFunctionType, type(vars(Meta)["kind"]), enum.property),
+    *(types.BuiltinFunctionType, type(vars(Meta)["kind"]), enum.property, CachedFunction),
 )
 """Class attributes whose `__get__` runs no code of the user's."""
+FLAGS = type(np.empty(0).flags)
 _MISSING = object()
 
 
@@ -60,6 +62,8 @@ class Attributes(Surface):
         if name == "__dict__" and rec.var(x) is not None and isinstance(own, dict):
             return self._namespace(x, own)
         if d is None and name not in own and type(in_class(t, "__getattr__")) is types.FunctionType:
+            if rec.var(x) is not None and own != () and (id(x), name) not in rec.written:
+                rec.guard(f"{name!r} in {rec.var(x)}.__dict__")
             return self.call(in_class(t, "__getattr__"), x, name)
         if type(d) is functools.cached_property and name not in own:
             v = self.call(d.func, x)
@@ -150,6 +154,9 @@ class Attributes(Surface):
             return
         if t is Sym or is_array(x):
             self._set_of_array(x if t is Sym else rec.array(x, None), name, v)
+            return
+        if t is FLAGS:
+            self.opaque(setattr, x, name, v)
             return
         d = in_class(t, name)
         if type(d) is property:

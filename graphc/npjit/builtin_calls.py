@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,13 +12,14 @@ import numpy as np
 
 from graphc.npjit.library_calls import LIBRARY
 from graphc.npjit.lookup import is_array
+from graphc.npjit.streams import MAKERS
 from graphc.npjit.texts import is_text
 from graphc.npjit.values import Num, Sym
 
 Handler = Callable[..., Any]
 
 NATIVE = frozenset(
-    [max, min, abs, any, all, round, pow, divmod, callable, id, next, issubclass, ord, chr, iter, hash, slice]
+    [max, min, abs, any, all, round, pow, divmod, callable, id, next, issubclass, ord, chr, iter, hash]
 )
 """Built-ins that run as they are, on symbolic values too: what they do goes through operators."""
 NO_LISTS = frozenset([callable, id, issubclass, next, iter, hash])
@@ -69,6 +72,12 @@ def get_attr(rt: Any, x: Any, name: str, *default: Any) -> Any:
 def sum_(rt: Any, it: Any, start: Any = 0) -> Any:
     for v in rt.iter(it):
         start = rt.op("add", start, v)
+    return start
+
+
+def product(rt: Any, it: Any, *, start: Any = 1) -> Any:
+    for v in rt.iter(it):
+        start = rt.op("mul", start, v)
     return start
 
 
@@ -172,12 +181,34 @@ def shallow_copy(rt: Any, x: Any) -> Any:
     return rt.opaque(copy.copy, x)
 
 
+def making(maker: Any) -> Handler:
+    return lambda rt, *args, **kwargs: rt.new_stream(maker, *args, **kwargs)
+
+
 def global_stream(name: str) -> Handler:
     """A function of NumPy's own stream of random numbers that is no method of it."""
     return lambda rt, *args, **kwargs: rt.random(np.random.mtrand._rand, name, args, kwargs)
 
 
+def array_text(fn: Callable[..., str]) -> Handler:
+    """A function of NumPy that gives the text of an array."""
+
+    def handler(rt: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        options = {k: rt.steered(v) for k, v in kwargs.items()}
+        return rt.shown(functools.partial(_text, fn, options), x, *[rt.steered(a) for a in args])
+
+    return handler
+
+
+def _text(fn: Callable[..., str], options: dict[str, Any], *args: Any) -> str:
+    return fn(*args, **options)
+
+
 HANDLERS: dict[Any, Handler] = {
+    np.array2string: array_text(np.array2string),
+    np.array_str: array_text(np.array_str),
+    np.array_repr: array_text(np.array_repr),
+    **{maker: making(maker) for maker in MAKERS},
     np.random.seed: global_stream("seed"),
     np.random.ranf: global_stream("random_sample"),
     np.random.sample: global_stream("random_sample"),
@@ -193,6 +224,8 @@ HANDLERS: dict[Any, Handler] = {
     object.__setattr__: lambda rt, x, name, v: rt.store_attr(v, x, rt.steered(name)),
     print: lambda rt, *args, **kwargs: rt.print(args, kwargs),
     sum: sum_,
+    math.prod: product,
+    slice: lambda _rt, *a: slice(*a),
     divmod: div_mod,
     pow: power,
     max: extreme(max),

@@ -4,21 +4,25 @@ functions are recorded, anything else is a break."""
 from __future__ import annotations
 
 import contextlib
+import enum
 import functools
 import math
+import random
 import types
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 import numpy as np
 
 from graphc.npjit.builtin_calls import HANDLERS, NATIVE, NO_LISTS
+from graphc.npjit.cached import CachedFunction
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.foreign import Foreign
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.library_calls import GETTERS
 from graphc.npjit.lookup import in_class
 from graphc.npjit.publish import Publisher
+from graphc.npjit.records import made_by_dataclass
 from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.surface import Surface
 from graphc.npjit.values import Num, Sym, settled
@@ -51,6 +55,8 @@ class Calls(Surface):
             return self.opaque(rec.force(f, "call of data"), *args, **kwargs)
         if t is types.FunctionType and f.__module__ is not None and f.__module__.split(".")[0] != "numpy":
             return self.python(f, args, kwargs)
+        if isinstance(getattr(f, "__self__", None), random.Random):
+            return self.python_random(f.__self__, f.__name__, args, kwargs)
         if isinstance(getattr(f, "__self__", None), RANDOM):
             return self.random(f.__self__, f.__name__, args, kwargs)
         if t is types.MethodType and f.__self__ is self:  # x.sum, kept and called later
@@ -145,6 +151,8 @@ class Calls(Surface):
             return inside(self, args, kwargs)
         if inner is not None:
             return self.call(inner, *args, **kwargs)
+        if type(f) is CachedFunction:
+            return self.cached(f, args, kwargs)
         getter = GETTERS.get(type(f))
         if getter is not None:
             return getter(self, f, *args)
@@ -163,6 +171,7 @@ class Calls(Surface):
         foreign = Foreign(rec, f, args, kwargs) if rec.differentiating else None
         rec.flush()
         rec.clean()
+        rec.last(*args, *kwargs.values())
         publisher = Publisher(rec)
         args, kwargs = tuple([publisher(a) for a in args]), {k: publisher(v) for k, v in kwargs.items()}
         if foreign is not None:
@@ -191,12 +200,17 @@ class Calls(Surface):
             return self.numpy(cls, args, kwargs)
         if issubclass(cls, BaseException):
             return cls(*map(self.rec.publish, self.known_values(args)), **self.known_values(kwargs))
+        if cls is Counter and not args and not kwargs:
+            return cls()
         record = issubclass(cls, tuple) and hasattr(cls, "_fields")
         init = in_class(cls, "__init__")
         builtin_init = type(init) is not types.FunctionType
-        fields = hasattr(cls, "__dataclass_fields__") and not hasattr(cls, "__post_init__")
-        if record or (issubclass(cls, dict | list) and builtin_init) or fields:
+        if issubclass(cls, enum.Enum):
+            return cls(*[self.steered(a) for a in args], **kwargs)
+        if record or (issubclass(cls, dict | list | deque) and builtin_init):
             return cls(*[self._own_list(a) for a in args], **kwargs)
+        if type(cls) is type and made_by_dataclass(init):
+            return self.dataclass(cls, args, kwargs)
         plain = type(cls) is type and cls.__new__ is object.__new__
         if plain and type(init) in (types.FunctionType, types.WrapperDescriptorType):
             x = cls.__new__(cls)

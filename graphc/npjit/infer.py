@@ -237,7 +237,7 @@ def stand_in_of(m: Meta, identity: bool = False) -> Any:
 def _array(m: Meta, identity: bool) -> np.ndarray:
     spans = [s * (n - 1) for n, s in zip(m.shape, m.strides) if n]
     low, high = sum(min(0, s) for s in spans), sum(max(0, s) for s in spans)
-    size = (high - low) // max(m.dtype.itemsize, 1) + 1 if 0 not in m.shape else 1
+    size = -((low - high) // max(m.dtype.itemsize, 1)) + 1 if 0 not in m.shape else 1
     buffer = np.zeros(size, m.dtype)
     if m.dtype.kind in "fc" and size <= SMALL:
         buffer[...] = 1

@@ -53,6 +53,8 @@ class Items(Surface):
         """A key that is not in a dict of a class with `__missing__`."""
         f = in_class(type(x), "__missing__")
         self.contains(x, k)
+        if f is collections.Counter.__missing__:
+            return 0
         if type(f) is types.FunctionType:
             return self.call(f, x, k)
         if not isinstance(x, collections.defaultdict) or x.default_factory is None:

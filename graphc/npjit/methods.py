@@ -34,7 +34,7 @@ class Methods(Surface):
         if isinstance(x, RANDOM):
             return self.random(x, name, args, kwargs)
         if isinstance(x, random.Random):
-            return self.opaque(getattr(x, name), *args, **kwargs)
+            return self.python_random(x, name, args, kwargs)
         if t is Num:
             return self._number_method(x, name, args, kwargs)
         if t is str or t is bytes:

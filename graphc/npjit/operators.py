@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import operator
 import types
 from typing import Any
@@ -10,6 +11,7 @@ from graphc.npjit.attributes import PLAIN
 from graphc.npjit.deciding import is_whole
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import dunder, in_class, is_array
+from graphc.npjit.records import made_by_dataclass
 from graphc.npjit.surface import Surface
 from graphc.npjit.texts import is_text, percent
 from graphc.npjit.values import COMPARISONS, IN_PLACE, OPERATORS, SIGNS, UNARY, Num, Sym, settled
@@ -41,7 +43,7 @@ class Operators(Surface):
                 expr = f"({self.expr(a)} {SIGNS[name]} {self.expr(b)})"
                 return self.combined(OPERATORS[name], self.held(OPERATORS[name], a, b), expr, a, b)
         if ta is tuple and tb is tuple and name in ("eq", "ne") and len(a) == len(b):
-            same = all(self.truth(self.op("eq", p, q)) for p, q in zip(a, b))
+            same = all(p is q or self.truth(self.op("eq", p, q)) for p, q in zip(a, b))
             return same if name == "eq" else not same
         if ta in (list, tuple) and name in ("add", "mul"):
             a = ta(self.iter(a))
@@ -51,6 +53,10 @@ class Operators(Surface):
         return self._object_op(name, a, b)
 
     def _object_op(self, name: str, a: Any, b: Any) -> Any:
+        if isinstance(a, enum.Enum) and isinstance(b, enum.Enum):
+            return OPERATORS[name](a, b)
+        if name in ("eq", "ne") and type(a) is type(b) and made_by_dataclass(in_class(type(a), "__eq__")):
+            return self.op(name, *[self.compared_fields(x) for x in (a, b)])
         for f, x, y in ((dunder(type(a), name), a, b), (dunder(type(b), "r" + name.strip("_")), b, a)):
             if type(f) is types.FunctionType:
                 r = self.call(f, x, y)

@@ -6,13 +6,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from graphc.npjit import effects
 from graphc.npjit.breaks import Break
 from graphc.npjit.log import Node
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, raw_method
-from graphc.npjit.publish import Publisher, item
+from graphc.npjit.publish import LEAVES, Publisher, item
 from graphc.npjit.sizes import Sizes
-from graphc.npjit.values import Sym
+from graphc.npjit.values import Num, Sym
 
 
 class Outside(Sizes):
@@ -27,6 +29,7 @@ class Outside(Sizes):
         self.changes: dict[int, effects.Change] = {}
         self.slots: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
         self.lists: dict[int, list[Any]] = {}
+        self.lasting: dict[int, Any] = {}
         self.rolled_back = False
         self.log: list[Node] = []
         self.done, self.differentiating, self.settled = 0, 0, False
@@ -41,6 +44,9 @@ class Outside(Sizes):
         self.changes.clear()
         self.lists.clear()
         CLASS_ATTRIBUTES.clear()
+        for s in self.syms.values():
+            if s.real is not None:
+                s.readonly = not s.real.flags.writeable
 
     def effect(self, kind: str, var: str | None, key: Any, value: Any, undo: Callable[[], Any]) -> None:
         """Note what was just done to an outside object."""
@@ -68,14 +74,29 @@ class Outside(Sizes):
         """x with every Sym and Num replaced by its real value."""
         return (publisher or Publisher(self))(x)
 
+    def last(self, *made: Any) -> None:
+        """Containers that were made in the call and that others hold: what is put into them later gets real
+        values too.
+        """
+        for x in made:
+            if (
+                type(x) not in (Sym, Num, *LEAVES)
+                and not isinstance(x, np.generic)
+                and id(x) not in self.objects
+            ):
+                self.lasting[id(x)] = x
+
     def clean(self) -> None:
         """Real values into the dirty slots of outside objects."""
         publisher = Publisher(self)
+        for v in self.lasting.values():
+            publisher(v)
         for get, put in self.slots:
             try:
                 v = get()
             except (KeyError, AttributeError, IndexError):
                 continue
+            self.last(v)
             n = publisher(v)
             if n is not v:
                 put(n)

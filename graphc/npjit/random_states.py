@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,9 @@ _GAUSS = 16  # whether there is a second normal number, and which
 
 
 def random_state(source: Any) -> Any:
-    """The state of a RandomState or Generator."""
+    """The state of a RandomState, a Generator or one of Python's streams."""
+    if isinstance(source, random.Random):
+        return source.getstate()
     bits = source.bit_generator if isinstance(source, np.random.Generator) else source._bit_generator
     if is_known(type(source), type(bits)):
         return _content(source, bits)
@@ -30,8 +33,10 @@ def random_state(source: Any) -> Any:
 
 
 def restore(source: Any, state: Any) -> None:
-    """Put a RandomState or Generator back to a state."""
-    if isinstance(state, list):
+    """Put a stream back to a state."""
+    if isinstance(source, random.Random):
+        source.setstate(state)
+    elif isinstance(state, list):
         for at, content in state:
             ctypes.memmove(at, content, len(content))
     elif isinstance(source, np.random.Generator):

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import NamedTuple
 
+from graphc.npjit.patterns import captures
+
 LIBRARIES = tuple({sysconfig.get_path(p) for p in ("stdlib", "platstdlib", "purelib", "platlib")})
 """Folders whose functions are never rewritten."""
 
@@ -139,5 +141,7 @@ def _bound(n: ast.AST, found: set[str], outer: set[str]) -> None:
         found.add((n.asname or n.name).split(".")[0])
     elif isinstance(n, ast.ExceptHandler) and n.name:
         found.add(n.name)
+    elif isinstance(n, ast.pattern):
+        found |= captures(n)
     for child in ast.iter_child_nodes(n):
         _bound(child, found, outer)

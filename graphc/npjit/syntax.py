@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from graphc.npjit.patterns import Patterns, captures
 from graphc.npjit.source import Function, bound_names, parameters
 
 BINARY: dict[type[ast.AST], str] = {
@@ -32,7 +33,7 @@ BINARY: dict[type[ast.AST], str] = {
     ast.NotEq: "ne",
 }
 UNARY: dict[type[ast.AST], str] = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "invert"}
-REFUSED = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith, ast.Match, ast.TryStar)
+REFUSED = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith, ast.TryStar)
 REFUSED_NAMES = frozenset(["locals", "globals", "exec", "eval", "vars", "dir"])
 OF_OBJECTS = frozenset(["vars", "dir"])
 """Those of them that look at an object, if one is given."""
@@ -341,6 +342,12 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_If(self, n: ast.If) -> ast.stmt:
         return ast.If(self.test(n.test), self.block(n.body), self.block(n.orelse))
+
+    def visit_Match(self, n: ast.Match) -> list[ast.stmt]:
+        stored = {x for c in n.cases for p in ast.walk(c.pattern) for x in captures(p)}
+        if not all(map(self.is_local, stored)):
+            raise RefusedError("match that binds names of other functions")
+        return Patterns(self, rt).statements(n)
 
     def visit_While(self, n: ast.While) -> ast.stmt:
         return ast.While(self.test(n.test), self.block(n.body), self.block(n.orelse))

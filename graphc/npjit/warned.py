@@ -15,6 +15,7 @@ import numpy as np
 from numpy._core import umath
 
 from graphc.npjit.log import Meta, Node, mutate
+from graphc.npjit.values import OPERATORS, Num
 
 QUIET = frozenset(["warn", "ignore"])
 NAMES = {
@@ -76,6 +77,12 @@ def _is_whole(a: Any) -> bool:
     return type(a) is Node and isinstance(a.meta, Meta) and getattr(a.meta.dtype, "kind", "") in "biu"
 
 
+def _is_scalar(a: Any) -> bool:
+    if type(a) is Node:
+        return isinstance(a.meta, Meta) and a.meta.kind in ("scalar", "python")
+    return type(a) is Num or isinstance(a, int | float | complex | np.generic)
+
+
 POWERS = {0.5: "sqrt", 2: "square", -1: "reciprocal"}
 """Exponents for which NumPy's operator calls another function."""
 
@@ -83,6 +90,8 @@ POWERS = {0.5: "sqrt", 2: "square", -1: "reciprocal"}
 def _name(node: Node) -> str:
     fn, args = (node.args[2], node.args[3]) if node.fn is mutate else (node.fn, node.args)
     name = getattr(fn, "__name__", "?")
+    if fn in OPERATORS.values() and all(map(_is_scalar, [node, *args])):
+        return f"scalar {NAMES.get(name, name)}"
     if name.removeprefix("i") == "pow" and isinstance(args[1], int | float) and args[1] in POWERS:
         return "power" if _is_whole(args[0]) and args[1] != 2 else POWERS[args[1]]
     return NAMES.get(name) or NAMES.get(name.removeprefix("i"), name)

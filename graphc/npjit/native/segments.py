@@ -306,7 +306,7 @@ _NUMBER_CLASSES: dict[type, Any] = {int: _int64, bool: np.bool_}
 
 
 def _as_kind(meta: Any, name: str) -> list[str]:
-    """A result of the right class and order: arrays without dimensions, Python numbers, columns side by side."""
+    """A result of the right class and order: arrays without dimensions, by columns, Python numbers."""
     axes = order_of_axes(meta)
     if axes is not None:
         return [f"{name} = {name}.transpose({tuple([axes.index(d) for d in range(len(axes))])})"]

@@ -92,7 +92,7 @@ def memory_order(meta: Any) -> str:
 
 
 def order_of_axes(meta: Any) -> tuple[int, ...] | None:
-    """The axes from the slowest to the quickest, if elements lie side by side in another order than by rows."""
+    """The axes from the slowest to the quickest, where elements lie side by side, but not by rows."""
     if memory_order(meta) == "C":
         return None
     axes = tuple(sorted(range(len(meta.shape)), key=lambda d: -meta.strides[d]))

@@ -7,13 +7,24 @@ import npjit_forms
 import npjit_memory
 import npjit_models
 import npjit_printing
+import npjit_records
 import npjit_state
+import npjit_streams
 import pytest
 from npjit_differences import PROGRAMS, first_difference
 
 import graphc
 
-COLLECTED = (npjit_classes, npjit_forms, npjit_memory, npjit_models, npjit_printing, npjit_state)
+COLLECTED = (
+    npjit_classes,
+    npjit_forms,
+    npjit_memory,
+    npjit_models,
+    npjit_printing,
+    npjit_records,
+    npjit_state,
+    npjit_streams,
+)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
