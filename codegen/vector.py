@@ -86,6 +86,11 @@ class Vector:
         """The magnitude of self with the sign bit of `sign`."""
         return self._intrinsic("copysign", self, sign)
 
+    def with_sign(self, sign: Vector) -> Vector:
+        """self, which has no sign, with the sign bit of `sign`."""
+        bit = self.integers("and", sign.bits(), 1 << (self.t.bits - 1))
+        return self.from_bits(self.integers("or", self.bits(), bit))
+
     # Comparisons give the name of a mask; all are false for NaN.
     def greater(self, y: Vector | Number) -> str:
         return self.f(f"fcmp ogt {self.t.vec} {self.name}, {self._text(y)}")

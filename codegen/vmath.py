@@ -55,39 +55,34 @@ def parts(c: Decimal, t: Element, zeros: int, count: int) -> list[float]:
         return [*found, float(c)]
 
 
-def _nearest(x: Vector, scale: float) -> tuple[Vector, str]:
-    """round(x * scale) as a float and as the bits of an integer."""
-    magic = 1.5 * 2.0 ** MANTISSA[x.t.dtype]
+def _nearest(x: Vector, scale: float, bias: int = 0) -> tuple[Vector, str]:
+    """n = round(x * scale), and bits that end in the integer n + bias: a power of two needs no others."""
+    magic = 1.5 * 2.0 ** MANTISSA[x.t.dtype] + bias
     shifted = x.fma(scale, magic)
-    return shifted - magic, x.integers("sub", shifted.bits(), bits_of(x.t, magic))
+    return shifted - magic, shifted.bits()
 
 
 def _power_of_two(x: Vector, i: str) -> Vector:
-    """2^i for integers i within the range of normal numbers."""
-    return x.from_bits(x.integers("shl", x.integers("add", i, BIAS[x.t.dtype]), MANTISSA[x.t.dtype]))
+    """2^n for bits that end in n + BIAS, n within the range of normal numbers."""
+    return x.from_bits(x.integers("shl", i, MANTISSA[x.t.dtype]))
 
 
 def _reduce_exp(x: Vector) -> tuple[Vector, str, Vector, Vector]:
-    """x = n ln 2 + r + c with |r| <= ln(2) / 2 and a tiny c: (n, its integer bits, r, c)."""
+    """x = n ln 2 + r + c with |r| <= ln(2) / 2 and a tiny c: (n, bits that end in n + BIAS, r, c)."""
     high, low = parts(LN2, x.t, _LN2_ZEROS[x.t.dtype], 2)
-    n, i = _nearest(x, float(1 / LN2))
+    n, i = _nearest(x, float(1 / LN2), BIAS[x.t.dtype])
     rough, tail = n.fma(-high, x), n * low
     r = rough - tail
     return n, i, r, (rough - r) - tail
 
 
-def _reduce_exp_roughly(x: Vector) -> tuple[str, Vector]:
-    """The same without c: (n, r)."""
-    high, low = parts(LN2, x.t, _LN2_ZEROS[x.t.dtype], 2)
-    n, i = _nearest(x, float(1 / LN2))
-    return i, n.fma(-low, n.fma(-high, x))
-
-
 def exp(x: Vector) -> Vector:
-    """e^x, in 0.8 ulp: 2^n (1 + r + r^2 P(r)), where the sum 1 + r keeps what it rounds off."""
+    """e^x, in 0.9 ulp: 2^n (1 + r + r^2 P(r)), where the sum 1 + r keeps what it rounds off."""
     low, high = {"f32": (-104.0, 89.0), "f64": (-746.0, 710.0)}[x.t.dtype]
     x = x.at_most(high).at_least(low)
-    i, r = _reduce_exp_roughly(x)
+    first, second = parts(LN2, x.t, _LN2_ZEROS[x.t.dtype], 2)
+    n, i = _nearest(x, float(1 / LN2), 2 * BIAS[x.t.dtype])
+    r = n.fma(-second, n.fma(-first, x))
     top = r + 1.0
     p = top + (r * r).fma(polynomial(r, "exp"), (1.0 - top) + r)
     half = x.integers("ashr", i, 1)  # 2^n in two factors: denormal results and overflow come out right
@@ -176,17 +171,17 @@ def tanh(x: Vector) -> Vector:
     f64 takes from the quotient t what m + 2 rounds off, by 1 / (m + 2) = (1 - t) / 2, where that can be seen.
     """
     y = abs(x).at_most({"f32": 10.0, "f64": 20.0}[x.t.dtype])
-    n, i = _nearest(y, float(2 / LN2))
+    n, i = _nearest(y, float(2 / LN2), BIAS[x.t.dtype])
     r = n.fma(-float(LN2 / 2), y)  # what this loses with a large n, tanh does not show
     q = (r * r).fma(summed(r, [4 * c * 2.0**k for k, c in enumerate(COEFFICIENTS["exp", x.t.dtype])]), r + r)
     scale = _power_of_two(x, i)
     m = q.fma(scale, scale - 1.0)
     above = m + 2.0
     if x.t.dtype == "f32":
-        return m.copysign(x) / above
+        return m.with_sign(x) / above
     t = m / above
     lost = (m - (above - 2.0)).where(m.less(2.0), 0.0)
-    return (t * lost).fma(t.fma(0.5, -0.5), t).copysign(x)
+    return (t * lost).fma(t.fma(0.5, -0.5), t).with_sign(x)
 
 
 def erf(x: Vector) -> Vector:
@@ -203,7 +198,7 @@ def erf(x: Vector) -> Vector:
             polynomial(a.at_most(6.0) - 2.5, "erfc_high"),
         )
         g = low.where(a.less(2.5), high)
-    return near.where(a.less(1.0), (1.0 - exp(g)).copysign(x))
+    return near.where(a.less(1.0), (1.0 - exp(g)).with_sign(x))
 
 
 # Below, n pi/2 has an n < 2^20, for which products with parts of pi/2 that end in 20 zero bits are exact.
