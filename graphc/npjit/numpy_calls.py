@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import types
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.npjit.determined import UNDETERMINED
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import bound, is_array, method_fn, out_fn, spare
 from graphc.npjit.outputs import METHODS, UFUNC_METHODS, named_out, overwrites, place_of
@@ -53,6 +55,11 @@ def _multinomial(args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
 
 DISTRIBUTED: dict[str, Callable[..., dict[str, Any]]] = {"choice": _choice, "multinomial": _multinomial}
 """Draws by probabilities: the arguments for stand-ins, which are no distribution."""
+OF_SIZES: dict[Any, Callable[[Any], Callable[[Any, Any], Any]]] = {
+    np.prod: lambda rt: functools.partial(rt.op, "mul"),
+    np.sum: lambda rt: functools.partial(rt.op, "add"),
+}
+"""What functions of several known integers are in Python, so that the result is a known integer too."""
 CONVERTIBLE = (Sym, np.ndarray, Num, list, tuple, range, *NUMBER)
 
 
@@ -68,6 +75,8 @@ class NumpyCalls(Surface):
         if not kwargs and args and self._of_scalars(f, args):
             return self.scalar(f, *args)
         args, kwargs = [self.absorb(a) for a in args], {k: self.absorb(v) for k, v in kwargs.items()}
+        if f in OF_SIZES and len(args) == 1 and not kwargs and _are_sizes(args[0]):
+            return self.scalar(np.int64, functools.reduce(OF_SIZES[f](self), args[0]))
         if any(type(a) is str and id(a) in self.rec.tainted for a in args):
             return self.opaque(f, *args, **kwargs)
         if overwrites(name, args, kwargs) or (
@@ -191,6 +200,10 @@ class NumpyCalls(Surface):
             return self.opaque(getattr(rec.real(x), name), *args, **kwargs)
         if name == "tolist" and rec.differentiating:
             return self.listed_items(x)
+        if name == "tolist" and not args:
+            found = rec.determined(x, (int, np.integer))
+            if found is not UNDETERMINED:
+                return found.tolist()
         return rec.record(method_fn(name), (x, *args), kwargs)
 
     def listed_items(self, x: Any) -> Any:
@@ -198,6 +211,14 @@ class NumpyCalls(Surface):
         if x.meta.kind != "array" or not x.meta.shape:
             return self.rec.record(method_fn("item"), (x,))
         return [self.listed_items(self.getitem(x, i)) for i in range(int(self.length(x)))]
+
+
+def _are_sizes(a: Any) -> bool:
+    """Whether a is a tuple or list of known integers, at least one of which may change."""
+    if type(a) not in (tuple, list) or not any(type(x) is Num for x in a):
+        return False
+    numbers = [x.value if type(x) is Num else x for x in a]
+    return all(type(x) is int and abs(x) < 1 << 31 for x in numbers)
 
 
 def _is_data(x: Any) -> bool:

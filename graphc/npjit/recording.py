@@ -18,6 +18,7 @@ import numpy as np
 from graphc.npjit.breaks import REMEDIES, Break, may_fail
 from graphc.npjit.current import runtime
 from graphc.npjit.deciding import BY_ARRAYS, FIRST_TOO, by_array, decides, inside, known, name_of
+from graphc.npjit.determined import UNDETERMINED, Determined
 from graphc.npjit.infer import Alias, ForeignError, Tree, UnknownError, masks, meta_of
 from graphc.npjit.inputs import where
 from graphc.npjit.known_sizes import Known
@@ -61,6 +62,7 @@ class Recording(Outside):
         self.tests: dict[Node, bool] = {}
         self.branching = branching
         self.states: list[tuple[int, dict[str, Any]]] = []
+        self.found = Determined()
 
     # ---- operations
 
@@ -126,12 +128,16 @@ class Recording(Outside):
         """The deferred result of fn(*args, **kwargs)."""
         kwargs = kwargs or {}
         if fn in SIZED_BY_FLOATS:
+            args = [self.fixed(a) for a in args]
             if any(type(a) is Sym for a in args):
                 return runtime().opaque(fn, *args, **kwargs)
             args = [self._frozen(a, (int, float, np.number)) for a in args]
         elif not only_arithmetic(fn):
             if not getitem and by_array(fn, args, kwargs, BY_ARRAYS):
-                return runtime().opaque(fn, *args, **kwargs)
+                first = args[:1] if name_of(fn) not in FIRST_TOO else []
+                args = [*first, *[self.fixed(a) for a in args[len(first) :]]]
+                if by_array(fn, args, kwargs, BY_ARRAYS):
+                    return runtime().opaque(fn, *args, **kwargs)
             if not getitem and decides(fn, args, kwargs):
                 value = functools.partial(self.force, why="a size that depends on data")
                 first = args[:1] if name_of(fn) not in FIRST_TOO else []
@@ -351,8 +357,32 @@ class Recording(Outside):
             Break(where(), why, remedy or REMEDIES.get(why, "compute it outside of the function"))
         )
 
+    def determined(self, s: Sym, kinds: Any = object) -> Any:
+        """The value of s if known numbers decide it, all of them of `kinds`, which are guarded then."""
+        numbers: list[Num] = []
+        found = self.found.value(self.read(s), numbers)
+        kinds = (int, np.integer) if self.differentiating else kinds  # others may be what is differentiated
+        if found is UNDETERMINED or not all(isinstance(n.value, kinds) for n in numbers):
+            return UNDETERMINED
+        for n in numbers:
+            n.steer()
+        return found
+
+    def fixed(self, a: Any) -> Any:
+        """An argument that says a size, as a constant if it is determined."""
+        if type(a) is not Sym or a.meta.kind == "object":
+            return a
+        found = self.determined(a)
+        if found is UNDETERMINED:
+            return a
+        return found.tolist() if type(found) is np.ndarray else found
+
     def force(self, s: Sym, why: str) -> Any:
-        """A break: the value itself is needed now."""
+        """The value itself is needed now: a break, unless known numbers decide it."""
+        if s.meta.kind in ("python", "scalar"):
+            found = self.determined(s)
+            if found is not UNDETERMINED:
+                return found
         computed = s.storage is None and s.node is not None and s.node.value is not None
         if s.meta.kind != "none" and not (computed and self.breaks):
             self.stop(why)
@@ -366,6 +396,9 @@ class Recording(Outside):
     def truth(self, s: Sym) -> bool:
         """A test on data: later calls whose outcome is another take another recording."""
         unknown = s.meta.kind == "object" or (s.meta.kind == "array" and None in s.meta.shape)
+        known = UNDETERMINED if unknown else self.determined(s, (int, np.integer))
+        if known is not UNDETERMINED:
+            return bool(known)
         if unknown or self.breaks or not self.branching:
             return bool(self.force(s, "a test on data"))
         if s.meta.dtype is not bool:
