@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from graphc.codegen.choices import Choices
 from graphc.codegen.kernel_list import KernelStep, in_place
+from graphc.codegen.kernels.strategy import FAST
 from graphc.codegen.lower import lower
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node
@@ -61,9 +62,9 @@ class ControlStep:
 Step = KernelStep | ControlStep
 
 
-def steps_of(graph: Graph, plan: Plan, choices: Choices | None = None) -> list[Step]:
-    """The steps of a final graph with its memory plan."""
-    return _Maker(plan, choices or {}).steps(graph, 0, plan.places, None, "", 1)
+def steps_of(graph: Graph, plan: Plan, choices: Choices | None = None, fast: bool = False) -> list[Step]:
+    """The steps of a final graph with its memory plan; `fast`: with `fast_math`."""
+    return _Maker(plan, choices or {}, FAST if fast else "").steps(graph, 0, plan.places, None, "", 1)
 
 
 def kernels_in(steps: Iterable[Step]) -> Iterator[KernelStep]:
@@ -101,8 +102,8 @@ def names_by_time(steps: Iterable[Step]) -> dict[int, str]:
 class _Maker:
     """Numbers kernels and gives every step a name of its own."""
 
-    def __init__(self, plan: Plan, choices: Choices) -> None:
-        self.plan, self.choices = plan, choices
+    def __init__(self, plan: Plan, choices: Choices, policy: str) -> None:
+        self.plan, self.choices, self.policy = plan, choices, policy
         self.count = 0
         self.names: set[str] = set()
 
@@ -131,7 +132,7 @@ class _Maker:
             if node.results and node.results[0].name in joined:
                 continue
             mine = {v.name: strips[v.name] for v in (*node.operands, *node.results) if v.name in strips}
-            policy = self.choices.get(self.count, "")
+            policy = self.choices.get(self.count, self.policy)
             kernel = lower(node, name, in_place(node, places, mine), mine, policy)
             found.append(KernelStep(node, kernel, self.count, times[0], slots, trips, mine, policy))
             self.count += 1

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from graphc.codegen.element import register
 from graphc.codegen.emit_frame import ALIGNMENT, Frame
 from graphc.codegen.emit_windows import ConvolveWriter, CorrelateWriter
+from graphc.codegen.emit_winograd import WinogradWriter, is_winograd
 from graphc.codegen.kernels.convolve import convolve_arguments
 from graphc.codegen.kernels.correlate import correlate_arguments
 from graphc.codegen.kernels.product import arguments
@@ -15,13 +16,20 @@ from graphc.codegen.product_writer import ProductWriter
 from graphc.codegen.target import Target
 from graphc.ir.dims import Dim, ceildiv
 
-_ARGUMENTS = {"product": arguments, "convolve": convolve_arguments, "correlate": correlate_arguments}
+_ARGUMENTS = {
+    "product": arguments,
+    "convolve": convolve_arguments,
+    "correlate": correlate_arguments,
+    "winograd": convolve_arguments,
+}
 
 
 def writer_of(part: Product) -> type[ProductWriter]:
     """What writes the calls of a product."""
     if isinstance(part.a, Matrix):
         return ProductWriter
+    if is_winograd(part):
+        return WinogradWriter
     return CorrelateWriter if part.a.transposed else ConvolveWriter
 
 
@@ -44,7 +52,7 @@ def _types(name: str, target: Target) -> str:
 
 def product_scratch(part: Product, target: Target) -> Dim:
     """Bytes for packed operands, and for a row of zeros where the product begins with nothing."""
-    packed = writer_of(part).packed_bytes(part.dtype.name, target)
+    packed = writer_of(part).packed_bytes(part, target)
     return packed + (_zeros_bytes(part) if part.init is None else 0)
 
 

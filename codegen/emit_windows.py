@@ -13,7 +13,7 @@ from graphc.codegen.emit_body import Body
 from graphc.codegen.emit_frame import ALIGNMENT
 from graphc.codegen.kernels.library import windows_scratch_bytes
 from graphc.codegen.kernels.strategy import strategy
-from graphc.codegen.loops import Windows
+from graphc.codegen.loops import Product, Windows
 from graphc.codegen.product_writer import CONTEXT, ProductWriter
 from graphc.codegen.target import Target
 from graphc.codegen.text import Operand
@@ -26,9 +26,11 @@ ROWS = 12
 class WindowsWriter(ProductWriter):
     """What the calls of both drivers have in common."""
 
+    policies = ()
+
     @staticmethod
-    def packed_bytes(dtype: str, target: Target) -> int:
-        return windows_scratch_bytes(dtype, target)
+    def packed_bytes(part: Product, target: Target) -> int:
+        return windows_scratch_bytes(part.dtype.name, target)
 
     def windows(self, body: Body) -> str:
         """The table of the windows' places, on the stack, and the images, as arguments."""

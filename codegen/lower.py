@@ -13,7 +13,7 @@ from dataclasses import replace
 from graphc.codegen import window_rule as _window_rule  # noqa: F401, its import registers the rule
 from graphc.codegen.chunks import in_pieces
 from graphc.codegen.collapse import collapse
-from graphc.codegen.loops import Buffer, Kernel, Nest, Stage, Store, Temporary, is_matrix_product
+from graphc.codegen.loops import Buffer, Kernel, Nest, Product, Stage, Store, Temporary
 from graphc.codegen.loops import Part as Loops
 from graphc.codegen.lower_map import lower_map
 from graphc.codegen.lower_ordered import lower_ordered
@@ -38,12 +38,12 @@ def lower(
 
     `in_place` says which results take the place of which operands in memory; where it is not given, any
     result may take the place of any operand of its type. `strips` has the operands and results that are
-    columns of wider rows. `policy` is that of its product of two matrices.
+    columns of wider rows. `policy` is that of its product.
     """
     kernel = _Lowering(node, in_place, strips or {}).kernel(name or node.results[0].name)
     if not policy:
         return kernel
-    parts = (replace(p, policy=policy) if is_matrix_product(p) else p for p in kernel.parts)
+    parts = (replace(p, policy=policy) if isinstance(p, Product) else p for p in kernel.parts)
     return replace(kernel, parts=tuple(parts))
 
 

@@ -64,7 +64,7 @@ class Lowered:
     @cached_property
     def steps(self) -> list[Step]:
         """Kernels and control ops, in order."""
-        return steps_of(self.final, self.plan, self.choices)
+        return steps_of(self.final, self.plan, self.choices, self.pipeline.options.fast_math)
 
     @cached_property
     def kernels(self) -> list[KernelStep]:

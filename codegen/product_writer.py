@@ -10,6 +10,7 @@ from graphc.codegen.emit_frame import ALIGNMENT, OWN, Frame, total_bytes
 from graphc.codegen.emit_nest import ENOUGH, emit_columns
 from graphc.codegen.kernels.library import product_scratch_bytes
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS
+from graphc.codegen.kernels.strategy import POLICIES
 from graphc.codegen.loops import Compute, Constant, Index, Load, Matrix, Product, Windows
 from graphc.codegen.target import Target
 from graphc.codegen.text import Function, Operand
@@ -28,6 +29,7 @@ class ProductWriter:
     """
 
     driver: ClassVar[str] = "product"
+    policies: ClassVar[tuple[str, ...]] = POLICIES
     more_hooks: ClassVar[str] = ", ptr null, ptr null"
 
     def __init__(self, frame: Frame, part: Product, hook: str) -> None:
@@ -39,29 +41,33 @@ class ProductWriter:
     @classmethod
     def symbol(cls, part: Product) -> str:
         """The name of the library's function that computes a product."""
-        return f"{cls.driver}{part.policy}_{part.dtype}"
+        policy = part.policy if part.policy in cls.policies else ""
+        return f"{cls.driver}{policy}_{part.dtype}"
 
     @staticmethod
-    def packed_bytes(dtype: str, target: Target) -> int:
+    def packed_bytes(part: Product, target: Target) -> int:
         """Scratch memory of the driver."""
-        return product_scratch_bytes(dtype, target)
+        return product_scratch_bytes(part.dtype.name, target)
 
     def write(self) -> list[str]:
         """Write them; the text of the functions that they need."""
         f, p = self.f, self.part
         m, n = self.frame.size(p.m), self.frame.size(p.n)
         each_batch, by_rows = self.ways(m, n)
-        one = f.select("i64", each_batch, 1, "%count")
-        unit = self.row_unit()
-        rows, columns = self.grid(m, n, by_rows, one) if unit == 1 else self.line(by_rows, one)
-        self.row, self.rows = self._range(m, rows, unit, f.udiv("%member", columns))
-        column_unit = ALIGNMENT // self.t.size
-        self.column, self.columns = self._range(n, columns, column_unit, f.urem("%member", columns))
+        self.shares(m, n, by_rows, f.select("i64", each_batch, 1, "%count"))
         self.zeros = self._zeros() if p.init is None else ""
         context = self._context() if p.tile is not None else "null"
         with f.when(f.both(f.less(0, self.rows), f.less(0, self.columns))):
             self.write_calls(context, f.select("i64", each_batch, "%count", 1))
         return [self._hook_text()] if p.tile is not None else []
+
+    def shares(self, m: Operand, n: Operand, by_rows: str, count: Operand) -> None:
+        """The rows and the columns that a member of `count` computes."""
+        f, unit = self.f, self.row_unit()
+        rows, columns = self.grid(m, n, by_rows, count) if unit == 1 else self.line(by_rows, count)
+        self.row, self.rows = self._range(m, rows, unit, f.udiv("%member", columns))
+        column_unit = ALIGNMENT // self.t.size
+        self.column, self.columns = self._range(n, columns, column_unit, f.urem("%member", columns))
 
     def write_calls(self, context: str, count: Operand) -> None:
         """The calls of the whole batch, the first axis of which is divided among `count` members."""
@@ -116,7 +122,7 @@ class ProductWriter:
 
     def _zeros(self) -> str:
         """A row of zeros, behind the packed operands."""
-        packed = self.packed_bytes(self.part.dtype.name, self.frame.target)
+        packed = self.packed_bytes(self.part, self.frame.target)
         zeros = self.f.at("i8", self._packed(), packed)
         size = self.f.mul(self.frame.size(self.part.n), self.t.size)
         self.f.do(f"call void @llvm.memset.p0.i64(ptr align 64 {zeros}, i8 0, i64 {size}, i1 false)")

@@ -12,7 +12,7 @@ from graphc.codegen.kernels.strategy import strategy
 from graphc.codegen.loader import Code, stored_object
 from graphc.codegen.target import Target
 
-_LENDER = {"correlate": "product"}
+_LENDER = {"correlate": "product", "winograd": "convolve"}
 """Whose tiles and packers a driver calls, instead of having its own."""
 
 

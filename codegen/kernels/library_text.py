@@ -35,6 +35,8 @@ from graphc.codegen.kernels.tiles import (
     microkernels,
     table,
 )
+from graphc.codegen.kernels.winograd import transform_table, winograd_functions
+from graphc.codegen.kernels.winograd_tiles import position_table
 from graphc.codegen.module_text import module
 from graphc.codegen.target import Target
 
@@ -64,10 +66,16 @@ def _correlate(s: Strategy) -> Parts:
     return tops, [*microkernels(s, (RUNS,)), fetch_rows(s), *packing, *drivers]
 
 
+def _winograd(s: Strategy) -> Parts:
+    """What falls back is computed by `convolve`."""
+    return [position_table(s), transform_table(s)], [*pack_b_panels(s), *winograd_functions(s)]
+
+
 _MODULES: dict[str, Callable[[Strategy], Parts]] = {
     "product": _product,
     "convolve": _convolve,
     "correlate": _correlate,
+    "winograd": _winograd,
 }
 
 

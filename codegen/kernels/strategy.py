@@ -19,6 +19,8 @@ POLICIES = ("", NEAR)
 """Where operands of a product are taken to be: as its sizes suggest, or in a cache. The names of its entries
 have them, as in `product.near_f32`.
 """
+FAST = ".fast"
+"""Convolutions without guards (`winograd_guards.py`), for `fast_math`."""
 CLOSE = 128 << 10
 """Bytes of b that are taken to be in a cache when a product begins; of a, which is read more often, twice."""
 

@@ -195,16 +195,16 @@ def _sum_over_taps(
         place = f.at("ptr", "%a", f.mul(tap.i, s.rows))
         rows = [f.load("ptr", f.at("ptr", place, i)) for i in range(mr)]
         with f.loop(0, main, kind.unroll, list(zip(kinds, tap.values))) as l:
-            l.next = _walk(f, t, kind, nrv, rows, l.i, l.values, p)
+            l.next = walk(f, t, kind, nrv, rows, l.i, l.values, p)
         tap.next = l.results
         if kind.unroll > 1:
             with f.loop(main, p["k"], 1, list(zip(kinds, l.results))) as rest:
-                rest.next = _walk(f, t, replace(kind, unroll=1), nrv, rows, rest.i, rest.values, p)
+                rest.next = walk(f, t, replace(kind, unroll=1), nrv, rows, rest.i, rest.values, p)
             tap.next = rest.results
     return tap.results[2:]
 
 
-def _walk(
+def walk(
     f: Function,
     t: Element,
     kind: Kind,
