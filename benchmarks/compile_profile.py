@@ -75,7 +75,8 @@ NOTES = """
 - Names of layers, functions and variables and lines of the source are no part of the key: with other ones
   everything comes from the cache (`tests/graphc/test_recompiling.py`).
 - The library is compiled when code that calls it is loaded for the first time on a machine: of each element
-  type the products, convolutions, and gradients of these, each on its own.
+  type the products, convolutions, and gradients of these, each on its own. The line above holds all of it; of
+  products a call compiles the parts that its sizes want (`codegen/kernels/parts.py`), half of it as a rule.
 - In a program of one's own: `f.stages()` lists the passes with their times, `graphc.stats()` counts compiles,
   their seconds, and hits and misses of the cache; `GRAPHC_LOG=compile,cache` tells of each.
 """

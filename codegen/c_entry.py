@@ -45,6 +45,7 @@ class CEntry:
     def __init__(self, program: NativeProgram, weights: Arrays) -> None:
         self.pointers = np.zeros(max(1, len(weights)), np.int64)
         self.bind(weights)
+        program.prepare_all()
         step = ctypes.cast(program.step, ctypes.c_void_p).value or 0
         bound = {WEIGHTS: self.pointers.ctypes.data, STEP: step}
         text = module(call_text(program.layout, program.target), target=program.target, top=_TOP)

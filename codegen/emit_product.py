@@ -10,8 +10,9 @@ from graphc.codegen.emit_windows import ConvolveWriter, CorrelateWriter
 from graphc.codegen.emit_winograd import WinogradWriter, is_winograd
 from graphc.codegen.kernels.convolve import convolve_arguments
 from graphc.codegen.kernels.correlate import correlate_arguments
+from graphc.codegen.kernels.parts import Call
 from graphc.codegen.kernels.product import arguments
-from graphc.codegen.loops import Kernel, Matrix, Product
+from graphc.codegen.loops import Kernel, Matrix, Product, is_matrix_product
 from graphc.codegen.product_writer import ProductWriter
 from graphc.codegen.target import Target
 from graphc.ir.dims import Dim, ceildiv
@@ -37,6 +38,18 @@ def drivers(kernels: Iterable[Kernel]) -> list[str]:
     """The library's functions that the kernels call, in order of their names."""
     products = [p for kernel in kernels for p in kernel.parts if isinstance(p, Product)]
     return sorted({writer_of(p).symbol(p) for p in products})
+
+
+def calls(kernels: Iterable[Kernel]) -> list[Call]:
+    """How the kernels call products of matrices: of a product in pieces, with a whole piece and with what is
+    left.
+    """
+    found: dict[Call, None] = {}
+    for p in (p for kernel in kernels for p in kernel.parts if is_matrix_product(p)):
+        lengths = (p.k,) if p.piece is None else (p.piece, p.k % p.piece)
+        for k in lengths:
+            found[Call(writer_of(p).symbol(p), p.m, p.n, k, p.b.column == 1)] = None
+    return list(found)
 
 
 def declarations(kernel: Kernel, target: Target) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from graphc.codegen.kernels.parts import Call
 from graphc.codegen.signature import Sizes
 from graphc.ir import dims
 from graphc.ir.dims import Dim
@@ -26,8 +27,9 @@ class Layout:
     """Where everything is in the table of one compiled graph. `scratch`: bytes that the hungriest kernel
     wants.
 
-    `drivers`: the library's functions that the code calls. `passed`: how many of the last inputs
-    are the weights, if these come with each call and are updated in place; else the frame has them.
+    `drivers`: the library's functions that the code calls; `calls`: how it calls products. `passed`: how
+    many of the last inputs are the weights, if these come with each call and are updated in place; else
+    the frame has them.
     """
 
     inputs: tuple[TensorType, ...]
@@ -36,6 +38,7 @@ class Layout:
     plan: Plan
     scratch: Dim
     drivers: tuple[str, ...]
+    calls: tuple[Call, ...] = ()
     passed: int = 0
 
     # -- the first part, which the entry fills and checks ----------------------------------------------
@@ -141,6 +144,7 @@ class Layout:
                 "symbols": self.symbols,
                 "scratch": str(self.scratch),
                 "drivers": self.drivers,
+                "calls": [[c.name, str(c.m), str(c.n), str(c.k), c.along] for c in self.calls],
                 "passed": self.passed,
                 "plan": self.plan.to_json(),
             }
@@ -157,18 +161,26 @@ class Layout:
             Plan.from_json(data["plan"]),
             dims.parse(data["scratch"]),
             tuple(data["drivers"]),
+            tuple(Call(name, *map(dims.parse, sizes), along) for name, *sizes, along in data["calls"]),
             data["passed"],
         )
 
 
 def layout_of(
-    graph: Graph, plan: Plan, scratch: Sequence[Dim], drivers: Sequence[str], passed: bool = False
+    graph: Graph,
+    plan: Plan,
+    scratch: Sequence[Dim],
+    drivers: Sequence[str],
+    calls: Sequence[Call] = (),
+    passed: bool = False,
 ) -> Layout:
-    """The layout for a final graph whose kernels want these numbers of bytes of scratch memory."""
+    """The layout for a final graph whose kernels want these numbers of bytes of scratch memory, and call
+    these functions of the library.
+    """
     inputs, outputs = (tuple(v.type for v in values) for values in (graph.inputs, graph.outputs))
     weights = tuple(w.value.type for w in graph.weights) if passed else ()
-    largest = dims.largest(scratch)
-    return Layout((*inputs, *weights), outputs, graph.symbols, plan, largest, tuple(drivers), len(weights))
+    arrays, largest = (*inputs, *weights), dims.largest(scratch)
+    return Layout(arrays, outputs, graph.symbols, plan, largest, tuple(drivers), tuple(calls), len(weights))
 
 
 def _type_text(t: TensorType) -> list[str]:

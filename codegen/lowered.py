@@ -10,7 +10,7 @@ from functools import cached_property
 from graphc.codegen.choices import Choices
 from graphc.codegen.control_steps import Step, kernels_in, steps_of
 from graphc.codegen.emit_llvm import scratch
-from graphc.codegen.emit_product import drivers
+from graphc.codegen.emit_product import calls, drivers
 from graphc.codegen.kernel_list import KernelStep, left_outside
 from graphc.codegen.layout import Layout, layout_of
 from graphc.codegen.native_text import native_text
@@ -76,7 +76,7 @@ class Lowered:
         """The table that native code works on."""
         kernels = [k.kernel for k in self.kernels]
         wanted = [scratch(kernel, self.target, self.members) for kernel in kernels]
-        return layout_of(self.final, self.plan, wanted, drivers(kernels), self.passed)
+        return layout_of(self.final, self.plan, wanted, drivers(kernels), calls(kernels), self.passed)
 
     @cached_property
     def llvm(self) -> str:

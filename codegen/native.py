@@ -18,7 +18,7 @@ from graphc.codegen.choices import Choices
 from graphc.codegen.custom import compile_text, scalars_of, uses_custom
 from graphc.codegen.forks import free_in_children
 from graphc.codegen.frames import Frame, Pool
-from graphc.codegen.kernels.library import driver_symbols
+from graphc.codegen.kernels.library import driver_symbols, prepare
 from graphc.codegen.layout import Layout
 from graphc.codegen.loader import Code
 from graphc.codegen.object_cache import Artifact, ObjectCache
@@ -50,8 +50,9 @@ class NativeProgram:
         self._stored: ObjectCache | None = None
         artifact = self._artifact()
         self.layout: Layout = artifact.layout
-        symbols = call_symbols() | driver_symbols(self.layout.drivers, self.target)
-        if options.threads > 1:
+        self._alone = options.threads == 1  # members divide sizes in ways that only native code knows
+        symbols = call_symbols() | driver_symbols(self.layout.drivers, self.target, not self._alone)
+        if not self._alone:
             from graphc.codegen.team import symbols_for
 
             symbols = symbols | symbols_for(options.threads, self.target)
@@ -65,6 +66,15 @@ class NativeProgram:
         from graphc.codegen.lowered import Lowered
 
         return Lowered(self.pipeline, self.target, passed=self.passed, choices=self.choices)
+
+    def prepare(self, sizes: Sizes) -> None:
+        """Load what calls with these sizes want of the library."""
+        if self._alone:
+            prepare(self.layout.calls, sizes, self.target)
+
+    def prepare_all(self) -> None:
+        """Load what calls of any sizes may want."""
+        driver_symbols(self.layout.drivers, self.target)
 
     def with_own_names(self) -> NativeProgram:
         """A program whose machine code has the names of `lowered`: this one, but where the cache had the code
@@ -116,6 +126,7 @@ class NativeRunner:
         key = tuple(sizes.values())
         pool = self._pools.get(key)
         if pool is None:
+            self.program.prepare(sizes)
             pool = Pool(self.program.layout, sizes, self.weights)
             while len(self._pools) >= (POOLS if pool.arena.arena_bytes > SMALL else 8 * POOLS):
                 self._pools.pop(next(iter(self._pools)), None)

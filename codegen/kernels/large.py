@@ -38,6 +38,7 @@ from graphc.codegen.kernels.tiles import (
     Tile,
     call_tile,
     find_kernel,
+    find_or_any,
     new_parameters,
     set_parameters,
 )
@@ -164,7 +165,8 @@ def _tiles(f: Function, s: Strategy, block: Block, rows: Rows, panel: Panel) -> 
         inner, mr = piece(f, ir.i, rows.tiles)
         row = f.add(rows.start, inner)
         copying = f.both(panel.copy_now, f.equal(ir.i, 0))
-        kernel = f.select("ptr", copying, panel.copy, find_kernel(f, s, FULL, panel.nrv, mr))
+        packed = find_or_any(f, s, FULL, panel.nrv, mr, panel.parameters[0])
+        kernel = f.select("ptr", copying, panel.copy, packed)
         parameters = f.select("ptr", copying, panel.parameters[1], panel.parameters[0])
         set_parameters(f, t, panel.parameters[0], {"a_col": mr})
         with f.when(fetch):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from graphc.codegen.kernels.any_tile import any_tile, foreign_tile
 from graphc.codegen.kernels.convolve import convolve
 from graphc.codegen.kernels.correlate import (
     correlate,
@@ -15,10 +16,18 @@ from graphc.codegen.kernels.correlate import (
     pack_windows,
     tap_driver,
 )
+from graphc.codegen.kernels.edge import edge
 from graphc.codegen.kernels.large import large_driver
 from graphc.codegen.kernels.packers import pack_a_blocks, pack_b_panels
+from graphc.codegen.kernels.parts import tiles_of
 from graphc.codegen.kernels.pixels import find_taps, gather, point_at, zero_pixel
-from graphc.codegen.kernels.product import fetch_rows, narrow_driver, narrow_rows, product
+from graphc.codegen.kernels.product import (
+    driver_table,
+    fetch_rows,
+    narrow_driver,
+    narrow_rows,
+    product,
+)
 from graphc.codegen.kernels.row import ROWS, add_rows, row_driver
 from graphc.codegen.kernels.runs import pack_area, runs_driver
 from graphc.codegen.kernels.strategy import POLICIES, Strategy
@@ -30,9 +39,10 @@ from graphc.codegen.kernels.tiles import (
     RUNS,
     WALKS,
     constants,
-    edge,
     foreign_table,
+    microkernel,
     microkernels,
+    open_table,
     table,
 )
 from graphc.codegen.kernels.winograd import transform_table, winograd_functions
@@ -44,12 +54,28 @@ Parts = tuple[list[str], list[str]]  # globals, functions
 
 
 def _product(s: Strategy) -> Parts:
-    tops = [table(s, FULL), table(s, COPY), table(s, PLAIN), constants(s), narrow_rows(s)]
-    drivers = [row_driver(s), stream_driver(s), narrow_driver(s), large_driver(s)]
-    drivers += [product(s, policy) for policy in POLICIES]
-    adders = [finish(s.t), add_rows(s.t, 1), add_rows(s.t, ROWS)]
-    tiles = [*microkernels(s, (FULL, COPY, PLAIN)), edge(s), fetch_rows(s)]
-    return tops, [*tiles, *pack_b_panels(s), *pack_a_blocks(s), *adders, *drivers]
+    """The core: what can do every product."""
+    tops = [*(open_table(s, kind) for kind in (FULL, COPY, PLAIN)), driver_table(s), constants(s)]
+    tiles = [any_tile(s), edge(s), fetch_rows(s)]
+    entries = [product(s, policy) for policy in POLICIES]
+    return tops, [*tiles, *pack_b_panels(s), *pack_a_blocks(s), large_driver(s), *entries]
+
+
+def _driver(s: Strategy, *functions: str) -> Parts:
+    """A driver that is a part of its own."""
+    return [foreign_table(s, PLAIN), foreign_tile(s), constants(s), narrow_rows(s)], list(functions)
+
+
+def _narrow(s: Strategy) -> Parts:
+    return _driver(s, narrow_driver(s))
+
+
+def _stream(s: Strategy) -> Parts:
+    return _driver(s, finish(s.t), stream_driver(s))
+
+
+def _row(s: Strategy) -> Parts:
+    return _driver(s, finish(s.t), add_rows(s.t, 1), add_rows(s.t, ROWS), row_driver(s))
 
 
 def _convolve(s: Strategy) -> Parts:
@@ -60,7 +86,8 @@ def _convolve(s: Strategy) -> Parts:
 
 def _correlate(s: Strategy) -> Parts:
     """Packers, and most tiles, are those of `product`."""
-    tops = [foreign_table(s, FULL), foreign_table(s, COPY), table(s, RUNS), constants(s), zero_pixel(s)]
+    tops = [*(foreign_table(s, kind) for kind in (FULL, COPY)), foreign_tile(s), table(s, RUNS)]
+    tops += [constants(s), zero_pixel(s)]
     packing = [find_taps(s), gather(s), pack_windows(s), find_pixels(s), pack_tap(s), pack_area(s)]
     drivers = [tap_driver(s), runs_driver(s, correlate_arguments(s.t)), correlate(s)]
     return tops, [*microkernels(s, (RUNS,)), fetch_rows(s), *packing, *drivers]
@@ -76,10 +103,16 @@ _MODULES: dict[str, Callable[[Strategy], Parts]] = {
     "convolve": _convolve,
     "correlate": _correlate,
     "winograd": _winograd,
+    "narrow": _narrow,
+    "stream": _stream,
+    "row": _row,
 }
 
 
-def library_text(driver: str, s: Strategy, target: Target) -> str:
-    """The module that defines `<driver>_<dtype>`: microkernels, packers, drivers."""
-    tops, functions = _MODULES[driver](s)
+def library_text(name: str, s: Strategy, target: Target) -> str:
+    """The module that defines `<name>_<dtype>`, or that has the microkernels of a part (`parts`)."""
+    if name in _MODULES:
+        tops, functions = _MODULES[name](s)
+    else:
+        tops, functions = [], [microkernel(s, kind, nrv, mr) for kind, nrv, mr in tiles_of(s, name)]
     return module(*functions, target=target, top="\n".join(tops))

@@ -10,6 +10,8 @@ and the last surplus falls into a gap.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from graphc.codegen.element import Element, const
 from graphc.codegen.kernels.cuts import balanced, piece
 from graphc.codegen.kernels.strategy import Strategy
@@ -55,32 +57,33 @@ def pack_b_rows(t: Element) -> str:
     return f.text()
 
 
+def _blocks(f: Function, t: Element, block: Callable[[str], None], few: str) -> None:
+    """Blocks of lanes along k, the last of which ends with k: what two of them share is written twice. `few`
+    is the call for fewer than lanes.
+    """
+    enough = f.less(t.lanes - 1, "%k")
+    with f.when(enough), f.loop(0, "%k", t.lanes) as l:
+        block(f.minimum(l.i, f.sub("%k", t.lanes)))
+    with f.when(f.negate(enough)):
+        f.do(few)
+
+
 def pack_b_columns(t: Element) -> str:
-    """A panel of B whose columns are contiguous: b[n, k] -> out[k, width]; rows past the end go to row k."""
+    """A panel of B whose columns are contiguous: b[n, k] -> out[k, width]."""
     f = Function(f"pack_b_columns_{t.dtype}", _B_ARGUMENTS, linkage="internal")
-    with f.loop(0, "%width", t.lanes) as column:
-        rows, out = [], f.at(t.name, "%out", column.i)
-        for r in range(t.lanes):
-            number = f.minimum(f.add(column.i, r), f.sub("%n", 1))
-            rows.append(f.at(t.name, "%b", f.mul(number, "%stride")))
-        inside = f.lanes_below(t, f.sub("%n", column.i))
 
-        def block(
-            at: str, left: str | None, rows: list[str] = rows, out: str = out, inside: str = inside
-        ) -> None:
-            mask = None if left is None else f.lanes_below(t, left)
-            x = transpose(f, t, [f.vload(t, f.at(t.name, r, at), mask) for r in rows])
-            for i, v in enumerate(x):
+    def block(at: str) -> None:
+        with f.loop(0, "%width", t.lanes) as column:
+            numbers = [f.minimum(f.add(column.i, r), f.sub("%n", 1)) for r in range(t.lanes)]
+            rows = [f.at(t.name, f.at(t.name, "%b", at), f.mul(number, "%stride")) for number in numbers]
+            inside = f.lanes_below(t, f.sub("%n", column.i))
+            for i, v in enumerate(transpose(f, t, [f.vload(t, row) for row in rows])):
                 v = f(f"select {t.mask} {inside}, {t.vec} {v}, {t.vec} zeroinitializer")
-                row = f.add(at, i)
-                row = row if left is None else f.select("i64", f.less(i, left), row, "%k")
-                f.vstore(t, v, f.at(t.name, out, f.mul(row, "%width")))
+                f.vstore(t, v, f.at(t.name, "%out", f.add(f.mul(f.add(at, i), "%width"), column.i)))
 
-        whole = f(f"and i64 %k, {-t.lanes}")
-        with f.loop(0, whole, t.lanes) as l:
-            block(l.i, None)
-        with f.when(f.less(whole, "%k")):
-            block(whole, f.sub("%k", whole))
+    operands = "ptr %out, i64 %width, i64 %n, i64 %k"
+    few = f"call void @pack_b_any_{t.dtype}(ptr %b, i64 1, i64 %stride, {operands})"
+    _blocks(f, t, block, few)
     return f.text()
 
 
@@ -109,22 +112,16 @@ def pack_a_rows(s: Strategy) -> str:
     last = f.sub("%m", 1)
     rows = [f.at(t.name, "%a", f.mul(f.minimum(i, last), "%stride")) for i in range(groups * t.lanes)]
 
-    def block(at: str, left: str | None) -> None:
-        mask = None if left is None else f.lanes_below(t, left)
-        x = [f.vload(t, f.at(t.name, r, at), mask) for r in rows]
+    def block(at: str) -> None:
+        x = [f.vload(t, f.at(t.name, r, at)) for r in rows]
         columns = [transpose(f, t, x[g * t.lanes : (g + 1) * t.lanes]) for g in range(groups)]
         for i in range(t.lanes):
-            k = f.add(at, i)
-            k = k if left is None else f.select("i64", f.less(i, left), k, "%k")
-            p = f.at(t.name, "%out", f.mul(k, "%m"))
+            p = f.at(t.name, "%out", f.mul(f.add(at, i), "%m"))
             for g in range(groups):
                 f.vstore(t, columns[g][i], f.at(t.name, p, g * t.lanes))
 
-    whole = f(f"and i64 %k, {-t.lanes}")
-    with f.loop(0, whole, t.lanes) as l:
-        block(l.i, None)
-    with f.when(f.less(whole, "%k")):
-        block(whole, f.sub("%k", whole))
+    few = f"call void @pack_a_any_{t.dtype}(ptr %a, i64 %stride, i64 1, ptr %out, i64 %m, i64 %k)"
+    _blocks(f, t, block, few)
     return f.text()
 
 

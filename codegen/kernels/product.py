@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from graphc.codegen.element import Element, const
 from graphc.codegen.kernels.cuts import Cut, balanced, piece
 from graphc.codegen.kernels.packers import call_pack_b
+from graphc.codegen.kernels.parts import DRIVERS
 from graphc.codegen.kernels.strategy import CLOSE, NEAR, Strategy
 from graphc.codegen.kernels.tiles import (
     PLAIN,
     Tile,
     call_tile,
-    find_kernel,
+    find_or_any,
     new_parameters,
     set_parameters,
 )
@@ -129,7 +130,7 @@ def narrow_driver(s: Strategy) -> str:
     pc  K blocks | jc  panels, wide ones if the rows are few | ir  tiles
     """
     t = s.t
-    f = Function(f"product_narrow_{t.dtype}", arguments(t), linkage="internal")
+    f = Function(f"product_narrow_{t.dtype}", arguments(t), linkage="dso_local")
     parameters = new_parameters(
         f,
         t,
@@ -166,7 +167,7 @@ def _narrow_panel(f: Function, s: Strategy, block: Block, vectors: tuple[str, st
         c = f.at(t.name, "%c", f.add(column, f.mul(row, "%c_row")))
         init = f.at(t.name, block.init, f.add(column, f.mul(row, block.init_row)))
         tile = Tile(a, b, c, init, f"@zeros_{t.dtype}", n)
-        call_tile(f, s, find_kernel(f, s, PLAIN, nrv, mr), (mr, whole), tile, parameters)
+        call_tile(f, s, find_or_any(f, s, PLAIN, nrv, mr, parameters), (mr, whole), tile, parameters)
         see_tile(f, block, c, row, column, mr, n)
 
 
@@ -177,7 +178,7 @@ def narrow_rows(s: Strategy) -> str:
 
 
 def product(s: Strategy, policy: str = "") -> str:
-    """The entry: chooses the driver, by one of POLICIES; all of them give the same bits."""
+    """The entry: chooses one of the drivers that are loaded, by a policy; all of them give the same bits."""
     t = s.t
     f = Function(f"product{policy}_{t.dtype}", arguments(t))
     few = f(f"icmp sle i64 %m, {s.few_rows}")
@@ -186,16 +187,28 @@ def product(s: Strategy, policy: str = "") -> str:
     context = f.select("ptr", small, "null", "%tile_context")
     names = arguments(t).replace(" noalias", "").replace("%tile_context", context)
     in_place = f.either(few, _is_thin(f, s, policy))
-    driver = f.select("ptr", in_place, f"@product_narrow_{t.dtype}", f"@product_large_{t.dtype}")
+    driver = _loaded(f, s, "narrow", in_place, f"@product_large_{t.dtype}")
     along = f.both(few, f.equal("%b_col", 1))
     if policy != NEAR:
         far = f.less(CLOSE // t.size, f.mul("%k", "%n"))
-        driver = f.select("ptr", f.both(along, far), f"@product_stream_{t.dtype}", driver)
-    driver = f.select("ptr", f.both(along, f.equal("%m", 1)), f"@product_row_{t.dtype}", driver)
+        driver = _loaded(f, s, "stream", f.both(along, far), driver)
+    driver = _loaded(f, s, "row", f.both(along, f.equal("%m", 1)), driver)
     f.do(f"call void {driver}({names})")
     with f.when(at_once):
         f.do("call void %on_tile(ptr %tile_context, ptr %c, i64 %c_row, i64 0, i64 0, i64 %m, i64 %n)")
     return f.text()
+
+
+def driver_table(s: Strategy) -> str:
+    """The table of the drivers that are parts of their own, which is filled as they are loaded."""
+    return f"@drivers_{s.t.dtype} = dso_local global [{len(DRIVERS)} x ptr] zeroinitializer"
+
+
+def _loaded(f: Function, s: Strategy, name: str, wanted: str, otherwise: str) -> str:
+    """A driver, if it is wanted and loaded."""
+    found = f.load("ptr", f.at("ptr", f"@drivers_{s.t.dtype}", DRIVERS.index(name)))
+    there = f(f"icmp ne ptr {found}, null")
+    return f.select("ptr", f.both(wanted, there), found, otherwise)
 
 
 def _is_thin(f: Function, s: Strategy, policy: str) -> str:

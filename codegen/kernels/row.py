@@ -43,7 +43,7 @@ def add_rows(t: Element, count: int) -> str:
 def row_driver(s: Strategy) -> str:
     """The loops jb, pc, kk; see the module."""
     t = s.t
-    f = Function(f"product_row_{t.dtype}", arguments(t), linkage="internal")
+    f = Function(f"product_row_{t.dtype}", arguments(t), linkage="dso_local")
     blocks = k_blocks(f, s)
     with f.loop(0, "%n", s.row_run) as jb:
         n = f.minimum(f.sub("%n", jb.i), s.row_run)

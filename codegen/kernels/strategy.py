@@ -69,7 +69,7 @@ class Strategy:
 
     @property
     def b_elements(self) -> int:
-        """Room for a packed block of B; a transposed block writes its surplus rows to row kc."""
+        """Room for a packed block of B, and a row more."""
         widest = max(self.vectors, *self.narrow) * self.t.lanes
         return (self.kc + 1) * max(self.nc, widest) + self.t.lanes
 

@@ -21,7 +21,7 @@ from graphc.codegen.kernels.tiles import (
     PLAIN,
     Tile,
     call_tile,
-    find_kernel,
+    find_or_any,
     new_parameters,
     set_parameters,
 )
@@ -53,7 +53,7 @@ def finish(t: Element) -> str:
 def stream_driver(s: Strategy) -> str:
     """The loops jb, pc, kk, jc; see the module."""
     t = s.t
-    f = Function(f"product_stream_{t.dtype}", arguments(t), linkage="internal")
+    f = Function(f"product_stream_{t.dtype}", arguments(t), linkage="dso_local")
     blocks = k_blocks(f, s)
     parameters = new_parameters(f, t, _sums(s))
     with f.loop(0, "%n", s.run) as jb:
@@ -103,7 +103,7 @@ def _panel(
         a = f.at(t.name, "%a", f.add(f.mul(row, "%a_row"), f.mul(k0, "%a_col")))
         sums = f.at(t.name, "%scratch", f.add(column, f.mul(row, s.run)))
         tile = Tile(a, panel, sums, f"@negative_zeros_{t.dtype}", sums, inside)
-        call_tile(f, s, find_kernel(f, s, PLAIN, nrv, mr), (mr, "true"), tile, parameters)
+        call_tile(f, s, find_or_any(f, s, PLAIN, nrv, mr, parameters), (mr, "true"), tile, parameters)
 
 
 def finish_block(f: Function, s: Strategy, block: Block, column: str, n: str) -> None:

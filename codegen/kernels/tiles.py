@@ -18,7 +18,8 @@ from graphc.codegen.text import Carried, Function, Operand
 AHEAD = 8  # rows of B that are fetched before they are read, where B lies in place
 
 PARAMETERS = (
-    "a_row", "a_col", "b_row", "ahead", "c_row", "init_row", "start_row", "k", "taps", "alpha", "floor"
+    "a_row", "a_col", "b_row", "ahead", "c_row", "init_row", "start_row", "k", "taps", "alpha", "floor",
+    "rows", "vectors",
 )  # fmt: skip
 ARGUMENTS = "ptr noalias %a, ptr noalias %b, ptr %c, ptr %init, ptr %extra, ptr noalias %parameters"
 
@@ -64,8 +65,8 @@ def kernel_name(kind: Kind, t: Element, nrv: int, mr: int) -> str:
 def microkernel(s: Strategy, kind: Kind, nrv: int, mr: int) -> str:
     """c[mr, nrv * lanes]; strides are in elements."""
     t = s.t
-    f = Function(kernel_name(kind, t, nrv, mr), ARGUMENTS, linkage="internal")
-    p = {name: get_parameter(f, t, name) for name in PARAMETERS}
+    f = Function(kernel_name(kind, t, nrv, mr), ARGUMENTS, linkage="dso_local")
+    p = {name: get_parameter(f, t, name) for name in PARAMETERS if name not in ("rows", "vectors")}
     _prefetch_c(f, t, nrv, mr, p["c_row"])
     zeros = ["zeroinitializer"] * (mr * nrv)
     if kind in WALKS:
@@ -260,66 +261,17 @@ def _write_c(f: Function, t: Element, nrv: int, mr: int, p: Mapping[str, str], a
     for i in range(mr):
         c, init = f.at(t.name, "%c", f.mul(p["c_row"], i)), f.at(t.name, "%init", f.mul(p["init_row"], i))
         for v in range(nrv):
-            start = f.vload(t, f.at(t.name, init, v * t.lanes))
-            x = f.fma(t, alpha, acc[i * nrv + v], start)
-            # One max instruction; false for NaN, which therefore stays.
-            above = f(f"fcmp ogt {t.vec} {floor}, {x}")
-            x = f(f"select {t.mask} {above}, {t.vec} {floor}, {t.vec} {x}")
-            f.vstore(t, x, f.at(t.name, c, v * t.lanes))
+            places = (f.at(t.name, base, v * t.lanes) for base in (init, c))
+            write_vector(f, t, (alpha, floor), acc[i * nrv + v], *places)
 
 
-def edge(s: Strategy) -> str:
-    """A tile of n columns, where n is no multiple of the vector: init to the stack, the microkernel there,
-    the result from there to c.
-    """
-    t = s.t
-    arguments = "ptr %kernel, i64 %mr, i64 %n, " + ARGUMENTS
-    f = Function(f"edge_{t.dtype}", arguments, linkage="dso_local")
-    most = max(vectors * rows for vectors, rows in s.narrow.items())
-    copy, result = (f(f"alloca [{most} x {t.vec}], align 64") for _ in range(2))
-    names = [name for name in PARAMETERS if name not in ("c_row", "init_row")]
-    width = f.mul(f.ceildiv("%n", t.lanes), t.lanes)
-    inner = {name: get_parameter(f, t, name) for name in names} | {"c_row": width}
-    stride = get_parameter(f, t, "init_row")
-    same = f.equal(stride, 0)  # one row of init serves all
-    parameters = new_parameters(f, t, inner | {"init_row": f.select("i64", same, 0, width)})
-    _copy_rows(f, t, f.select("i64", same, 1, "%mr"), ("%init", stride, True), (copy, width, False))
-    f.do(f"call void %kernel(ptr %a, ptr %b, ptr {result}, ptr {copy}, ptr %extra, ptr {parameters})")
-    _copy_rows(f, t, "%mr", (result, width, False), ("%c", get_parameter(f, t, "c_row"), True))
-    return f.text()
-
-
-def _copy_rows(
-    f: Function, t: Element, rows: str, source: tuple[str, str, bool], target: tuple[str, str, bool]
-) -> None:
-    """%n elements of some rows, by vectors; the last one is cut where a place (start, stride, cut) asks for
-    it: a load by a mask, a store into powers of two, since masked stores are slow on many CPUs.
-    """
-    whole = f(f"and i64 %n, {-t.lanes}")
-    left = f.sub("%n", whole)
-    mask = f.lanes_below(t, left)
-    with f.loop(0, rows, 1) as row:
-        (p, masked), (q, covered) = (
-            (f.at(t.name, place, f.mul(row.i, stride)), wanted) for place, stride, wanted in (source, target)
-        )
-        with f.loop(0, whole, t.lanes) as column:
-            f.vstore(t, f.vload(t, f.at(t.name, p, column.i)), f.at(t.name, q, column.i))
-        last, out = f.at(t.name, p, whole), f.at(t.name, q, whole)
-        if covered:
-            _copy_part(f, t, left, last, out)
-        else:
-            with f.when(f.less(0, left)):
-                f.vstore(t, f.vload(t, last, mask if masked else None), out)
-
-
-def _copy_part(f: Function, t: Element, count: str, source: str, target: str) -> None:
-    """Fewer elements than a vector has, by parts of one: the large ones first."""
-    lanes = t.lanes // 2
-    while lanes:
-        part, at = t.with_lanes(lanes), f(f"and i64 {count}, {-2 * lanes}")
-        with f.when(f(f"icmp ne i64 {f(f'and i64 {count}, {lanes}')}, 0")):
-            f.vstore(part, f.vload(part, f.at(t.name, source, at)), f.at(t.name, target, at))
-        lanes //= 2
+def write_vector(f: Function, t: Element, ends: tuple[str, str], total: str, init: str, c: str) -> None:
+    """One vector of the result; `ends`: alpha and floor in all lanes."""
+    alpha, floor = ends
+    x = f.fma(t, alpha, total, f.vload(t, init))
+    # One max instruction; false for NaN, which therefore stays.
+    above = f(f"fcmp ogt {t.vec} {floor}, {x}")
+    f.vstore(t, f(f"select {t.mask} {above}, {t.vec} {floor}, {t.vec} {x}"), c)
 
 
 def sizes(s: Strategy, kind: Kind) -> list[tuple[int, int]]:
@@ -342,22 +294,34 @@ def table_name(kind: Kind, t: Element) -> str:
     return f"tiles_{kind.name}_{t.dtype}"
 
 
+def table_size(s: Strategy) -> int:
+    """How many entries a table of microkernels has."""
+    return (max(s.narrow) + 1) * _width(s)
+
+
+def table_place(s: Strategy, nrv: int, mr: int) -> int:
+    """The entry of a microkernel."""
+    return nrv * _width(s) + mr
+
+
 def table(s: Strategy, kind: Kind) -> str:
-    """The table of microkernels by (vectors, rows): where FULL has none the PLAIN one, where COPY has none
-    null.
-    """
-    width = _width(s)
-    entries = ["ptr null"] * ((max(s.narrow) + 1) * width)
-    for found in (PLAIN, FULL) if kind is FULL else (kind,):
-        for nrv, mr in sizes(s, found):
-            entries[nrv * width + mr] = f"ptr @{kernel_name(found, s.t, nrv, mr)}"
-    name, size = table_name(kind, s.t), len(entries)
-    return f"@{name} = dso_local constant [{size} x ptr] [{', '.join(entries)}], align 64"
+    """The table of a kind's microkernels, all of which are in the module: null where it has none."""
+    entries = ["ptr null"] * table_size(s)
+    for nrv, mr in sizes(s, kind):
+        entries[table_place(s, nrv, mr)] = f"ptr @{kernel_name(kind, s.t, nrv, mr)}"
+    name = table_name(kind, s.t)
+    return f"@{name} = dso_local constant [{len(entries)} x ptr] [{', '.join(entries)}], align 64"
+
+
+def open_table(s: Strategy, kind: Kind) -> str:
+    """The same table, which is filled as parts of the library are loaded."""
+    kinds = f"[{table_size(s)} x ptr]"
+    return f"@{table_name(kind, s.t)} = dso_local global {kinds} zeroinitializer, align 64"
 
 
 def foreign_table(s: Strategy, kind: Kind) -> str:
     """The same table, which another module defines."""
-    return f"@{table_name(kind, s.t)} = external constant [{(max(s.narrow) + 1) * _width(s)} x ptr]"
+    return f"@{table_name(kind, s.t)} = external global [{table_size(s)} x ptr]"
 
 
 def constants(s: Strategy) -> str:
@@ -375,9 +339,16 @@ def microkernels(s: Strategy, kinds: Iterable[Kind]) -> list[str]:
 
 
 def find_kernel(f: Function, s: Strategy, kind: Kind, nrv: Operand, mr: Operand) -> str:
-    """The microkernel for a tile, or what stands for it (`table`)."""
+    """The microkernel for a tile; null if there is none."""
     place = f.at("ptr", f"@{table_name(kind, s.t)}", f.add(f.mul(nrv, _width(s)), mr))
     return f.load("ptr", place)
+
+
+def find_or_any(f: Function, s: Strategy, kind: Kind, nrv: Operand, mr: Operand, parameters: str) -> str:
+    """The microkernel for a tile, or the one for any tile, whose size is then among the parameters."""
+    set_parameters(f, s.t, parameters, {"rows": mr, "vectors": nrv})
+    found = find_kernel(f, s, kind, nrv, mr)
+    return f.select("ptr", f(f"icmp eq ptr {found}, null"), f"@tile_any_{s.t.dtype}", found)
 
 
 def call_tile(

@@ -110,7 +110,7 @@ def arithmetic(text):
 
 @pytest.mark.parametrize("cpu", WIDER)
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
-@pytest.mark.parametrize("driver", ["product", "convolve"])
+@pytest.mark.parametrize("driver", ["packed", "convolve"])
 def test_tiles_use_whole_registers_of_avx512(driver, dtype, cpu):
     target = named(cpu)
     found = arithmetic(assembly(library_text(driver, strategy(dtype, target), target), target))

@@ -6,6 +6,7 @@ from graphc.codegen.cache import Cache, Counters
 from graphc.codegen.element import const, register
 from graphc.codegen.kernels.library import library, library_object, product_scratch_bytes
 from graphc.codegen.kernels.library_text import library_text
+from graphc.codegen.kernels.parts import parts
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS
 from graphc.codegen.kernels.strategy import POLICIES, strategy
 from graphc.codegen.loader import assembly, load
@@ -225,9 +226,11 @@ def test_hooks_without_a_context_are_off(native):
 @pytest.mark.parametrize("dtype", NUMPY)
 def test_avx512_library_compiles_to_wide_registers(dtype):
     target = named("skylake-avx512")
-    text = assembly(library_text("product", strategy(dtype, target), target), target)
-    assert text.count("%zmm") > 1000
-    assert f"product_{dtype}:" in text
+    s = strategy(dtype, target)
+    texts = {part: assembly(library_text(part, s, target), target) for part in ("product", *parts(s))}
+    assert all("%zmm" in text for part, text in texts.items() if part != "narrow")
+    assert texts["packed"].count("%zmm") > 500
+    assert f"product_{dtype}:" in texts["product"]
 
 
 def test_the_library_comes_from_the_cache(tmp_path):
@@ -243,7 +246,7 @@ def test_no_tile_of_the_large_product_spills():
     to the stack.
     """
     target = named("haswell")
-    text = assembly(library_text("product", strategy("f32", target), target), target)
+    text = assembly(library_text("packed", strategy("f32", target), target), target)
     body = text[text.index("tile_full_f32_2_6:") :].split(".Lfunc_end")[0]
     loops = [block for block in body.split("\n.LBB") if block.count("vfmadd") >= 48]
     assert loops
