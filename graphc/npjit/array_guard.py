@@ -2,13 +2,14 @@
 
 Some 10 ns an array, where Python's attributes cost 250. The table is an int64 array of a row per array:
 
-    0  in the first row: 1 if the memory of all arrays must be apart, else 0
-    1  the address of the dtype object       2  flags that must be set       3  rank
+    first of all: how many of the arrays are written, which come first
+    0  the size of an element                1  the address of the dtype object
+    2  flags that must be set                3  rank
     4 ... 4 + rank - 1                       sizes; -1 for any
     then: how many strides are checked (0 or the rank), and these strides
 
-Owners are the arrays themselves or their `base`; memory that is not NumPy's own never fits where owners must
-differ. The layout of arrays is that of `graphc.codegen.entry`.
+What is written must lie apart from all other arrays, from its lowest to its highest address; arrays that are
+only read may overlap. The layout of arrays is that of `graphc.codegen.entry`.
 """
 
 from __future__ import annotations
@@ -29,18 +30,22 @@ _TEXT = """
 @graphc_true = external global i8
 @graphc_false = external global i8
 declare void @Py_IncRef(ptr)
+declare i64 @llvm.smin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
 
 define ptr @fit(ptr %self, ptr %args, i64 %count) nounwind {
 entry:
   %frame = load ptr, ptr %args
   %datap = getelementptr i8, ptr %frame, i64 16
   %table = load ptr, ptr %datap
-  %apart = load i64, ptr %table
-  %owners = alloca ptr, i64 %count
+  %written = load i64, ptr %table
+  %first = getelementptr i64, ptr %table, i64 1
+  %lows = alloca i64, i64 %count
+  %highs = alloca i64, i64 %count
   br label %head
 head:
   %i = phi i64 [ 1, %entry ], [ %i.next, %fits ]
-  %row = phi ptr [ %table, %entry ], [ %row.next, %fits ]
+  %row = phi ptr [ %first, %entry ], [ %row.next, %fits ]
   %more = icmp slt i64 %i, %count
   br i1 %more, label %body, label %good
 body:
@@ -105,7 +110,7 @@ steps:
 step:
   %k = phi i64 [ 0, %steps ], [ %k.next, %step.fits ]
   %step.more = icmp slt i64 %k, %checked
-  br i1 %step.more, label %step.body, label %owner
+  br i1 %step.more, label %step.body, label %apart
 step.body:
   %sp = getelementptr i64, ptr %strides, i64 %k
   %s = load i64, ptr %sp
@@ -116,40 +121,62 @@ step.body:
 step.fits:
   %k.next = add i64 %k, 1
   br label %step
-owner:
+apart:
   %row.next = getelementptr i64, ptr %want.strides, i64 %checked
   %i.next = add i64 %i, 1
-  %look = icmp ne i64 %apart, 0
-  br i1 %look, label %find, label %fits
-find:
-  %basep = getelementptr i8, ptr %a, i64 48
-  %base = load ptr, ptr %basep
-  %own = icmp eq ptr %base, null
-  br i1 %own, label %compare, label %based
-based:
-  %base.typep = getelementptr i8, ptr %base, i64 8
-  %base.type = load ptr, ptr %base.typep
-  %base.array = icmp eq ptr %base.type, @graphc_ndarray_type
-  br i1 %base.array, label %based.owner, label %bad
-based.owner:
-  %further = getelementptr i8, ptr %base, i64 48
-  %further.base = load ptr, ptr %further
-  %ends = icmp eq ptr %further.base, null
-  br i1 %ends, label %compare, label %bad
+  %look = icmp ne i64 %written, 0
+  br i1 %look, label %bounds, label %fits
+bounds:
+  %datap.a = getelementptr i8, ptr %a, i64 16
+  %data = load i64, ptr %datap.a
+  %element = load i64, ptr %row
+  %end = add i64 %data, %element
+  br label %axis
+axis:
+  %x = phi i64 [ 0, %bounds ], [ %x.next, %axis.body ]
+  %low = phi i64 [ %data, %bounds ], [ %low.next, %axis.body ]
+  %high = phi i64 [ %end, %bounds ], [ %high.next, %axis.body ]
+  %elements = phi i64 [ 1, %bounds ], [ %elements.next, %axis.body ]
+  %axis.more = icmp slt i64 %x, %rank
+  br i1 %axis.more, label %axis.body, label %compare
+axis.body:
+  %lengthp = getelementptr i64, ptr %dims, i64 %x
+  %length = load i64, ptr %lengthp
+  %elements.next = mul i64 %elements, %length
+  %last = sub i64 %length, 1
+  %stridep = getelementptr i64, ptr %strides, i64 %x
+  %stride = load i64, ptr %stridep
+  %span = mul i64 %last, %stride
+  %down = call i64 @llvm.smin.i64(i64 %span, i64 0)
+  %up = call i64 @llvm.smax.i64(i64 %span, i64 0)
+  %low.next = add i64 %low, %down
+  %high.next = add i64 %high, %up
+  %x.next = add i64 %x, 1
+  br label %axis
 compare:
-  %who = phi ptr [ %a, %find ], [ %base, %based.owner ]
-  %slot = getelementptr ptr, ptr %owners, i64 %i
-  store ptr %who, ptr %slot
+  %empty = icmp eq i64 %elements, 0
+  %from = select i1 %empty, i64 0, i64 %low
+  %to = select i1 %empty, i64 0, i64 %high
+  %low.slot = getelementptr i64, ptr %lows, i64 %i
+  store i64 %from, ptr %low.slot
+  %high.slot = getelementptr i64, ptr %highs, i64 %i
+  store i64 %to, ptr %high.slot
+  %before = sub i64 %i, 1
+  %some = call i64 @llvm.smin.i64(i64 %before, i64 %written)
   br label %others
 others:
   %m = phi i64 [ 1, %compare ], [ %m.next, %differs ]
-  %others.more = icmp slt i64 %m, %i
+  %others.more = icmp sle i64 %m, %some
   br i1 %others.more, label %others.body, label %fits
 others.body:
-  %otherp = getelementptr ptr, ptr %owners, i64 %m
-  %other = load ptr, ptr %otherp
-  %apart.too = icmp ne ptr %other, %who
-  br i1 %apart.too, label %differs, label %bad
+  %other.lowp = getelementptr i64, ptr %lows, i64 %m
+  %other.low = load i64, ptr %other.lowp
+  %other.highp = getelementptr i64, ptr %highs, i64 %m
+  %other.high = load i64, ptr %other.highp
+  %above = icmp sge i64 %from, %other.high
+  %below = icmp sge i64 %other.low, %to
+  %clear = or i1 %above, %below
+  br i1 %clear, label %differs, label %bad
 differs:
   %m.next = add i64 %m, 1
   br label %others
@@ -179,13 +206,16 @@ def geometry_of(v: np.ndarray) -> Geometry:
     return Geometry(v.dtype, v.shape, None if v.flags.c_contiguous else v.strides)
 
 
-def table(rows: Sequence[Geometry], apart: bool) -> np.ndarray:
-    """The table of `fit`; the caller keeps the dtypes alive."""
-    numbers: list[int] = []
-    for i, g in enumerate(rows):
+def table(rows: Sequence[Geometry]) -> np.ndarray:
+    """The table of `fit`, for arrays of which those that are written come first; the caller keeps the dtypes
+    alive.
+    """
+    written = sum(g.writeable for g in rows)
+    numbers: list[int] = [written if len(rows) > 1 else 0]
+    for g in rows:
         in_order = g.strides is None and any(n != 1 for n in g.shape)
         flags = (CONTIGUOUS if in_order else 0) | (WRITEABLE if g.writeable else 0)
-        numbers += [int(apart and i == 0), id(g.dtype), flags, len(g.shape), *g.shape]
+        numbers += [g.dtype.itemsize, id(g.dtype), flags, len(g.shape), *g.shape]
         numbers += [len(g.strides), *g.strides] if g.strides is not None else [0]
     return np.array(numbers, np.int64)
 

@@ -227,16 +227,16 @@ class Emitter:
     def fits(self, written: list[str]) -> list[str]:
         """The arrays have their element types, sizes and orders, and what is written stands apart."""
         rec = self.rec
-        rows = {v: g._replace(writeable=v in written) for v, g in rec.geometry.items()}
-        apart = bool(written) and len(rows) > 1
+        rows = {v: rec.geometry[v]._replace(writeable=True) for v in written}
+        rows |= {v: g for v, g in rec.geometry.items() if v not in rows}
         if not rows:
             return []
         native = fit()
         if native is None:
-            return _python_fits(rec, rows, apart)
+            return _python_fits(rec, rows, written)
         for g in rows.values():
             rec.const(g.dtype)  # keeps it
-        call = f"{rec.const(native)}({rec.const(table(list(rows.values()), apart))}, {', '.join(rows)})"
+        call = f"{rec.const(native)}({rec.const(table(list(rows.values())))}, {', '.join(rows)})"
         return [f"if not {call}: return MISS"]
 
     def fast(self, result: Any) -> Fast:
@@ -382,7 +382,7 @@ class Emitter:
         return scope["fast"]
 
 
-def _python_fits(rec: Recording, rows: dict[str, Geometry], apart: bool) -> list[str]:
+def _python_fits(rec: Recording, rows: dict[str, Geometry], written: list[str]) -> list[str]:
     """What `array_guard.fit` checks, as lines."""
     lines = []
     for v, g in rows.items():
@@ -393,14 +393,11 @@ def _python_fits(rec: Recording, rows: dict[str, Geometry], apart: bool) -> list
         lines.append(f"{v}.strides != {g.strides!r}" if g.strides else f"not {v}.flags.c_contiguous")
         if g.writeable:
             lines.append(f"not {v}.flags.writeable")
-    if apart:
-        lines.append(f"len({{id(None), {', '.join(map(_owner, rows))}}}) != {len(rows) + 1}")
+    others = list(rows)
+    for v in written:
+        others.remove(v)
+        lines += [f"may_share_memory({v}, {other})" for other in others]
     return [f"if {line}: return MISS" for line in lines]
-
-
-def _owner(v: str) -> str:
-    """The identity of the memory of an array; that of None where it is not NumPy's own."""
-    return f"id({v} if {v}.base is None else {v}.base if type({v}.base) is ndarray else None)"
 
 
 def _indented(lines: list[str]) -> list[str]:
@@ -412,6 +409,7 @@ GLOBALS: dict[str, Any] = {
     "Elsewhere": Elsewhere,
     "ndarray": np.ndarray,
     "copyto": np.copyto,
+    "may_share_memory": np.may_share_memory,
     "errstate": np.errstate,
     "strict": strict,
     "random_state": random_state,

@@ -14,13 +14,15 @@ import operator
 import os
 import sys
 import types
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from graphc.npjit.array_guard import Geometry, geometry_of
 from graphc.npjit.infer import meta_of
-from graphc.npjit.log import PLACE, Node, foreign, window
+from graphc.npjit.log import Node, foreign
+from graphc.npjit.overlaps import arrived
 from graphc.npjit.values import Num, Storage, Sym
 
 CONSTANT = (str, bytes, bool, type(None), type(Ellipsis), np.dtype)
@@ -54,7 +56,8 @@ class Inputs:
         self.const_names: dict[int, str] = {}
         self.objects: dict[int, Known] = {}
         self.syms: dict[int, Sym] = {}
-        self.owners: dict[int, Storage] = {}
+        self.incoming: list[Storage] = []
+        self.made: list[weakref.ref[Sym]] = []
         self.arrays: list[tuple[str, Sym]] = []
         self.geometry: dict[str, Geometry] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
@@ -191,51 +194,15 @@ class Inputs:
         return s
 
     def _placed(self, v: np.ndarray) -> Sym:
-        """A Sym in the storage of the array's owner; arrays of one owner are windows of it."""
+        """The Sym of an array that comes in: memory of its own, until what it shares is written."""
         meta = meta_of(v)
         node = Node(None, meta=meta)
         node.value = v
-        owner = owner_of(v)
-        chain: tuple[Any, ...] = ()
-        storage = self.owners.get(id(owner))
-        if storage is None:
-            storage = self.owners[id(owner)] = Storage(node, v, owner)
-            self._without_base(storage, owner)
-        else:
-            self._shared(storage, owner)
-            if v is not owner:
-                chain = ((window, (PLACE, *_geometry(v, owner)), None),)
-        storage.members += 1
-        s = Sym(meta, storage.node if not chain else None, storage, chain)
-        s.real, s.at = v, storage.node if not chain else None
+        s = Sym(meta, node, Storage(node, v))
+        s.real, s.at = v, node
         s.readonly = not v.flags.writeable
+        arrived(self, s)
         return s
-
-    def _without_base(self, new: Storage, owner: np.ndarray) -> None:
-        """Memory from a buffer or file may be that of another array, which no `base` tells."""
-        foreign = owner.base is not None
-        for storage in self.owners.values():
-            other = storage.owner
-            if storage is new or other is None or not (foreign or other.base is not None):
-                continue
-            if np.may_share_memory(owner, other):
-                self.flush()
-                self.leak("arrays that overlap without a common base")
-                new.overlaps = storage.overlaps = True
-
-    def _shared(self, storage: Storage, owner: np.ndarray) -> None:
-        """A second array of one memory comes in: what is recorded so far is done first."""
-        self.flush()
-        if storage.mutated:
-            self.leak("overlapping arrays")
-        if storage.real is owner or storage.real is None:
-            return
-        for s in self.syms.values():
-            if s.storage is storage:
-                s.chain = ((window, (PLACE, *_geometry(storage.real, owner)), None), *s.chain)
-                s.at = None
-        storage.node, storage.real = Node(None, meta=meta_of(owner)), owner
-        storage.node.value = owner
 
     def flush(self) -> None:
         raise AssertionError("a recording runs its log")
@@ -257,18 +224,6 @@ class Inputs:
     def leak(self, why: str) -> None:
         """Something that no later call could find again: the call is recorded each time."""
         self.leaks.append(f"{why} ({where()})")
-
-
-def owner_of(v: np.ndarray) -> np.ndarray:
-    """The array that owns the memory of v."""
-    while type(v.base) is np.ndarray:
-        v = v.base
-    return v
-
-
-def _geometry(v: np.ndarray, owner: np.ndarray) -> tuple[Any, ...]:
-    offset = v.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-    return offset, v.shape, v.strides, v.dtype
 
 
 _basename = functools.cache(os.path.basename)

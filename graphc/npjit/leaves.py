@@ -169,7 +169,9 @@ class Leaves:
             inner = found.inner.storage if type(found.inner) is Sym else None
             if storage is None or inner is None:
                 continue
-            twice = sum(s is storage for s in outer) > 1 or source(found.node.args[0]) in others
+            twice = sum(_overlap(s.real, storage.real) for s in outer) > 1
+            twice = twice or any(_overlap(n.value, storage.real) for n in others if n.fn is None)
+            twice = twice or source(found.node.args[0]) in others
             if (inner.mutated and twice) or storage.node is not self.entry[found.node]:
                 raise GradientError(
                     "a differentiated array is changed in place and is reached under another name too.\n"
@@ -258,6 +260,10 @@ class Leaves:
                 self.given.add(id(ct.storage))
                 return ct
         return rt.call(np.array, ct)
+
+
+def _overlap(a: Any, b: Any) -> bool:
+    return type(a) is np.ndarray and type(b) is np.ndarray and np.may_share_memory(a, b)
 
 
 def inner_of(part: Any) -> Any:

@@ -127,7 +127,7 @@ class Pieces:
 
 def referred(rec: Recording) -> Iterator[Node]:
     """The nodes whose values may be asked for later."""
-    for storage in [*rec.dirty, *rec.owners.values()]:
+    for storage in [*rec.dirty, *rec.incoming]:
         yield storage.node
     for s in living(rec.made):
         if s.node is not None:

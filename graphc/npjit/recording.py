@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import operator
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from graphc.npjit.inputs import where
 from graphc.npjit.known_sizes import Known
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
 from graphc.npjit.outside import Outside
+from graphc.npjit.overlaps import before_change
 from graphc.npjit.pieces import Pieces
 from graphc.npjit.promotion import only_arithmetic
 from graphc.npjit.running import preserve, run_nodes
@@ -52,7 +52,6 @@ class Recording(Outside):
     ) -> None:
         super().__init__(known)
         self.pieces = pieces if pieces is not None else Pieces({})
-        self.made: list[weakref.ref[Sym]] = []
         self.line, self.quiet = "", False  # of what is recorded now, where it is known
         self.tainted: dict[int, Any] = {}
         self.dirty: list[Storage] = []
@@ -279,6 +278,8 @@ class Recording(Outside):
             except Exception:
                 self.hold([args, kwargs])
                 raise
+        if s.storage is not None and not s.storage.mutated:
+            before_change(self, s)
         storage = s.storage
         assert storage is not None
         lowered = [PLACE if a is s else self.lower(a) for a in args]

@@ -52,12 +52,12 @@ UNARY: dict[str, Callable[..., Any]] = {
 class Storage:
     """One piece of memory. `history` has the versions since the last flush: (position in the log, node)."""
 
-    __slots__ = ("history", "members", "mutated", "node", "overlaps", "owner", "real", "var")
+    __slots__ = ("history", "members", "mutated", "node", "overlaps", "real", "var")
 
-    def __init__(self, node: Node, real: np.ndarray | None = None, owner: np.ndarray | None = None) -> None:
-        self.node, self.real, self.owner = node, real, owner
+    def __init__(self, node: Node, real: np.ndarray | None = None) -> None:
+        self.node, self.real = node, real
         self.history: list[tuple[int, Node]] = []
-        self.members, self.mutated = 0, False
+        self.members, self.mutated = 1, False  # `members`: arrays from outside in it, where they overlap
         # another storage of this recording may have the same memory: then nothing may wait
         self.overlaps = False
         self.var: str | None = None

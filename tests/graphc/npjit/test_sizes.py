@@ -97,17 +97,30 @@ def test_array_guard() -> None:
     a, b = np.ones((4, 8)), np.ones(8, np.float32)
     check = fit()
     assert check is not None
-    rows = table([geometry_of(a), geometry_of(b)], True)
+    rows = table([geometry_of(a), geometry_of(b)])
     assert check(rows, a, b)
     for x, y in ((a[:3], b), (a.T, b), (a, b.astype(float)), (a, None), (a, a), (np.asfortranarray(a), b)):
         assert not check(rows, x, y)
     big = np.ones(40)
-    overlapping = table([geometry_of(big[:8]), geometry_of(big[:8])], True)
-    assert not check(overlapping, big[:8], big[4:12])
-    assert check(overlapping, big[:8], np.ones(8))
-    buffer = bytearray(64)
-    assert not check(overlapping, np.frombuffer(buffer), np.ones(8))
-    free = table([geometry_of(a)._replace(shape=(-1, 8))], False)
+    read = geometry_of(big[:8])
+    written = read._replace(writeable=True)
+    assert check(table([read, read]), big[:8], big[4:12])
+    for first in (written, read):
+        apart = table([written, first, read])
+        assert check(apart, big[:8], big[8:16], big[16:24])
+        for x, y, z in ((big[:8], big[4:12], big[16:24]), (big[:8], big[8:16], big[7:15]), (big[:8],) * 3):
+            assert not check(apart, x, y, z)
+    assert check(table([written, read, read]), big[:8], big[8:16], big[9:17])
+    buffer = bytearray(128)
+    ends = np.frombuffer(buffer)[:8], np.frombuffer(buffer)[8:], np.frombuffer(buffer)[7:15]
+    assert check(table([written, read]), *ends[:2])
+    assert not check(table([written, read]), ends[0], ends[2])
+    backwards = geometry_of(big[7::-1])._replace(writeable=True)
+    assert check(table([backwards, read]), big[7::-1], big[8:16])
+    assert not check(table([backwards, read]), big[8:0:-1], big[:8])
+    empty = table([geometry_of(big[:0].reshape(0, 9))._replace(writeable=True), read])
+    assert check(empty, big[8:8].reshape(0, 9), big[:8])
+    free = table([geometry_of(a)._replace(shape=(-1, 8))])
     assert [bool(check(free, np.ones((n, 8)))) for n in (0, 1, 2, 9)] == [False, False, True, True]
     assert "define ptr @fit" in _TEXT
 
