@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from graphc.codegen import primitives
 from graphc.codegen.element import Element, const, splat
 from graphc.codegen.emit_frame import Frame
+from graphc.codegen.emit_groups import is_shared, load_shared
 from graphc.codegen.index_maps import row_major
 from graphc.codegen.loops import (
     Axis,
@@ -30,7 +31,8 @@ from graphc.ir.dims import Dim, Size
 @dataclass(frozen=True)
 class Scalar:
     """A value of the nest in registers: one name for all lanes (`varying` is false), or one vector for each
-    unrolled turn. `counts`: it is the count of the lane axis, which is cheaper made narrow than cut.
+    unrolled turn. `counts`: it is the count of the lane axis, which is cheaper made narrow than cut; `width`:
+    the count divided by that number.
     """
 
     dtype: str
@@ -38,6 +40,7 @@ class Scalar:
     varying: bool = False
     literal: float | int | bool | None = None
     counts: bool = False
+    width: int = 0
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,9 @@ class Body:
             return Scalar(i.dtype.name, tuple(self._lane_numbers(dtype=i.dtype.name)), True)
         lists = [self.vectors(a) for a in args]
         width = self.lanes.lanes
-        return Scalar(i.dtype.name, tuple(self._apply(i, width, list(xs)) for xs in zip(*lists)), True)
+        parts = tuple(self._apply(i, width, list(xs)) for xs in zip(*lists))
+        shared = int(args[1].literal or 0) if i.op == "index_divide" and args[0].counts else 0
+        return Scalar(i.dtype.name, parts, True, width=shared)
 
     def _apply(self, i: Compute, lanes: int, args: list[str]) -> str:
         types = [Element(self.values[a].dtype, lanes) for a in i.args]
@@ -306,6 +311,9 @@ class Body:
     def _load(self, i: Load) -> Scalar:
         guard = self.values[i.when] if i.when is not None else None
         base = self._base(i.buffer, i.offset)
+        found = self._load_shared(i, base, guard)
+        if found is not None:
+            return found
         how, places = self._places(base)
         one = Element(i.dtype.name, 1)
         if how == "one" and (guard is None or not guard.varying):
@@ -327,6 +335,20 @@ class Body:
             x = self.f.gather(t, base.pointer, str(place), mask, self.tag)
             result.append(x if fill is None else primitives.select(self.f, t, str(mask), x, fill))
         return Scalar(t.dtype, tuple(result), True)
+
+    def _load_shared(self, i: Load, base: _Base, guard: Scalar | None) -> Scalar | None:
+        """A load whose lanes share elements, group by group."""
+        fill = None if guard is None or guard.varying else self.values[i.fill or ""].literal
+        if guard is not None and fill is None:
+            return None
+        index, varying = self._uniform(base.offset)
+        (name, step) = varying[0] if len(varying) == 1 else ("", 0)
+        shared = self.values.get(name)
+        if shared is None or not is_shared(self, i, step, shared):
+            return None
+        where = None if guard is None else (guard.parts[0], float(fill or 0))
+        parts = load_shared(self, i, base.pointer, index, int(step), shared.width, where)
+        return Scalar(i.dtype.name, tuple(parts), True)
 
     def _elsewhere(self, i: Load, t: Element) -> str | None:
         """Where lanes with one condition for all are read if it is false: a vector of the number that they

@@ -141,6 +141,12 @@ class Frame:
         types |= {a.name: a.dtype for a in kernel.tables} | {a.name: a.dtype for a in kernel.temporaries}
         return Element(types[name].name, 1).stored
 
+    def extent(self, name: str) -> Dim:
+        """How many elements a buffer or a temporary has; 1 for a table."""
+        kernel = self.kernel
+        sizes = {a.name: a.size for a in kernel.buffers} | {a.name: a.extent for a in kernel.temporaries}
+        return sizes.get(name, 1)
+
     def pointer(self, name: str) -> str:
         """The pointer of a buffer, a table or a temporary."""
         if name not in self._pointers:

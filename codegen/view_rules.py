@@ -60,6 +60,22 @@ def _reverse(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
     return v.at(x, tuple(source), guard)
 
 
+@rule("take_of_groups")
+def _take_of_groups(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
+    each, number, results = (node.attrs[name] for name in ("each", "number", "results"))
+    group = _quotient(v, indices[-1], results)
+    return v.at(node.operands[0], (*indices[:-1], combine([(group, each)], number)), guard)
+
+
+def _quotient(v: Values, index: Offset, size: int) -> Offset:
+    """An index that is not negative, divided by a number."""
+    exact = index_maps.divide(index, size, v.extents)
+    if exact is not None:
+        return exact[0]
+    position, divisor = v.scalars.index(index), v.scalars.constant(size, I64)
+    return variable(v.scalars.primitive("index_divide", I64, position, divisor).name)
+
+
 @rule("slice")
 def _slice(v: Values, node: Node, indices: Indices, guard: Guard) -> Scalar:
     start, step = node.attrs["start"], node.attrs["step"]

@@ -1,4 +1,6 @@
-"""Convolutions as sums of views: one channel per group (depthwise), or few products per element."""
+"""Convolutions as sums of views: one channel per group (depthwise), few channels per group, or few products
+per element.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,19 @@ from graphc.ir.dims import product
 from graphc.ir.ops.window import elements, few, with_border
 
 FEW_TERMS = 16
+FEW_IN_GROUPS, SMALL, WIDTHS = 72, 10_000, (1, 2, 4, 8, 16)
+"""Products per element that are worth code of their own where channels come in groups, elements of a kernel
+that is read again for each pixel, and how many results of a group lie side by side so that vectors begin with
+a group.
+"""
 
 
 def repeated(b, x, times):
     """Every channel so many times."""
     if times == 1:
         return x
+    if isinstance(times, int):
+        return b.take_of_groups(x, each=1, number=0, results=times)
     wide = b.broadcast(b.reshape(x, shape=(*x.shape, 1)), shape=(*x.shape, times))
     return b.reshape(wide, shape=(*x.shape[:-1], x.shape[-1] * times))
 
@@ -86,3 +95,52 @@ def term_by_term(b, x, attributes, kernel, shape):
             row = b.reshape(row, shape=(shape[-1],))
             total = value * row if total is None else b.fma(value, row, total)
     return total
+
+
+# -- groups of few channels ----------------------------------------------------------------------------------
+
+
+def has_small_groups(size, groups, each, results):
+    """Whether groups have so few channels, `each`, that sums of views are better than a product per group."""
+    terms = product(size) * each
+    known = isinstance(each, int) and isinstance(results, int) and groups > 1 and product(size) > 1
+    fits = known and each > 1 and terms <= FEW_IN_GROUPS and results in WIDTHS
+    return fits and terms * groups * results <= SMALL
+
+
+def _row(b, rows, number):
+    """A row of a matrix that lies in memory, whatever it is computed from."""
+    view = {"size": (1,), "out": (1,), "strides": (1,), "dilation": (1,), "spread": (1,)}
+    row = b.windows(b.reshape(rows, shape=(1, *rows.shape)), **view, low=(-number,))
+    return b.reshape(row, shape=(rows.shape[-1],))
+
+
+def grouped(b, x, attributes, rows, groups, results):
+    """The convolution of groups of few channels: `rows` (taps * C / groups, groups * results) has for each
+    tap and channel of a group the factors of all results.
+    """
+    each, taps = x.shape[-1] // groups, elements(b, x, attributes)
+    total = None
+    for number in range(each):  # sums of their own, none of which waits for another
+        part = None
+        for tap, element in enumerate(taps):
+            value, row = (
+                b.take_of_groups(element, each=each, number=number, results=results),
+                _row(b, rows, tap * each + number),
+            )
+            part = value * row if part is None else b.fma(value, row, part)
+        total = part if total is None else total + part
+    return total
+
+
+def grouped_sums(b, x, ct, attributes, groups):
+    """The gradient of that convolution by its kernel: (size..., C / groups, channels)."""
+    rank, channels = len(attributes["size"]), ct.shape[-1]
+    each, results = x.shape[-1] // groups, channels // groups
+    sums = []
+    for element in elements(b, x, attributes):
+        for number in range(each):
+            terms = b.take_of_groups(element, each=each, number=number, results=results) * ct
+            sums.append(b.sum(b.sum(terms, axes=(rank,)), axes=tuple(range(rank))))
+    stacked = b.concatenate(*(b.reshape(s, shape=(1, channels)) for s in sums), axis=0)
+    return b.reshape(stacked, shape=(*attributes["size"], each, channels))

@@ -139,6 +139,39 @@ def take_slice(x, start, stop, step):
     return x[tuple(slice(a, None if z < 0 else z, s) for a, z, s in zip(start, stop, step))]
 
 
+@op("take_of_groups", Kind.VIEW)
+class TakeOfGroups:
+    """One element of every group along the last axis, `results` times: number (c // results) * each + number.
+
+    Groups are `each` neighbours; (..., groups * each) -> (..., groups * results).
+    """
+
+    def infer(x, *, each, number, results):
+        if not all(isinstance(n, int) for n in (each, number, results)) or not 0 <= number < each:
+            raise ArgumentError(f"there is no element {number} in groups of {each}")
+        if x.rank == 0 or (isinstance(x.shape[-1], int) and x.shape[-1] % each) or results < 1:
+            raise ShapeError(f"{x} has no groups of {each} that can be repeated {results} times")
+        return x.with_shape((*x.shape[:-1], x.shape[-1] // each * results))
+
+    def evaluate(x, each, number, results):
+        return np.repeat(x[..., number::each], results, axis=-1)
+
+    def vjp(b, x, out, ct, each, number, results):
+        groups, last = x.shape[-1] // each, x.rank
+        totals = b.reshape(ct, shape=(*x.shape[:-1], groups, results))
+        totals = b.sum(totals, axes=(last,), keepdims=True)
+        low, high = ((*(0,) * last, n) for n in (number, each - 1 - number))
+        return (b.reshape(b.pad(totals, low=low, high=high), shape=x.shape),)
+
+    samples = (
+        Sample(arrays((3, 8)), {"each": 4, "number": 1, "results": 4}, EVERY),
+        Sample(arrays((2, 3, 24)), {"each": 3, "number": 2, "results": 2}, EVERY),
+        Sample(arrays((5, 16)), {"each": 2, "number": 0, "results": 16}, EVERY),
+        Sample(arrays((0, 6)), {"each": 1, "number": 0, "results": 3}, EVERY),
+        Sample(arrays((33,)), {"each": 1, "number": 0, "results": 1}, EVERY),
+    )
+
+
 @op("slice", Kind.VIEW)
 class Slice:
     """The elements at start, start + step, ... before stop, along every axis.

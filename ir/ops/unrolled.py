@@ -7,7 +7,10 @@ from __future__ import annotations
 from graphc.ir.dims import product
 from graphc.ir.ops.channelwise import (
     gathered,
+    grouped,
+    grouped_sums,
     has_few_terms,
+    has_small_groups,
     is_depthwise,
     per_channel,
     per_channel_sums,
@@ -115,6 +118,14 @@ def _kernel_back(b, kernel, size, groups):
     return b.reshape(parts, shape=shape)
 
 
+def _rows_back(b, kernel, size, groups):
+    """The rows of factors with which groups of few channels carry gradients back."""
+    each, channels = kernel.shape[-2:]
+    taps, mine = product(size), channels // groups
+    parts = b.reshape(turned(b, kernel, size), shape=(taps, each, groups, mine))
+    return b.reshape(b.transpose(parts, axes=(0, 3, 2, 1)), shape=(taps * mine, groups * each))
+
+
 def _kernel_shaped(b, matrix, shape, groups):
     """The kernel whose matrix this is."""
     if groups > 1:
@@ -215,6 +226,10 @@ def forward(b, x, kernel, size, strides, padding, dilation, groups):
     if is_depthwise(groups, kernel.shape):
         wide = repeated(b, x, kernel.shape[-1] // groups)
         return weighted(b, wide, attributes, per_channel(b, kernel))
+    each, results = kernel.shape[-2], kernel.shape[-1] // groups
+    if has_small_groups(size, groups, each, results):
+        rows = b.reshape(kernel, shape=(product(size) * each, kernel.shape[-1]))
+        return grouped(b, x, attributes, rows, groups, results)
     shape = (x.shape[0], *out, kernel.shape[-1])
     if has_few_terms(x, size, groups):
         return term_by_term(b, x, attributes, kernel, shape)
@@ -233,7 +248,11 @@ def backward_data(b, ct, kernel, sizes, size, strides, padding, dilation, groups
         wide = _depthwise_back(b, ct, per_channel(b, kernel), sizes, size, strides, padding, dilation)
         return gathered(b, wide, kernel.shape[-1] // groups)
 
+    each, results = kernel.shape[-2], kernel.shape[-1] // groups
+
     def product_of(ct, kernel, size, attributes):
+        if has_small_groups(size, groups, results, each):
+            return grouped(b, ct, attributes, _rows_back(b, kernel, size, groups), groups, each)
         if _walks(ct, attributes, groups):
             return b.window_product(ct, kernel, **_places(attributes, "out"), groups=groups, turned=True)
         return _product_back(b, ct, kernel, attributes, groups)
@@ -271,6 +290,8 @@ def backward_kernel(b, x, ct, size, strides, padding, dilation, groups):
     if is_depthwise(groups, shape):
         wide = repeated(b, x, shape[-1] // groups)
         return b.reshape(per_channel_sums(b, wide, ct, attributes), shape=shape)
+    if has_small_groups(size, groups, shape[-2], shape[-1] // groups):
+        return grouped_sums(b, x, ct, attributes, groups)
     if groups == 1 and _is_narrow(x, ct, size, strides, padding, dilation):
         back = returned_windows(tuple(x.shape[1:-1]), size, strides, padding, dilation)
         return _exchanged(b, turned(b, b.window_correlation(ct, x, **_places(back)), size))
