@@ -27,6 +27,9 @@ from graphc.codegen.loops import (
 from graphc.codegen.text import Function, Operand
 from graphc.ir.dims import Dim, Size
 
+LINE = 64
+"""Bytes of a line of cache."""
+
 
 @dataclass(frozen=True)
 class Scalar:
@@ -366,6 +369,16 @@ class Body:
         with self.f.when(guard.parts[0], [(t.vec, fill)]) as w:
             w.next = [self.f.vload(t, self.f.at(t.stored, base.pointer, place), None, self.tag)]
         return w.results[0]
+
+    def fetch(self, i: Load | Store) -> None:
+        """Have the lines of memory in a cache that an access of neighbours means."""
+        base = self._base(i.buffer, i.offset)
+        t = self.element(self.frame.dtype(i.buffer))
+        _, places = self._places(base)
+        for place in places:
+            for lane in range(0, t.lanes, max(1, LINE // t.size)):
+                pointer = self.f.at(t.stored, base.pointer, self.f.add(place, lane))
+                self.f.prefetch(pointer, write=isinstance(i, Store))
 
     def _store(self, i: Store) -> None:
         x = self.values[i.value]

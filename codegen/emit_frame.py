@@ -134,12 +134,16 @@ class Frame:
                 self.f.vstore(t, splat(t, number), place)
         return self._vectors[t, number]
 
-    def stored(self, name: str) -> str:
-        """LLVM's type of an element of a buffer, a table or a temporary in memory."""
+    def dtype(self, name: str) -> str:
+        """The element type of a buffer, a table or a temporary."""
         kernel = self.kernel
         types = {a.name: a.dtype for a in kernel.buffers}
         types |= {a.name: a.dtype for a in kernel.tables} | {a.name: a.dtype for a in kernel.temporaries}
-        return Element(types[name].name, 1).stored
+        return types[name].name
+
+    def stored(self, name: str) -> str:
+        """LLVM's type of an element of a buffer, a table or a temporary in memory."""
+        return Element(self.dtype(name), 1).stored
 
     def extent(self, name: str) -> Dim:
         """How many elements a buffer or a temporary has; 1 for a table."""

@@ -16,6 +16,7 @@ from graphc.codegen.emit_folds import Folder
 from graphc.codegen.emit_frame import Frame
 from graphc.codegen.emit_lanes import masked_tail, unrolled, vector_lanes
 from graphc.codegen.loops import Axis, Check, Fold, Index, Nest, Running, Stage, Store
+from graphc.codegen.rows_ahead import rows_ahead
 from graphc.codegen.text import Operand
 
 BLOCKS = {1: (16, 3), 2: (128, 2)}
@@ -56,6 +57,7 @@ class _Writer:
         self.masked = masked_tail(nest, frame.target)
         self.sources: dict[str, str] = {}
         self.divided: dict[str, str] = {}
+        self.ahead = rows_ahead(frame.kernel, nest)
 
     def write(self, body: Body) -> None:
         body.run(self.nest.start)
@@ -369,6 +371,7 @@ class _Writer:
 
         def row(inner: Body, carried: Carried) -> Carried:
             inner.prepare(stage.body)
+            inner.prepare(self.ahead.of(stage))
             wide, one = carried[:width], carried[width:]
             for start, stop, lanes, count, mask in self._segments(known, 0, length, turns):
                 if lanes == 1:
@@ -427,6 +430,9 @@ class _Writer:
     ) -> Carried:
         def turn(i: Operand, values: Carried) -> Carried:
             inner = body.inside(Lanes(axis.name, i, lanes.lanes, lanes.unroll))
+            if not lanes.scalar:
+                for access in self.ahead.of(stage):
+                    inner.fetch(access)
             return self._turn(stage, inner, found, values)
 
         step = lanes.lanes * lanes.unroll

@@ -207,9 +207,11 @@ class Function:
     def _narrow(self, t: Element, v: str) -> str:
         return v if t.lanes > 1 else self(f"extractelement <1 x {t.name}> {v}, i64 0")
 
-    def prefetch(self, p: str, locality: int = 3) -> None:
-        """Fetch the cache line at `p` for reading; locality 3 is every level of cache, 2 is L2 and beyond."""
-        self.do(f"call void @llvm.prefetch.p0(ptr {p}, i32 0, i32 {locality}, i32 1)")
+    def prefetch(self, p: str, locality: int = 3, write: bool = False) -> None:
+        """Fetch the cache line at `p`, for reading or for writing; locality 3 is every level of cache, 2 is
+        L2 and beyond.
+        """
+        self.do(f"call void @llvm.prefetch.p0(ptr {p}, i32 {int(write)}, i32 {locality}, i32 1)")
 
     # -- vectors ---------------------------------------------------------------------------------------------
     def broadcast(self, t: Element, x: str) -> str:
