@@ -57,33 +57,31 @@ def pack_b_rows(t: Element) -> str:
     return f.text()
 
 
-def _blocks(f: Function, t: Element, block: Callable[[str], None], few: str) -> None:
-    """Blocks of lanes along k, the last of which ends with k: what two of them share is written twice. `few`
-    is the call for fewer than lanes.
-    """
-    enough = f.less(t.lanes - 1, "%k")
-    with f.when(enough), f.loop(0, "%k", t.lanes) as l:
-        block(f.minimum(l.i, f.sub("%k", t.lanes)))
-    with f.when(f.negate(enough)):
-        f.do(few)
+def _blocks(f: Function, t: Element, block: Callable[[str], None]) -> None:
+    """Blocks of lanes along k, the last of which ends with k: what two of them share is written twice."""
+    with f.loop(0, "%k", t.lanes) as l:
+        block(f(f"freeze i64 {f.minimum(l.i, f.sub('%k', t.lanes))}"))  # loads count from one number
 
 
 def pack_b_columns(t: Element) -> str:
     """A panel of B whose columns are contiguous: b[n, k] -> out[k, width]."""
     f = Function(f"pack_b_columns_{t.dtype}", _B_ARGUMENTS, linkage="internal")
+    enough = f.less(t.lanes - 1, "%k")
+    with f.when(enough), f.loop(0, "%width", t.lanes) as column:
+        numbers = [f.minimum(f.add(column.i, r), f.sub("%n", 1)) for r in range(t.lanes)]
+        rows = [f.at(t.name, "%b", f.mul(number, "%stride")) for number in numbers]
+        inside = f.lanes_below(t, f.sub("%n", column.i))
 
-    def block(at: str) -> None:
-        with f.loop(0, "%width", t.lanes) as column:
-            numbers = [f.minimum(f.add(column.i, r), f.sub("%n", 1)) for r in range(t.lanes)]
-            rows = [f.at(t.name, f.at(t.name, "%b", at), f.mul(number, "%stride")) for number in numbers]
-            inside = f.lanes_below(t, f.sub("%n", column.i))
-            for i, v in enumerate(transpose(f, t, [f.vload(t, row) for row in rows])):
-                v = f(f"select {t.mask} {inside}, {t.vec} {v}, {t.vec} zeroinitializer")
-                f.vstore(t, v, f.at(t.name, "%out", f.add(f.mul(f.add(at, i), "%width"), column.i)))
+        def block(at: str) -> None:
+            q = f.at(t.name, "%out", f.add(f.mul(at, "%width"), column.i))
+            for v in transpose(f, t, [f.vload(t, f.at(t.name, row, at)) for row in rows]):
+                f.vstore(t, f(f"select {t.mask} {inside}, {t.vec} {v}, {t.vec} zeroinitializer"), q)
+                q = f.at(t.name, q, "%width")
 
-    operands = "ptr %out, i64 %width, i64 %n, i64 %k"
-    few = f"call void @pack_b_any_{t.dtype}(ptr %b, i64 1, i64 %stride, {operands})"
-    _blocks(f, t, block, few)
+        _blocks(f, t, block)
+    with f.when(f.negate(enough)):
+        operands = "ptr %out, i64 %width, i64 %n, i64 %k"
+        f.do(f"call void @pack_b_any_{t.dtype}(ptr %b, i64 1, i64 %stride, {operands})")
     return f.text()
 
 
@@ -115,13 +113,18 @@ def pack_a_rows(s: Strategy) -> str:
     def block(at: str) -> None:
         x = [f.vload(t, f.at(t.name, r, at)) for r in rows]
         columns = [transpose(f, t, x[g * t.lanes : (g + 1) * t.lanes]) for g in range(groups)]
+        q = f.at(t.name, "%out", f.mul(at, "%m"))
         for i in range(t.lanes):
-            p = f.at(t.name, "%out", f.mul(f.add(at, i), "%m"))
             for g in range(groups):
-                f.vstore(t, columns[g][i], f.at(t.name, p, g * t.lanes))
+                f.vstore(t, columns[g][i], f.at(t.name, q, g * t.lanes))
+            q = f.at(t.name, q, "%m")
 
-    few = f"call void @pack_a_any_{t.dtype}(ptr %a, i64 %stride, i64 1, ptr %out, i64 %m, i64 %k)"
-    _blocks(f, t, block, few)
+    enough = f.less(t.lanes - 1, "%k")
+    with f.when(enough):
+        _blocks(f, t, block)
+    with f.when(f.negate(enough)):
+        operands = "ptr %out, i64 %m, i64 %k"
+        f.do(f"call void @pack_a_any_{t.dtype}(ptr %a, i64 %stride, i64 1, {operands})")
     return f.text()
 
 
