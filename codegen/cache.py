@@ -129,7 +129,7 @@ def llvm_stamp() -> str:
     folders = (spec.submodule_search_locations or ()) if spec is not None else ()
     places = [place for folder in folders for place in (Path(folder), Path(folder, "binding"))]
     files = [f for place in places for f in place.iterdir() if f.name.startswith(_LLVM_FILES)]
-    return ";".join(_stamp(path, path.name) for path in sorted(files))
+    return ";".join(_stamp(path.stat(), path.name) for path in sorted(files))
 
 
 @functools.cache
@@ -141,16 +141,23 @@ def source_stamp() -> str:
     import graphc.ir
     import graphc.passes
 
-    digest = hashlib.sha256()
-    for package in (graphc.ir, graphc.passes, graphc.codegen):
-        for root in package.__path__:
-            for path in sorted(Path(root).rglob("*.py")):
-                digest.update(f"{_stamp(path, path.relative_to(root))};".encode())
-    return digest.hexdigest()
+    packages = (graphc.ir, graphc.passes, graphc.codegen)
+    roots = [(root, package.__name__) for package in packages for root in package.__path__]
+    found = sorted(line for root, name in roots for line in _sources(root, name))
+    return hashlib.sha256(";".join(found).encode()).hexdigest()
 
 
-def _stamp(path: Path, name: object) -> str:
-    found = path.stat()
+def _sources(folder: str, name: str) -> Iterator[str]:
+    """The stamps of the source files in a folder and in those below."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".py"):
+                yield _stamp(entry.stat(), f"{name}/{entry.name}")
+            elif entry.is_dir() and entry.name != "__pycache__":
+                yield from _sources(entry.path, f"{name}/{entry.name}")
+
+
+def _stamp(found: os.stat_result, name: str) -> str:
     return f"{name}:{found.st_size}:{found.st_mtime_ns}"
 
 

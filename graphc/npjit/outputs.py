@@ -32,6 +32,8 @@ def place_of(f: Callable[..., Any]) -> int | None:
     found = C_FUNCTIONS.get(getattr(f, "__name__", ""))
     if found is not None:
         return found
+    if "out" not in (getattr(f, "__text_signature__", None) or "out"):  # parsing that takes milliseconds
+        return None
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):

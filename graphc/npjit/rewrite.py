@@ -7,7 +7,6 @@ it that is not rewritten (async, exec, match, ...), and f runs as it is.
 from __future__ import annotations
 
 import ast
-import copy
 import functools
 import inspect
 import weakref
@@ -85,15 +84,27 @@ def _factory(f: FunctionType) -> Callable[..., FunctionType] | None:
     found = find(f)
     if found is None:
         return None
-    node = copy.deepcopy(found.node)
-    if any(isinstance(x, REFUSED) for x in ast.walk(node)):
-        raise RefusedError(next(type(x).__name__.lower() for x in ast.walk(node) if isinstance(x, REFUSED)))
+    node = _copied(found.node)
+    refused = next((x for x in ast.walk(node) if isinstance(x, REFUSED)), None)
+    if refused is not None:
+        raise RefusedError(type(refused).__name__.lower())
     code = compile(_module(f, node, found.owner), f.__code__.co_filename, "exec", dont_inherit=True)
     code = _named(code, f.__qualname__)
     _remember(code)
     scope: dict[str, Any] = {}
     exec(code, scope)
     return scope["__make"]
+
+
+def _copied(x: Any) -> Any:
+    """A tree of its own."""
+    if isinstance(x, list):
+        return [_copied(v) for v in x]
+    if not isinstance(x, ast.AST):
+        return x
+    new = type(x).__new__(type(x))
+    vars(new).update({k: _copied(v) for k, v in vars(x).items()})
+    return new
 
 
 def _named(code: CodeType, name: str) -> CodeType:
@@ -136,11 +147,23 @@ def _clear_lines(n: Any) -> None:
 
 def _fill_lines(n: Any, line: int) -> None:
     """New nodes get the line of what they were made from, so that tracebacks show the user's lines."""
+    first: dict[Any, int | None] = {}
+    _find_lines(n, first)
+    _set_lines(n, line, first)
+
+
+def _find_lines(n: Any, first: dict[Any, int | None]) -> int | None:
+    """The first line of each node and of what is below it, where that is known."""
+    lines = [_find_lines(c, first) for c in ast.iter_child_nodes(n)]
+    known = [x for x in (getattr(n, "lineno", None), *lines) if x]
+    first[n] = min(known, default=None)
+    return first[n]
+
+
+def _set_lines(n: Any, line: int, first: dict[Any, int | None]) -> None:
     here = getattr(n, "lineno", None)
     if here is None and hasattr(n, "lineno"):
-        known: list[Any] = [x for x in ast.walk(n) if getattr(x, "lineno", None)]
-        lines = [x.lineno for x in known]
-        here = min(lines, default=line)
+        here = first[n] or line
         n.lineno = n.end_lineno = here
         n.col_offset = n.end_col_offset = 0
     c: Any
@@ -148,7 +171,7 @@ def _fill_lines(n: Any, line: int) -> None:
         if not hasattr(c, "lineno") and "lineno" in getattr(c, "_attributes", ()):
             c.lineno = c.end_lineno = here or line
             c.col_offset = c.end_col_offset = 0
-        _fill_lines(c, here or line)
+        _set_lines(c, here or line, first)
 
 
 def _instance(f: FunctionType, make: Callable[..., FunctionType]) -> FunctionType:
