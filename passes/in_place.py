@@ -1,8 +1,9 @@
 """When a kernel may write a result over one of its operands.
 
-A turn of a loop loads what it needs and then stores. So a result may lie where an operand lies if every turn
-reads of the operand only the element that it writes, and no later turn, stage or part reads the operand
-again. A scatter that changes an array in its own place copies nothing.
+A turn of a loop stores each result as soon as it has loaded what that needs. So a result may lie where an
+operand lies if every turn reads of the operand only the element that it writes, and loads it before, and no
+later turn, stage or part reads the operand again. A scatter that changes an array in its own place copies
+nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def _reads_its_own_element(part: Part, operand: Value, result: Value) -> bool:
     if part.kind == "contract" and operand in part.anchor.operands:
         return False
     start = _start(part, operand)
-    if start is None or not _is_last_stage(part, result):
+    if start is None or not _is_last_stage(part, result) or not _is_loaded_before(part, operand, result):
         return False
     places: dict[Value, Alignment] = {operand: start}
     for node in part.nodes:
@@ -85,6 +86,17 @@ def _start(part: Part, operand: Value) -> tuple[int, ...] | None:
     if fits_full(free, shape, part.shape):
         return tuple(range(len(shape)))
     return fits_reduced(free, shape, part.shape, frozenset(part.reduced)) if part.reduced else None
+
+
+def _is_loaded_before(part: Part, operand: Value, result: Value) -> bool:
+    """Whether the stage that stores the result has loaded the operand by then, if another result of the stage
+    needs it: a turn stores each result as soon as it is there.
+    """
+    loaded: dict[Value, bool] = {operand: True}
+    for node in part.nodes:
+        found = node.op.kind is not Kind.REDUCTION and any(loaded.get(v, False) for v in node.operands)
+        loaded.update(dict.fromkeys(node.results, found))
+    return loaded[result] or not any(loaded.get(v, False) for v in part.outputs)
 
 
 def _is_last_stage(part: Part, result: Value) -> bool:
