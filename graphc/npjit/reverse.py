@@ -262,10 +262,10 @@ class Walk:
         found = find(fn, [self.lifted(a, before) for a in args], self.lifted(kwargs or {}))
         if is_complex(before):
             raise missing(fn, node.line, "{} of complex numbers")
-        if found is None or not found.rules.parts:
+        if found is None or found.rules is NOTHING:
             raise missing(fn, node.line)
         wanted = [a is before for a in found.args]
-        return pull(found.rules, ct, after, found.args, found.kwargs, wanted)[0]
+        return pull(found.rules, ct, after, found.args, found.kwargs, wanted)[wanted.index(True)]
 
     def changed(self, node: Node, ct: Cotangent) -> None:
         """A new version of memory: what was overwritten loses its cotangent to what was written."""

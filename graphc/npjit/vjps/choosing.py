@@ -87,7 +87,7 @@ def _select(ct: Any, out: Any, condlist: Any, choicelist: Any, default: Any = 0)
 def _choose(
     ct: Any, out: Any, a: Any, choices: Any, out_: Any = None, mode: str = "raise"
 ) -> tuple[Any, Any]:
-    count = len(choices)
+    count, a = len(choices), np.asarray(a)
     if mode == "wrap":
         a = np.remainder(a, count)
     elif mode == "clip":

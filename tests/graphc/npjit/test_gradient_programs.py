@@ -7,12 +7,15 @@ import copy
 import io
 from typing import Any
 
+import npjit_gradient_views
 import numpy as np
 import pytest
 from npjit_gradient_programs import LOSSES
 from npjit_harness import diff
 
 import graphc
+
+COLLECTED = (npjit_gradient_views,)
 
 
 @pytest.mark.parametrize("name", LOSSES)
