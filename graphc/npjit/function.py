@@ -11,13 +11,15 @@ import sys
 import types
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from graphc.codegen.options import check_names, resolve
 from graphc.codegen.stats import STATS
-from graphc.ir.errors import StateError
 from graphc.npjit.choice import Aside, Choice, Settled, Way, seldom_asking
 from graphc.npjit.current import LOCK, RECORDING
-from graphc.npjit.emit import MISS, CannotError, Emitter, Fast
+from graphc.npjit.emit import MISS, Emitter, Fast
+from graphc.npjit.expressions import CannotError
+from graphc.npjit.inspected import Inspected
 from graphc.npjit.known_sizes import Known
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
 from graphc.npjit.pieces import Pieces
@@ -29,22 +31,15 @@ from graphc.passes.log import log
 
 HOT = 50
 """Calls with the same sizes after which these get a recording of their own."""
-if TYPE_CHECKING:
-    from graphc.codegen.compiled import Compiled
-    from graphc.codegen.profile import Profile
-    from graphc.ir.graph import Graph
-
 FAR = 4
 """The place of a fast function from which it comes to the front when it is used."""
 BRANCHES = 7
 """Recordings of one call signature that differ in outcomes of tests on data."""
-SHOWN = frozenset(["ir", "stages", "diff", "source", "llvm", "asm", "cost", "memory", "html", "parameters"])
-"""Members of `graphc.codegen.Compiled` that a jitted function has too."""
 WAYS = {"native": "native code", "flat": "NumPy without Python between", "plain": "plain Python"}
 NOT_TRACED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
-class Jit:
+class Jit(Inspected):
     """A function whose calls are recorded once and then done by fast functions whose guards hold.
 
     Works for functions, methods (as a decorator in the class), bound methods and callable objects.
@@ -64,7 +59,6 @@ class Jit:
         self.unbranched: set[Any] = set()
         self.pieces = Pieces(self.options)
         self.notes: list[str] = []
-        self._shown: tuple[Graph, Compiled] | None = None
         self.recordings = self.hits = 0
         self.last: Recording | None = None
         self._why: tuple[str | None, str] | None = None
@@ -155,15 +149,13 @@ class Jit:
             return "it is a generator or asynchronous"
         if rewritten(fn) is None:
             return why_not(fn)
-        from graphc.codegen.options import resolve
-
         chosen = resolve(**self.options)
         is_plain = chosen.backend == "reference" and chosen.check is None
         return "the backend is reference" if is_plain else ""
 
     def plain(self) -> Callable[..., Any] | None:
         """The function as Python runs it; None if that can't be done, or checks nothing."""
-        return self.fn if self.options.get("check") is None else None
+        return self.fn if self.pieces.check is None else None
 
     # ---- recording
 
@@ -200,7 +192,7 @@ class Jit:
             if not (isinstance(e, Exception) and rec.roll_back()):
                 rec.finish()
             raise
-        fast = self._emitted(key, rec, result) if self.options.get("check") is None else None
+        fast = self._emitted(key, rec, result) if self.pieces.check is None else None
         try:
             result = rec.publish(result)
         finally:
@@ -334,61 +326,6 @@ class Jit:
         """What happened to the calls so far: recordings, fast calls, graph breaks with line and remedy."""
         return "\n".join([f"{self.name}: {self.recordings} recordings, {self.hits} fast calls", *self.notes])
 
-    @property
-    def compiled(self) -> Compiled:
-        """The largest graph that was compiled last, as an object that shows every step to machine code.
-
-        Raises
-        ------
-        StateError
-            Nothing of the function is compiled.
-        """
-        from graphc.codegen.compiled import Compiled
-        from graphc.codegen.options import resolve
-
-        ways = [f.ways.get("native") if isinstance(f, Choice) else f for of in self.fast.values() for f in of]
-        graphs = next((g for g in (getattr(w, "graphs", None) for w in ways) if g), None)
-        if graphs is None:
-            raise StateError(
-                f"nothing of {self.name} is compiled: call it some times, and see its explain()."
-            )
-        graph = max(graphs, key=lambda g: len(g.nodes))
-        if self._shown is None or self._shown[0] is not graph:  # kept, since Numba's types refer to it weakly
-            self._shown = graph, Compiled(graph, resolve(**self.options))
-        return self._shown[1]
-
-    def profile(self, *args: Any, rounds: int | None = None, **kwargs: Any) -> Profile:
-        """The time of each kernel in the native runs of a call with these arguments; see
-        `graphc.codegen.Compiled.profile`. The function is called with copies of them.
-
-        Raises
-        ------
-        StateError
-            Nothing of the function runs natively for such arguments.
-        """
-        from graphc.npjit.profiling import profile
-
-        return profile(self, args, kwargs, rounds)
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in SHOWN:
-            raise AttributeError(f"a jitted function has no attribute {name!r}", name=name, obj=self)
-        return getattr(self.compiled, name)
-
-    @property
-    def _numba_type_(self) -> Any:
-        """What Numba asks for: in `@njit` code the function is compiled by Numba, from its source."""
-        from numba import types
-
-        return types.Dispatcher(self.njit_function)
-
-    @functools.cached_property
-    def njit_function(self) -> Any:
-        """The function as Numba compiles it."""
-        import numba
-
-        return numba.njit(self.fn)
-
     def __repr__(self) -> str:
         return f"<graphc.jit of {self.name}>"
 
@@ -441,7 +378,5 @@ def jit(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     array([0.5, 0.5, 0.5])
     """
     if options:
-        from graphc.codegen.options import check_names
-
         check_names(options)
     return Jit(fn, options) if fn is not None else functools.partial(jit, **options)
