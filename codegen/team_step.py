@@ -17,7 +17,7 @@ from graphc.codegen.control_steps import Step, kernels_in
 from graphc.codegen.control_text import control_symbol, kernel_symbol
 from graphc.codegen.emit_frame import ARGUMENTS, Frame
 from graphc.codegen.emit_llvm import phase_names, scratch
-from graphc.codegen.emit_nest import is_divided
+from graphc.codegen.emit_shares import is_divided
 from graphc.codegen.kernel_list import KernelStep
 from graphc.codegen.kernel_time import BYTE, picoseconds
 from graphc.codegen.layout import Layout

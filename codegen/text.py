@@ -7,82 +7,23 @@
     text = f.text()
 
 `f(...)` writes an instruction and gives the name of its result; `f.do(...)` writes one without a result.
-Operands are text: a name ("%n") or a literal ("4"); integers are taken as well. Loops are written in
-rotated form (guard, body, test at the bottom), which is what the back end wants, so that nothing here needs
-an IR pass. Everything works for one lane as for many (`Element`).
+Operands are text: a name ("%n") or a literal ("4"); integers are taken as well. What a function consists of
+stands in `lines`, `integers` and `flow`; here are memory and vectors. Everything works for one lane as for
+many (`Element`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from types import TracebackType
 
 from graphc.codegen.element import Element, splat
+from graphc.codegen.flow import Carried, Flow
+from graphc.codegen.lines import Operand, literal
 
-Operand = str | int
-Carried = Sequence[tuple[str, str]]
-_TRUTH = ("false", "true")
-
-
-@dataclass
-class Loop:
-    """A loop that is being written: set `next` in the body to the values that the next turn carries."""
-
-    function: Function
-    i: str
-    values: list[str]
-    carry: list[tuple[str, str]]
-    start: Operand
-    stop: Operand
-    step: Operand
-    body: str
-    done: str
-    before: str
-    where: int
-    sure: bool
-    next: list[str] = field(default_factory=list)
-    results: list[str] = field(default_factory=list)
-
-    def __enter__(self) -> Loop:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.function._close_loop(self)
+__all__ = ["Carried", "Function", "Operand"]
 
 
-@dataclass
-class When:
-    """An if that is being written: set `next` in the body to the values that replace the carried ones."""
-
-    function: Function
-    carry: list[tuple[str, str]]
-    done: str
-    before: str
-    next: list[str] = field(default_factory=list)
-    results: list[str] = field(default_factory=list)
-
-    def __enter__(self) -> When:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.function._close_when(self)
-
-
-def literal(x: Operand) -> int | None:
-    """The value of an operand that is a number, else None."""
-    if isinstance(x, int):
-        return x
-    return int(x) if x.lstrip("-").isdigit() else None
-
-
-class Function:
+class Function(Flow):
     """The text of one function, built instruction by instruction.
 
     >>> f = Function("three", "", ret="i64")
@@ -93,43 +34,6 @@ class Function:
       ret i64 %t1
     }
     """
-
-    def __init__(self, name: str, args: str, ret: str = "void", linkage: str = "", attrs: str = "#0") -> None:
-        words = ["define", linkage, ret, f"@{name}({args})", attrs, "{"]
-        self.head = " ".join(word for word in words if word)
-        self.lines: list[str] = ["entry:"]
-        self.block = "entry"
-        self.count = 0
-
-    # -- instructions ----------------------------------------------------------------------------------------
-    def name(self) -> str:
-        """A fresh name of a value."""
-        self.count += 1
-        return f"%t{self.count}"
-
-    def label(self, hint: str) -> str:
-        """A fresh name of a block."""
-        self.count += 1
-        return f"{hint}{self.count}"
-
-    def do(self, line: str) -> None:
-        """Write an instruction without a result."""
-        self.lines.append("  " + line)
-
-    def __call__(self, expression: str) -> str:
-        """Write an instruction and return the name of its result."""
-        name = self.name()
-        self.do(f"{name} = {expression}")
-        return name
-
-    def begin(self, label: str) -> None:
-        """Start the block `label`."""
-        self.lines.append(f"{label}:")
-        self.block = label
-
-    def text(self, ret: str = "void") -> str:
-        """The whole function, which returns `ret` (type and value)."""
-        return "\n".join([self.head, *self.lines, f"  ret {ret}", "}"])
 
     # -- addresses and memory: `tag` is metadata such as ", !alias.scope !1" ---------------------------------
     def at(self, ty: str, base: str, index: Operand) -> str:
@@ -254,145 +158,7 @@ class Function:
         numbers = ", ".join(f"i32 {i}" for i in picks)
         return self(f"shufflevector {t.vec} {a}, {t.vec} {b}, <{len(picks)} x i32> <{numbers}>")
 
-    # -- integers (i64) --------------------------------------------------------------------------------------
-    def add(self, a: Operand, b: Operand) -> str:
-        x, y = literal(a), literal(b)
-        if x is not None and y is not None:
-            return str(x + y)
-        return str(a) if y == 0 else str(b) if x == 0 else self(f"add i64 {a}, {b}")
-
-    def sub(self, a: Operand, b: Operand) -> str:
-        x, y = literal(a), literal(b)
-        if x is not None and y is not None:
-            return str(x - y)
-        return str(a) if y == 0 else self(f"sub i64 {a}, {b}")
-
-    def mul(self, a: Operand, b: Operand) -> str:
-        x, y = literal(a), literal(b)
-        if x is not None and y is not None:
-            return str(x * y)
-        if x == 0 or y == 0:
-            return "0"
-        return str(a) if y == 1 else str(b) if x == 1 else self(f"mul i64 {a}, {b}")
-
-    def udiv(self, a: Operand, b: Operand) -> str:
-        x, y = literal(a), literal(b)
-        if x is not None and x >= 0 and y is not None and y > 0:
-            return str(x // y)
-        return str(a) if y == 1 else self(f"udiv i64 {a}, {b}")
-
-    def urem(self, a: Operand, b: Operand) -> str:
-        x, y = literal(a), literal(b)
-        if x is not None and x >= 0 and y is not None and y > 0:
-            return str(x % y)
-        return "0" if y == 1 else self(f"urem i64 {a}, {b}")
-
-    def minimum(self, a: Operand, b: Operand) -> str:
-        x, y = literal(a), literal(b)
-        if x is not None and y is not None:
-            return str(min(x, y))
-        return self(f"call i64 @llvm.smin.i64(i64 {a}, i64 {b})")
-
-    def maximum(self, a: Operand, b: Operand) -> str:
-        x, y = literal(a), literal(b)
-        if x is not None and y is not None:
-            return str(max(x, y))
-        return self(f"call i64 @llvm.smax.i64(i64 {a}, i64 {b})")
-
-    def ceildiv(self, a: Operand, b: Operand) -> str:
-        return self.udiv(self.add(a, self.sub(b, 1)), b)
-
-    def less(self, a: Operand, b: Operand) -> str:
-        x, y = literal(a), literal(b)
-        if x is not None and y is not None:
-            return _TRUTH[x < y]
-        return self(f"icmp slt i64 {a}, {b}")
-
-    def equal(self, a: Operand, b: Operand) -> str:
-        x, y = literal(a), literal(b)
-        if x is not None and y is not None:
-            return _TRUTH[x == y]
-        return self(f"icmp eq i64 {a}, {b}")
-
-    def both(self, a: str, b: str) -> str:
-        for one, other in ((a, b), (b, a)):
-            if one in _TRUTH:
-                return other if one == "true" else one
-        return self(f"and i1 {a}, {b}")
-
-    def either(self, a: str, b: str) -> str:
-        for one, other in ((a, b), (b, a)):
-            if one in _TRUTH:
-                return other if one == "false" else one
-        return self(f"or i1 {a}, {b}")
-
-    def negate(self, a: str) -> str:
-        return _TRUTH[a == "false"] if a in _TRUTH else self(f"xor i1 {a}, true")
-
-    def select(self, ty: str, c: str, a: Operand, b: Operand) -> str:
-        if c in _TRUTH:
-            return str(a if c == "true" else b)
-        return self(f"select i1 {c}, {ty} {a}, {ty} {b}")
-
-    # -- control ---------------------------------------------------------------------------------------------
-    def loop(
-        self, start: Operand, stop: Operand, step: Operand, carry: Carried = (), sure: bool = False
-    ) -> Loop:
-        """`with f.loop(0, "%n", 16, [(type, initial), ...]) as l:` with `l.i` and `l.values`; set `l.next`;
-        afterwards `l.results`.
-
-        The body runs while i < stop (signed), possibly never; at least once if the caller is `sure`.
-        """
-        body, done, i = self.label("body"), self.label("done"), self.name()
-        names, before = [self.name() for _ in carry], self.block
-        enter = "true" if sure else self.less(start, stop)
-        sure = enter == "true"
-        self.do(f"br label %{body}" if sure else f"br i1 {enter}, label %{body}, label %{done}")
-        self.begin(body)
-        where = len(self.lines)
-        return Loop(self, i, names, list(carry), start, stop, step, body, done, before, where, sure)
-
-    def _close_loop(self, loop: Loop) -> None:
-        if len(loop.next) != len(loop.carry):
-            raise ValueError(f"the loop carries {len(loop.carry)} values, but next has {len(loop.next)}")
-        following = self.add(loop.i, loop.step)
-        latch, before = self.block, loop.before
-        phis = [f"  {loop.i} = phi i64 [{loop.start}, %{before}], [{following}, %{latch}]"]
-        ends = [(ty, f"[{v}, %{before}], [{x}, %{latch}]") for (ty, v), x in zip(loop.carry, loop.next)]
-        phis += [f"  {name} = phi {ty} {edges}" for name, (ty, edges) in zip(loop.values, ends)]
-        self.lines[loop.where : loop.where] = phis
-        self.do(f"br i1 {self.less(following, loop.stop)}, label %{loop.body}, label %{loop.done}")
-        self.begin(loop.done)
-        loop.results = loop.next if loop.sure else [self(f"phi {ty} {edges}") for ty, edges in ends]
-
-    def when(self, condition: str, carry: Carried = ()) -> When:
-        """`with f.when(cond, [(type, otherwise), ...]) as w:` runs the body if the i1 holds; set `w.next`;
-        afterwards `w.results`.
-        """
-        then, done, before = self.label("then"), self.label("done"), self.block
-        self.do(f"br i1 {condition}, label %{then}, label %{done}")
-        self.begin(then)
-        return When(self, list(carry), done, before)
-
-    def _close_when(self, when: When) -> None:
-        if len(when.next) != len(when.carry):
-            raise ValueError(f"the condition carries {len(when.carry)} values, but next has {len(when.next)}")
-        last = self.block
-        self.do(f"br label %{when.done}")
-        self.begin(when.done)
-        when.results = [
-            self(f"phi {ty} [{x}, %{last}], [{v}, %{when.before}]")
-            for (ty, v), x in zip(when.carry, when.next)
-        ]
-
-    def give_up(self, condition: str, ret: str) -> None:
-        """Return `ret` (type and value) at once if the i1 holds."""
-        leave, stay = self.label("leave"), self.label("stay")
-        self.do(f"br i1 {condition}, label %{leave}, label %{stay}")
-        self.begin(leave)
-        self.do(f"ret {ret}")
-        self.begin(stay)
-
+    # -- loops of vectors ------------------------------------------------------------------------------------
     def vector_loop(
         self,
         n: Operand,
