@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from graphc.ir.dims import Shape
 from graphc.ir.graph import Node, Value
+from graphc.ir.opdef import Kind
 from graphc.passes.alignment import (
     MISALIGNED,
     Alignment,
@@ -27,6 +28,8 @@ OWN_POSITION = "reads it at other positions than those at which it is computed"
 OTHER_SHAPE = "has another shape than the loops"
 OTHER_FOLD = "folds other axes"
 MOST_NODES = 200
+MOST_FOLDS = 14
+MANY_FOLDS = f"the loops hold more than {MOST_FOLDS} folds then, and no more fit in registers"
 UNFAILING = "may fail, and a product is told nothing by those who see its tiles"
 FULL = f"the loops compute {MOST_NODES} values already, and code for many more compiles slowly"
 ALONE = {
@@ -145,8 +148,15 @@ class Draft:
             return ALONE[Role.CONTRACTION]
         if Role.CONTRACTION in roles and any(n.op.can_fail for n in (*self.nodes, *other.nodes)):
             return UNFAILING
+        if self.role is other.role is Role.REDUCTION and self.folds + other.folds > MOST_FOLDS:
+            return MANY_FOLDS
         same = self.role is not other.role or self.reduced == other.reduced
         return "" if same else OTHER_FOLD
+
+    @property
+    def folds(self) -> int:
+        """How many folds the loops hold."""
+        return sum(node.op.kind is Kind.REDUCTION for node in self.nodes)
 
     def take(self, other: Draft) -> None:
         """Share the loops with a nest that `against_merge` has nothing against."""

@@ -97,6 +97,39 @@ def term_by_term(b, x, attributes, kernel, shape):
     return total
 
 
+MOST_SUMS, IMAGE = 75, 1 << 17
+"""Sums that loops hold side by side; elements of an image that stays in a cache."""
+
+
+def has_few_sums(x, ct, size):
+    """Whether the gradient by a kernel has so few sums that loops hold all of them: then no windows are
+    copied.
+    """
+    sums, known = product(size) * x.shape[-1], (*x.shape[1:], *ct.shape[1:])
+    fits = all(isinstance(d, int) and d > 0 for d in known) and 0 < sums <= MOST_SUMS
+    return fits and product(size) > 1 and ct.shape[-1] >= 8
+
+
+def summed_by_terms(b, x, ct, attributes):
+    """The gradient by a kernel of few channels: for each tap and channel the sum over all windows of the
+    pixel's value times ct, (size..., C).
+    """
+    x, attributes = with_border(b, x, attributes)
+    rank, shape = len(attributes["size"]), (*attributes["size"], x.shape[-1], ct.shape[-1])
+    # image by image first, or row by row, so that what is read for one tap is in the cache for the others
+    inner = tuple(range(1, rank + 1)) if product(ct.shape[1:]) <= IMAGE else (rank,)
+    rest = tuple(axis for axis in range(rank + 1) if axis not in inner)
+    sums = []
+    for element in elements(b, x, attributes):
+        for channel in range(x.shape[-1]):
+            start, stop = (*(0,) * (rank + 1), channel), (*element.shape[:-1], channel + 1)
+            value = b.slice(element, start=start, stop=stop, step=(1,) * element.rank)
+            sums.append(b.sum(value * ct, axes=inner))
+    axes = tuple(range(len(rest)))
+    stacked = b.concatenate(*(b.reshape(b.sum(s, axes=axes), shape=(1, shape[-1])) for s in sums), axis=0)
+    return b.reshape(stacked, shape=shape)
+
+
 # -- groups of few channels ----------------------------------------------------------------------------------
 
 
@@ -141,6 +174,7 @@ def grouped_sums(b, x, ct, attributes, groups):
     for element in elements(b, x, attributes):
         for number in range(each):
             terms = b.take_of_groups(element, each=each, number=number, results=results) * ct
-            sums.append(b.sum(b.sum(terms, axes=(rank,)), axes=tuple(range(rank))))
+            sums.append(b.sum(terms, axes=(rank,)))
+    sums = [b.sum(s, axes=tuple(range(rank))) for s in sums]
     stacked = b.concatenate(*(b.reshape(s, shape=(1, channels)) for s in sums), axis=0)
     return b.reshape(stacked, shape=(*attributes["size"], each, channels))

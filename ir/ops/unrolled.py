@@ -9,12 +9,14 @@ from graphc.ir.ops.channelwise import (
     gathered,
     grouped,
     grouped_sums,
+    has_few_sums,
     has_few_terms,
     has_small_groups,
     is_depthwise,
     per_channel,
     per_channel_sums,
     repeated,
+    summed_by_terms,
     term_by_term,
     weighted,
 )
@@ -292,6 +294,8 @@ def backward_kernel(b, x, ct, size, strides, padding, dilation, groups):
         return b.reshape(per_channel_sums(b, wide, ct, attributes), shape=shape)
     if has_small_groups(size, groups, shape[-2], shape[-1] // groups):
         return grouped_sums(b, x, ct, attributes, groups)
+    if groups == 1 and has_few_sums(x, ct, size):
+        return summed_by_terms(b, x, ct, attributes)
     if groups == 1 and _is_narrow(x, ct, size, strides, padding, dilation):
         back = returned_windows(tuple(x.shape[1:-1]), size, strides, padding, dilation)
         return _exchanged(b, turned(b, b.window_correlation(ct, x, **_places(back)), size))

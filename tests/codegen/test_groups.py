@@ -1,11 +1,13 @@
-"""Convolutions whose groups have few channels: neighbouring lanes share what they load."""
+"""Convolutions of few channels, in groups whose neighbouring lanes share what they load, or alone."""
 
 import numpy as np
 import pytest
 
 from graphc.codegen import compile
+from graphc.codegen.loops import Fold
 from graphc.ir import Builder, tensor
 from graphc.ir.evaluate import run
+from graphc.passes.drafts import MOST_FOLDS
 
 PLACES = {"size": (3, 3), "strides": (1, 1), "padding": ((1, 1), (0, 1)), "dilation": (1, 1)}
 
@@ -69,3 +71,26 @@ def test_members_of_a_team_give_the_same_bits():
         found.append(compile(b.build(), cache=False, threads=threads)(x, kernel))
     for first, *others in zip(*found):
         assert all(first.tobytes() == other.tobytes() for other in others)
+
+
+@pytest.mark.parametrize(
+    ("channels", "results", "strides", "size"), [(1, 9, (1, 1), 20), (3, 32, (2, 1), 6), (8, 8, (1, 1), 5)]
+)
+def test_kernel_gradients_of_few_channels(channels, results, strides, size):
+    rng = np.random.default_rng(5)
+    places = {**PLACES, "strides": strides, "groups": 1}
+    x = whole(rng, "f32", 3, size, 6, channels)
+    ct = whole(rng, "f32", 3, (size - 1) // strides[0] + 1, (6 - 2) // strides[1] + 1, results)
+    x[0, 0, 0], ct[1, 1, 1, 0] = np.inf, np.nan
+    f = check(lambda b, ct, x: b.conv_weight_gradient(x, ct, **places), [ct, x])
+    assert "window_correlation" not in str(f.ir())
+
+
+def test_loops_hold_no_more_folds_than_registers():
+    b = Builder("f")
+    x, ct = b.input("x", tensor("f32", 4, 9, 9, 3)), b.input("ct", tensor("f32", 4, 7, 7, 16))
+    b.output(b.conv_weight_gradient(x, ct, **{**PLACES, "padding": ((0, 0), (0, 0))}))
+    kernels = [k.kernel for k in compile(b.build(), cache=False).lowered.kernels]
+    folds = [sum(isinstance(i, Fold) for s in p.stages for i in s.body) for k in kernels for p in k.parts]
+    assert max(folds) == MOST_FOLDS
+    assert sum(folds) == 2 * 27
