@@ -6,16 +6,16 @@ from typing import TypeGuard
 
 from graphc.codegen.emit_windows import ConvolveWriter
 from graphc.codegen.kernels.strategy import FAST
-from graphc.codegen.kernels.winograd import (
-    LEAST_WINDOWS,
-    MOST_KERNEL,
-    UNIT,
-    Units,
-    winograd_scratch_bytes,
-)
+from graphc.codegen.kernels.winograd_places import Units, winograd_scratch_bytes
+from graphc.codegen.kernels.winograd_tiles import UNIT
 from graphc.codegen.loops import Part, Product, Windows
 from graphc.codegen.target import Target
 from graphc.ir.types import F32
+
+MOST_KERNEL = 512 * 512
+"""Channels times columns, at most."""
+LEAST_WINDOWS = 144
+"""Windows of an image, at least: all taps are transformed in each call, which is worth it for as many."""
 
 
 def is_winograd(part: Part) -> TypeGuard[Product]:

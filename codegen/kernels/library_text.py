@@ -45,8 +45,7 @@ from graphc.codegen.kernels.tiles import (
     open_table,
     table,
 )
-from graphc.codegen.kernels.winograd import transform_table, winograd_functions
-from graphc.codegen.kernels.winograd_tiles import position_table
+from graphc.codegen.kernels.winograd import winograd_parts
 from graphc.codegen.module_text import module
 from graphc.codegen.target import Target
 
@@ -95,7 +94,8 @@ def _correlate(s: Strategy) -> Parts:
 
 def _winograd(s: Strategy) -> Parts:
     """What falls back is computed by `convolve`."""
-    return [position_table(s), transform_table(s)], [*pack_b_panels(s), *winograd_functions(s)]
+    tops, functions = winograd_parts(s)
+    return tops, [*pack_b_panels(s), *functions]
 
 
 _MODULES: dict[str, Callable[[Strategy], Parts]] = {

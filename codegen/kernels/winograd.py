@@ -18,193 +18,46 @@ follow from the size of an image alone: `first` begins a unit, and so does the w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from graphc.codegen.element import Element
 from graphc.codegen.kernels.convolve import convolve_arguments
-from graphc.codegen.kernels.cuts import Cut, balanced, piece
+from graphc.codegen.kernels.cuts import balanced, piece
 from graphc.codegen.kernels.geometry import Geometry, read_geometry
-from graphc.codegen.kernels.packers import call_pack_b
-from graphc.codegen.kernels.strategy import FAST, Strategy, strategy
-from graphc.codegen.kernels.winograd_guards import greatest, magnitude, taps_fit
-from graphc.codegen.kernels.winograd_tiles import GAP, find_position_kernel
-from graphc.codegen.kernels.winograd_transforms import POSITIONS, transform_taps
-from graphc.codegen.target import Target
-from graphc.codegen.text import Function, Operand
-
-TILES, WIDE = 54, 18
-"""Tiles of a block, and columns of them, at most."""
-TAPS = 9
-UNIT = 16
-"""What channels and columns are multiples of."""
-MOST_KERNEL = 512 * 512
-"""Channels times columns, at most."""
-LEAST_WINDOWS = 144
-"""Windows of an image, at least."""
-_KERNEL = (
-    "ptr noalias %b, i64 %b_row, i64 %b_col, i64 %b_tap, i64 %n, i64 %channels, ptr noalias %taps, "
-    "ptr noalias %u"
+from graphc.codegen.kernels.product import HOOK_ARGUMENTS
+from graphc.codegen.kernels.strategy import FAST, Strategy
+from graphc.codegen.kernels.winograd_guards import pixel_norms, tiles_fit
+from graphc.codegen.kernels.winograd_kernel import transform_kernel
+from graphc.codegen.kernels.winograd_places import Block, Scratch, Units, panel_of_u
+from graphc.codegen.kernels.winograd_tiles import (
+    GAP,
+    UNIT,
+    find_position_kernel,
+    position_kernels,
+    position_table,
+    widths,
 )
-_HOOK = "ptr %context, ptr %block, i64 %stride, i64 %row, i64 %col, i64 %rows, i64 %n"
-
-
-@dataclass(frozen=True)
-class Units:
-    """How an image is cut: rows of tiles, columns of tiles in blocks, rows of a unit, units; and the windows
-    of a unit and of an image.
-    """
-
-    high: str
-    columns: Cut
-    rows: str
-    count: str
-    windows: str
-    image: str
-
-    @classmethod
-    def of(cls, f: Function, height: Operand, width: Operand) -> Units:
-        """Of images with so many rows and columns of results."""
-        high, columns = f.ceildiv(height, 2), balanced(f, f.ceildiv(width, 2), WIDE)
-        widest = f.add(columns.size, f(f"zext i1 {f.less(0, columns.larger)} to i64"))
-        most = f.minimum(f.udiv(TILES, f.maximum(widest, 1)), f.maximum(f.ceildiv(high, 2), 1))
-        rows = f.ceildiv(high, f.maximum(f.ceildiv(high, most), 1))
-        count = f.ceildiv(high, f.maximum(rows, 1))
-        return cls(high, columns, rows, count, f.mul(f.mul(rows, 2), width), f.mul(height, width))
-
-    def begin(self, f: Function, unit: Operand) -> str:
-        """The first window of a unit; they are numbered through all images."""
-        divisor = f.maximum(self.count, 1)
-        return f.add(f.mul(f.udiv(unit, divisor), self.image), f.mul(f.urem(unit, divisor), self.windows))
-
-    def which(self, f: Function, window: Operand) -> str:
-        """The unit that begins with a window."""
-        image = f.maximum(self.image, 1)
-        unit = f.udiv(f.urem(window, image), f.maximum(self.windows, 1))
-        return f.add(f.mul(f.udiv(window, image), self.count), unit)
-
-
-@dataclass(frozen=True)
-class Scratch:
-    """The parts of scratch memory: that of `convolve`, norms of pixels, a tile of pixels, taps of a panel, V,
-    M, and U.
-    """
-
-    direct: str
-    norms: str
-    patch: str
-    taps: str
-    v: str
-    m: str
-    u: str
-
-    @classmethod
-    def of(cls, f: Function, s: Strategy, channels: str) -> Scratch:
-        """Where they are in %scratch."""
-        places, at = ["%scratch"], f.at("i8", "%scratch", s.windows_bytes)
-        for elements in _parts(s):
-            places.append(at)
-            fixed, each = elements
-            at = f.at(s.t.name, at, f.add(f.mul(channels, each), fixed))
-        return cls(*places, at)
-
-
-def _parts(s: Strategy) -> list[tuple[int, int]]:
-    """Elements of each part but the first and the last: a number, and how many more for each channel."""
-    norms = 8 * (TILES + 1) * s.t.lanes
-    width = s.width
-    return [
-        (norms, 0),
-        (0, 16),
-        (64, TAPS * width),
-        (16 * GAP, 16 * TILES),
-        (TILES * (POSITIONS * width + GAP), 0),
-    ]
-
-
-def winograd_scratch_bytes(target: Target, channels: int, columns: int) -> int:
-    """The size of the scratch buffer (64-byte aligned) that `winograd_f32` needs for whole units of channels
-    and columns, however many images there are.
-    """
-    s = strategy("f32", target)
-    fixed = s.windows_bytes + s.t.size * sum(n for n, _ in _parts(s))
-    each = sum(n for _, n in _parts(s))
-    taps = POSITIONS * (channels * columns + GAP * (-(-columns // s.t.lanes)))
-    return fixed + s.t.size * (each * channels + taps)
-
-
-# -- kernels -------------------------------------------------------------------------------------------------
-def transform_kernel(s: Strategy, policy: str) -> str:
-    """U, and whether taps are such that it may be used."""
-    t = s.t
-    f = Function(f"transform_kernel{policy}_{t.dtype}", _KERNEL, ret="i1", linkage="internal")
-    panels = balanced(f, f.ceildiv("%n", t.lanes), s.vectors)
-    with f.loop(0, panels.count, 1, [("i1", "true")]) as jc:
-        first, nrv = piece(f, jc.i, panels)
-        inner, width = f.mul(first, t.lanes), f.mul(nrv, t.lanes)
-        each = f.mul("%channels", width)
-        with f.loop(0, TAPS, 1) as tap:
-            at = f.add(f.mul(tap.i, "%b_tap"), f.mul(inner, "%b_col"))
-            out = f.at(t.name, "%taps", f.mul(tap.i, each))
-            n = f.minimum(width, f.sub("%n", inner))
-            call_pack_b(f, s, f.at(t.name, "%b", at), out, width, n, "%channels")
-        u = _panel_of_u(f, t, "%u", "%channels", (jc.i, inner))
-        with f.loop(0, width, t.lanes, [("i1", jc.values[0])]) as v:
-            fits = _transform_columns(f, t, v.i, width, u, policy)
-            v.next = [f.both(v.values[0], fits)]
-        jc.next = v.results
-    return f.text(f"i1 {jc.results[0]}")
-
-
-def _panel_of_u(f: Function, t: Element, u: str, channels: str, panel: tuple[str, str]) -> str:
-    """Where the panel of that number and first column is."""
-    number, inner = panel
-    return f.at(t.name, u, f.mul(f.add(f.mul(inner, channels), f.mul(number, GAP)), POSITIONS))
-
-
-def _transform_columns(f: Function, t: Element, at: str, width: str, u: str, policy: str) -> str:
-    """A vector of columns of a panel; whether they fit."""
-    pitch = f.mul("%channels", width)
-    norms = [] if policy else [(t.integer.vec, "zeroinitializer")] * TAPS
-    with f.loop(0, "%channels", 1, norms) as l:
-        here = f.add(at, f.mul(l.i, width))
-        taps = [f.vload(t, f.at(t.name, "%taps", f.add(here, f.mul(pitch, i)))) for i in range(TAPS)]
-        out = f.at(t.name, u, here)
-        for p, x in enumerate(transform_taps(f, t, taps)):
-            f.vstore(t, x, f.at(t.name, out, f.mul(f.add(pitch, GAP), p)))
-        l.next = [greatest(f, t, old, magnitude(f, t, x)) for old, x in zip(l.values, taps)]
-    return "true" if policy else taps_fit(f, t, l.results)
-
-
-# -- the driver ----------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Tiles:
-    """A block: its image, first rows and columns of tiles and their numbers, and its results."""
-
-    image: str
-    y: str
-    x: str
-    tiles_high: str
-    tiles_wide: str
-    high: str
-    wide: str
-    first: str
-
-    def count(self, f: Function) -> str:
-        """How many tiles it has."""
-        return f.mul(self.tiles_high, self.tiles_wide)
+from graphc.codegen.kernels.winograd_transforms import POSITIONS, transform_input, transform_output
+from graphc.codegen.text import Function
 
 
 def winograd(s: Strategy, policy: str = "") -> str:
     """The entry; `policy` FAST has no guards."""
+    f = Function(f"winograd{policy}_{s.t.dtype}", convolve_arguments(s.t))
+    f.do(f"call void @winograd_units_{s.t.dtype}({_names(s.t)}, i1 {'false' if policy else 'true'})")
+    return f.text()
+
+
+def winograd_units(s: Strategy) -> str:
+    """The kernel, and all units."""
     t = s.t
-    f = Function(f"winograd{policy}_{t.dtype}", convolve_arguments(t))
+    f = Function(f"winograd_units_{t.dtype}", f"{convolve_arguments(t)}, i1 %guarded", linkage="internal")
     g = read_geometry(f)
     scratch = Scratch.of(f, s, g["channels"])
     taps = f"ptr %b, i64 %b_row, i64 %b_col, i64 %b_tap, i64 %n, i64 {g['channels']}"
-    fits = f(f"call i1 @transform_kernel{policy}_{t.dtype}({taps}, ptr {scratch.taps}, ptr {scratch.u})")
-    with f.when(f.negate(fits)):
-        f.do(f"call void @convolve_{t.dtype}({convolve_arguments(t).replace(' noalias', '')})")
-    f.give_up(f.negate(fits), "void")
+    even = f(f"call i1 @transform_kernel_{t.dtype}({taps}, ptr {scratch.taps}, ptr {scratch.u})")
+    refused = f.both("%guarded", f.negate(even))
+    with f.when(refused):
+        f.do(f"call void @convolve_{t.dtype}({_names(t)})")
+    f.give_up(refused, "void")
     units = Units.of(f, g["out_height"], g["out_width"])
     with f.loop(units.which(f, "%first"), units.which(f, f.add("%first", "%rows")), 1) as unit:
         divisor = f.maximum(units.count, 1)
@@ -215,9 +68,9 @@ def winograd(s: Strategy, policy: str = "") -> str:
             x, tiles_wide = piece(f, column.i, units.columns)
             wide = f.minimum(f.mul(tiles_wide, 2), f.sub(g["out_width"], f.mul(x, 2)))
             first = f.sub(f.add(units.begin(f, unit.i), f.mul(x, 2)), "%first")
-            block = Tiles(image, y, x, tiles_high, tiles_wide, high, wide, first)
+            block = Block(image, y, x, tiles_high, tiles_wide, high, wide, first)
             numbers = ", ".join(f"i64 {n}" for n in vars(block).values())
-            f.do(f"call void @winograd_block{policy}_{t.dtype}({_names(t)}, {numbers})")
+            f.do(f"call void @winograd_block_{t.dtype}({_names(t)}, {numbers}, i1 %guarded)")
     return f.text()
 
 
@@ -225,42 +78,44 @@ def _names(t: Element) -> str:
     return convolve_arguments(t).replace(" noalias", "")
 
 
-_BLOCK = list(Tiles.__dataclass_fields__)
-
-
-def winograd_block(s: Strategy, policy: str) -> str:
+def winograd_block(s: Strategy) -> str:
     """A block; see the module."""
     t = s.t
-    numbers = ", ".join(f"i64 %{name}_" for name in _BLOCK)
-    f = Function(
-        f"winograd_block{policy}_{t.dtype}", f"{convolve_arguments(t)}, {numbers}", linkage="internal"
-    )
+    names = [f"%{field}_" for field in Block.__dataclass_fields__]
+    numbers = ", ".join(f"i64 {name}" for name in names)
+    arguments = f"{convolve_arguments(t)}, {numbers}, i1 %guarded"
+    f = Function(f"winograd_block_{t.dtype}", arguments, linkage="internal")
     hook = f("alloca [3 x i64], align 8")
-    g = read_geometry(f)
+    g, block = read_geometry(f), Block(*names)
     scratch = Scratch.of(f, s, g["channels"])
-    block = Tiles(*(f"%{name}_" for name in _BLOCK))
-    if not policy:
-        fits = _fits(f, t, g, block, scratch)
-        with f.when(f.negate(fits)):
-            _direct(f, t, g, block, hook)
-        f.give_up(f.negate(fits), "void")
+    with f.when("%guarded", [("i1", "false")]) as w:
+        w.next = [f.negate(_fits(f, t, g, block, scratch))]
+    (refused,) = w.results
+    with f.when(refused):
+        _direct(f, t, g, block, hook)
+    f.give_up(refused, "void")
     _read_tiles(f, s, g, block, scratch)
     panels = balanced(f, f.ceildiv("%n", t.lanes), s.vectors)
     with f.loop(0, panels.count, 1) as jc:
         first, nrv = piece(f, jc.i, panels)
         inner = f.mul(first, t.lanes)
-        u = _panel_of_u(f, t, scratch.u, g["channels"], (jc.i, inner))
+        u = panel_of_u(f, t, scratch.u, g["channels"], (jc.i, inner))
         _multiply(f, s, g, block, scratch, u, nrv)
         _write_tiles(f, s, g, block, scratch, inner, nrv)
+    _show(f, t, g, block)
+    return f.text()
+
+
+def _show(f: Function, t: Element, g: Geometry, block: Block) -> None:
+    """Call on_tile for each row of results."""
     with f.when(f("icmp ne ptr %tile_context, null")), f.loop(0, block.high, 1) as row:
         r = f.add(block.first, f.mul(row.i, g["out_width"]))
         c = f.at(t.name, "%c", f.mul(r, "%c_row"))
         operands = f"ptr {c}, i64 %c_row, i64 {r}, i64 0, i64 {block.wide}, i64 %n"
         f.do(f"call void %on_tile(ptr %tile_context, {operands})")
-    return f.text()
 
 
-def _fits(f: Function, t: Element, g: Geometry, block: Tiles, scratch: Scratch) -> str:
+def _fits(f: Function, t: Element, g: Geometry, block: Block, scratch: Scratch) -> str:
     """The guard of a block's pixels."""
     y, x = f.sub(f.mul(block.y, 2), g["low_y"]), f.sub(f.mul(block.x, 2), g["low_x"])
     rows, columns = (f.add(f.mul(n, 2), 2) for n in (block.tiles_high, block.tiles_wide))
@@ -270,7 +125,7 @@ def _fits(f: Function, t: Element, g: Geometry, block: Tiles, scratch: Scratch) 
     return f(f"call i1 @tiles_fit_{t.dtype}(ptr {scratch.norms}, {sizes})")
 
 
-def _direct(f: Function, t: Element, g: Geometry, block: Tiles, hook: str) -> None:
+def _direct(f: Function, t: Element, g: Geometry, block: Block, hook: str) -> None:
     """The windows of a block, row by row; finished tiles count from the first row on."""
     for i, (kind, value) in enumerate((("ptr", "%on_tile"), ("ptr", "%tile_context"))):
         f.store(kind, value, f.at("i64", hook, i))
@@ -295,14 +150,14 @@ def _direct(f: Function, t: Element, g: Geometry, block: Tiles, hook: str) -> No
 
 def later_rows(t: Element) -> str:
     """The hook for finished tiles whose rows count from a later one on."""
-    f = Function(f"later_rows_{t.dtype}", _HOOK, linkage="internal")
+    f = Function(f"later_rows_{t.dtype}", HOOK_ARGUMENTS, linkage="internal")
     hook, context = (f.load("ptr", f.at("i64", "%context", i)) for i in range(2))
     row = f.add("%row", f.load("i64", f.at("i64", "%context", 2)))
     f.do(f"call void {hook}(ptr {context}, ptr %block, i64 %stride, i64 {row}, i64 %col, i64 %rows, i64 %n)")
     return f.text()
 
 
-def _read_tiles(f: Function, s: Strategy, g: Geometry, block: Tiles, scratch: Scratch) -> None:
+def _read_tiles(f: Function, s: Strategy, g: Geometry, block: Block, scratch: Scratch) -> None:
     """V of a block."""
     t, channels = s.t, g["channels"]
     pitch = f.add(f.mul(block.count(f), channels), GAP)
@@ -350,7 +205,7 @@ def copy_patch(t: Element) -> str:
 
 
 def _multiply(
-    f: Function, s: Strategy, g: Geometry, block: Tiles, scratch: Scratch, u: str, nrv: str
+    f: Function, s: Strategy, g: Geometry, block: Block, scratch: Scratch, u: str, nrv: str
 ) -> None:
     """M of a panel."""
     t, channels = s.t, g["channels"]
@@ -373,7 +228,7 @@ def _multiply(
 
 
 def _write_tiles(
-    f: Function, s: Strategy, g: Geometry, block: Tiles, scratch: Scratch, inner: str, nrv: str
+    f: Function, s: Strategy, g: Geometry, block: Block, scratch: Scratch, inner: str, nrv: str
 ) -> None:
     """The results of a panel."""
     t = s.t
@@ -395,24 +250,19 @@ def _write_tiles(
 def transform_table(s: Strategy) -> str:
     """The table of the transforms of results by vectors."""
     t = s.t
-    entries = ["ptr null", *(f"ptr @transform_output_{t.dtype}_{v}" for v in range(1, s.vectors + 1))]
+    entries = ["ptr null"] * (s.vectors + 1)
+    for nrv in widths(s):
+        entries[nrv] = f"ptr @transform_output_{t.dtype}_{nrv}"
     return (
         f"@transforms_{t.dtype} = internal constant [{len(entries)} x ptr] [{', '.join(entries)}], align 64"
     )
 
 
-def winograd_functions(s: Strategy) -> list[str]:
-    """What both entries need, and the entries."""
-    from graphc.codegen.kernels.winograd_guards import pixel_norms, tiles_fit
-    from graphc.codegen.kernels.winograd_tiles import position_kernels
-    from graphc.codegen.kernels.winograd_transforms import transform_input, transform_output
-
+def winograd_parts(s: Strategy) -> tuple[list[str], list[str]]:
+    """The globals and the functions of the module, beside `pack_b_panels`."""
     t = s.t
-    shared = [*position_kernels(s), transform_input(t), pixel_norms(t, UNIT), tiles_fit(t)]
-    shared += [transform_output(s, nrv) for nrv in range(1, s.vectors + 1)]
-    shared += [copy_patch(t), later_rows(t)]
-    return shared + [
-        text
-        for policy in ("", FAST)
-        for text in (transform_kernel(s, policy), winograd_block(s, policy), winograd(s, policy))
-    ]
+    functions = [*position_kernels(s), transform_input(t), *(transform_output(s, nrv) for nrv in widths(s))]
+    functions += [pixel_norms(t, UNIT), tiles_fit(t), copy_patch(t), later_rows(t)]
+    functions += [transform_kernel(s), winograd_block(s), winograd_units(s)]
+    functions += [winograd(s, policy) for policy in ("", FAST)]
+    return [position_table(s), transform_table(s)], functions

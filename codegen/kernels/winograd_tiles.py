@@ -4,6 +4,8 @@ memory as they are.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from graphc.codegen.element import Element
 from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.kernels.tiles import WALK, walk
@@ -11,6 +13,8 @@ from graphc.codegen.kernels.winograd_transforms import POSITIONS
 from graphc.codegen.text import Function, Operand
 
 _ARGUMENTS = "ptr noalias %a, i64 %a_row, ptr noalias %b, ptr noalias %m, i64 %count, i64 %k"
+UNIT = 16
+"""What channels and columns are multiples of."""
 GAP = 16
 """Elements between positions, or tiles, so that they do not all fall into one set of a cache."""
 
@@ -19,23 +23,31 @@ def _name(t: Element, nrv: int, mr: int) -> str:
     return f"position_{t.dtype}_{nrv}_{mr}"
 
 
+def widths(s: Strategy) -> list[int]:
+    """The vectors of panels, where columns are whole units."""
+    each = UNIT // s.t.lanes
+    return [s.vectors] if each % s.vectors == 0 else list(range(1, s.vectors + 1))
+
+
 def _sizes(s: Strategy) -> list[tuple[int, int]]:
-    return [(nrv, mr) for nrv in range(1, s.vectors + 1) for mr in range(1, s.rows + 1)]
+    return [(nrv, mr) for nrv in widths(s) for mr in range(1, s.rows + 1)]
 
 
 def position_kernel(s: Strategy, nrv: int, mr: int) -> str:
     """%count times m[mr, nrv * lanes] = a[mr, k] @ b[k, nrv * lanes], one below the other; the rows of m are
-    the places of one position in tiles. k is a multiple of 4.
+    the places of one position in tiles. k is a multiple of UNIT.
     """
     t = s.t
     f = Function(_name(t, nrv, mr), _ARGUMENTS, linkage="internal")
     pitch = tile_pitch(nrv * t.lanes)
+    # blocks of few tiles are rare: less code to compile
+    kind = WALK if mr > s.rows // 2 else replace(WALK, unroll=1)
     start = [("ptr", "%b"), ("ptr", "%b"), *[(t.vec, "zeroinitializer")] * (mr * nrv)]
     with f.loop(0, "%count", 1, [("ptr", "%a"), ("ptr", "%m")]) as group:
         a, m = group.values
         rows = [f.at(t.name, a, f.mul("%a_row", i)) for i in range(mr)]
-        with f.loop(0, "%k", WALK.unroll, start, sure=True) as l:
-            l.next = walk(f, t, WALK, nrv, rows, l.i, l.values, {})
+        with f.loop(0, "%k", kind.unroll, start, sure=True) as l:
+            l.next = walk(f, t, kind, nrv, rows, l.i, l.values, {})
         for i, x in enumerate(l.results[2:]):
             f.vstore(t, x, f.at(t.name, m, i // nrv * pitch + i % nrv * t.lanes))
         group.next = [f.at(t.name, a, f.mul("%a_row", mr)), f.at(t.name, m, mr * pitch)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphc.codegen import compile
-from graphc.codegen.kernels.winograd import winograd_scratch_bytes
+from graphc.codegen.kernels.winograd_places import winograd_scratch_bytes
 from graphc.codegen.target import host
 from graphc.ir import Builder, tensor
 from graphc.ir.dims import evaluate

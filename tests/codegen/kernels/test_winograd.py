@@ -8,8 +8,8 @@ import pytest
 from graphc.codegen.buffers import aligned_empty
 from graphc.codegen.cache import Cache, Counters
 from graphc.codegen.kernels.library import library
-from graphc.codegen.kernels.winograd import winograd_scratch_bytes
 from graphc.codegen.kernels.winograd_guards import SPREAD
+from graphc.codegen.kernels.winograd_places import winograd_scratch_bytes
 from graphc.codegen.target import host, named
 from graphc.ir.ops.window import take_windows
 
