@@ -7,8 +7,8 @@ parts: each computes them again.
 
 Nodes are placed in order. A node joins the nest that computes what it reads if that nest's loops can compute
 it too (`drafts` has the rules) and no way leads from the nest out and back; nests that a node connects become
-one; a map that only one nest reads is computed inside it; and at last nests that read the same array in loops
-of the same shape become one.
+one; a map that only one nest reads is computed inside it (`absorbing`); and at last nests that read the same
+array in loops of the same shape become one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graphc.ir.dims import Shape, product
+from graphc.ir.dims import Shape
 from graphc.ir.errors import ArgumentError
 from graphc.ir.graph import Graph, Node, Value
+from graphc.passes.absorbing import Absorbing
 from graphc.passes.acyclic import Groups
-from graphc.passes.drafts import MOST_NODES, Draft
-from graphc.passes.roles import Role, Roles, is_interleaving, is_single, roles_of
+from graphc.passes.drafts import Draft
+from graphc.passes.roles import Role, Roles, is_single, roles_of
 from graphc.passes.sinking import cheaper_again, with_sunk
 
 CYCLE = "another kernel needs the one and is needed by the other"
@@ -106,6 +107,7 @@ class _Divider:
     def __init__(self, graph: Graph, roles: Roles) -> None:
         self.graph = graph
         self.roles = roles
+        self.absorbing = Absorbing(graph, roles)
         self.groups = Groups()
         self.drafts: dict[int, Draft] = {}
         self.virtual: dict[Value, Node] = {}
@@ -197,73 +199,11 @@ class _Divider:
             if role in STORED_OPERANDS:
                 reason = STORED_OPERANDS[role] or outside_reason(node)
                 self.refusals.append(Refusal(value, node, reason))
-            elif self._absorbable(s, number, node, draft):
+            elif self.absorbing.fits(self.drafts[s], node, draft) and self.groups.mergeable(s, number):
                 draft.absorb(self.drafts.pop(s))
                 self.groups.merge(number, s)
         self.drafts[self.groups.find(number)] = draft
         self.home.update(dict.fromkeys(node.results, number))
-
-    def _absorbable(self, source: int, number: int, node: Node, draft: Draft) -> bool:
-        """Whether a map is needed only here, by one way, and no element of it more than once."""
-        other = self.drafts[source]
-        if other.role is not Role.POINTWISE or any(n.op.can_fail for n in other.nodes):
-            return False
-        large = len(other.nodes) + len(draft.nodes) > MOST_NODES
-        way = [] if large else self._only_way(other, node)
-        fits = _at_most(product(draft.shape), product(other.shape)) or self._interleaves(other, way)
-        return bool(way) and fits and self.groups.mergeable(source, number)
-
-    def _interleaves(self, other: Draft, way: list[Node]) -> bool:
-        """Whether a map's values are only put beside others on their way to the last node, whose loops then
-        have code for each place. Loops that a fold could join have the same code for all places.
-        """
-        if not way or not is_interleaving(way[-1]):
-            return False
-        sizes = [product(s) for s in (other.shape, *(n.results[0].type.shape for n in way))]
-        grows = [n for n, a, b in zip(way, sizes, sizes[1:]) if not _at_most(b, a)]
-        return all(map(is_interleaving, grows)) and self._only_stored(way[-1])
-
-    def _only_stored(self, node: Node) -> bool:
-        """Whether nothing but aliases, and what interleaves more, reads a node."""
-        users = self.graph.users[node.results[0]]
-        return all(
-            self.roles.role[u] is Role.OUTSIDE or (is_interleaving(u) and self._only_stored(u)) for u in users
-        )
-
-    def _only_way(self, other: Draft, node: Node) -> list[Node]:
-        """The nodes by which a map leads to a node, which is the last; none if it leads elsewhere, too."""
-        inside = set(other.nodes)
-        leaving = [
-            (v, u)
-            for n in other.nodes
-            for v in n.results
-            for u in self.graph.users[v]
-            if not self._returns(u, inside)
-        ]
-        if len(leaving) != 1 or any(v in self.roles.stored for n in other.nodes for v in n.results):
-            return []
-        value, user = leaving[0]
-        way = [user]
-        while user is not node:
-            users = self.graph.users[user.results[0]]
-            if (
-                self.roles.role[user] is not Role.VIRTUAL
-                or user.operands.count(value) != 1
-                or len(users) != 1
-            ):
-                return []
-            value, user = user.results[0], users[0]
-            way.append(user)
-        return way if node.operands.count(value) == 1 else []
-
-    def _returns(self, user: Node, inside: set[Node]) -> bool:
-        """Whether a node is one of `inside`, or virtual and read by one of them only."""
-        while user not in inside and self.roles.role[user] is Role.VIRTUAL:
-            users = self.graph.users[user.results[0]]
-            if len(users) != 1:
-                return False
-            (user,) = users
-        return user in inside
 
     # -- nests that read the same -----------------------------------------------------------------
     def join_siblings(self) -> None:
@@ -396,10 +336,6 @@ def _kind(draft: Draft, outputs: tuple[Value, ...]) -> str:
     own = tuple(range(len(draft.shape)))
     full = draft.role is Role.REDUCTION and any(draft.places[v] == own for v in outputs)
     return "rows" if full and own and own[-1] in draft.reduced else draft.role.value
-
-
-def _at_most(a: object, b: object) -> bool:
-    return a == b or (isinstance(a, int) and isinstance(b, int) and a <= b)
 
 
 def outside_reason(node: Node) -> str:
