@@ -10,7 +10,7 @@ import ast
 import functools
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
@@ -49,9 +49,10 @@ _instances: weakref.WeakKeyDictionary[FunctionType, tuple[Any, FunctionType]] = 
 
 
 def _remember(code: CodeType) -> None:
+    """A code object and those in it, without the bodies of classes, whose methods are not rewritten yet."""
     OURS.add(code)
     for c in code.co_consts:
-        if isinstance(c, CodeType):
+        if isinstance(c, CodeType) and not _is_class(c):
             _remember(c)
 
 
@@ -89,7 +90,8 @@ def _factory(f: FunctionType) -> Callable[..., FunctionType] | None:
     if refused is not None:
         raise RefusedError(type(refused).__name__.lower())
     code = compile(_module(f, node, found.owner), f.__code__.co_filename, "exec", dont_inherit=True)
-    code = _named(code, f.__qualname__)
+    bodies = {(c.co_name, c.co_firstlineno): c for c in _inside(f.__code__) if _is_class(c)}
+    code = _named(_with_bodies(code, bodies), f.__qualname__)
     _remember(code)
     scope: dict[str, Any] = {}
     exec(code, scope)
@@ -107,11 +109,35 @@ def _copied(x: Any) -> Any:
     return new
 
 
+def _inside(code: CodeType) -> Iterator[CodeType]:
+    for c in code.co_consts:
+        if isinstance(c, CodeType):
+            yield c
+            yield from _inside(c)
+
+
+def _is_class(code: CodeType) -> bool:
+    """Whether the code is the body of a class."""
+    return not code.co_flags & inspect.CO_OPTIMIZED
+
+
+def _with_bodies(code: CodeType, bodies: dict[tuple[str, int], CodeType]) -> CodeType:
+    """The code with the user's own bodies of classes, so that the source of their methods is found."""
+
+    def kept(c: Any) -> Any:
+        if not isinstance(c, CodeType):
+            return c
+        own = bodies.get((c.co_name, c.co_firstlineno)) if _is_class(c) else None
+        return own if own is not None and own.co_freevars == c.co_freevars else _with_bodies(c, bodies)
+
+    return code.replace(co_consts=tuple(map(kept, code.co_consts)))
+
+
 def _named(code: CodeType, name: str) -> CodeType:
     """The code with the names that messages of errors in functions of f have; what makes f is nowhere in the
     user's file, where a debugger would stop.
     """
-    consts = [_named(c, name) if isinstance(c, CodeType) else c for c in code.co_consts]
+    consts = [_named(c, name) if isinstance(c, CodeType) and not _is_class(c) else c for c in code.co_consts]
     full = code.co_qualname.replace("__make.<locals>.__f", name, 1)
     return code.replace(
         co_consts=tuple(consts),
@@ -184,7 +210,8 @@ def _instance(f: FunctionType, make: Callable[..., FunctionType]) -> FunctionTyp
         free = Slots(
             lambda k, v: runtime().store_cell(cells[k], v), lambda k: runtime().delete_cell(cells[k])
         )
-        got = make(runtime(), g, cells, globals_, free, slice, super)
+        here = FunctionType(make.__code__, g)  # classes that f makes are not rewritten
+        got = here(runtime(), g, cells, globals_, free, slice, super)
         _instances[f] = make, got
         got.__name__, got.__qualname__ = f.__name__, f.__qualname__
     got.__defaults__, got.__kwdefaults__ = f.__defaults__, f.__kwdefaults__

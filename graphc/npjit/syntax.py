@@ -141,6 +141,8 @@ class Rewriter(ast.NodeTransformer):
             x.annotation = None
 
     def visit_ClassDef(self, n: ast.ClassDef) -> ast.stmt:
+        if self.free.intersection(x.id for x in ast.walk(n) if isinstance(x, ast.Name)):
+            raise RefusedError("class with names of an outer function")
         return n  # its methods are rewritten when they are called
 
     def comprehension(self, n: Any) -> ast.expr:

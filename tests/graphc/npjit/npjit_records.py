@@ -201,3 +201,16 @@ def an_array_that_becomes_read_only(x, i):
 @prog(lambda i: (np.array([("a", 1.5, 3), ("b", -2.0, 4)], [("n", "U4"), ("v", "f8"), ("k", "i4")]),))
 def fields_of_records(s):
     return s["v"].sum() * 2, s["v"] + s["k"]
+
+
+@prog(lambda i: (R(i).normal(size=3),))
+def classes_made_in_the_call(x):
+    class Scaled(Lazy):
+        def __init__(self, v):
+            self.v = v
+
+        @property
+        def norm(self):
+            return np.linalg.norm(self.v) * math.sqrt(4) + np.sum(x)
+
+    return Scaled(x).norm, Scaled(x * 2).norm
