@@ -161,7 +161,7 @@ class Layout:
             Plan.from_json(data["plan"]),
             dims.parse(data["scratch"]),
             tuple(data["drivers"]),
-            tuple(Call(name, *map(dims.parse, sizes), along) for name, *sizes, along in data["calls"]),
+            tuple(_read_call(*call) for call in data["calls"]),
             data["passed"],
         )
 
@@ -189,3 +189,7 @@ def _type_text(t: TensorType) -> list[str]:
 
 def _read_type(parts: list[str]) -> TensorType:
     return TensorType(dtype_of(parts[0]), tuple(dims.parse(d) for d in parts[1:]))
+
+
+def _read_call(name: str, m: str, n: str, k: str, along: bool) -> Call:
+    return Call(name, dims.parse(m), dims.parse(n), dims.parse(k), along)

@@ -162,14 +162,7 @@ class NativeRunner:
     def _fast_alone(self, *inputs: Any) -> Any:
         """The same for a graph that writes weights: one call at a time."""
         with self._guard:
-            free = self._free
-            try:
-                frame = free.pop()
-            except IndexError:
-                return NotImplemented
-            result = self._entry(frame.table, *inputs)
-            free.append(frame)
-            return result
+            return self._fast(*inputs)
 
     def run(self, inputs: Arrays, sizes: Sizes) -> tuple[np.ndarray, ...]:
         """Run the step through ctypes, which takes any arrays."""

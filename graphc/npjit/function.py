@@ -11,7 +11,7 @@ import sys
 import types
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphc.codegen.options import check_names, resolve
 from graphc.codegen.stats import STATS
@@ -28,6 +28,9 @@ from graphc.npjit.rehearsal import NeedsValues, Rehearsal
 from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.runtime import RUNTIME
 from graphc.passes.log import log
+
+if TYPE_CHECKING:
+    from graphc.codegen.profile import Profile
 
 HOT = 50
 """Calls with the same sizes after which these get a recording of their own."""
@@ -325,6 +328,19 @@ class Jit(Inspected):
     def explain(self) -> str:
         """What happened to the calls so far: recordings, fast calls, graph breaks with line and remedy."""
         return "\n".join([f"{self.name}: {self.recordings} recordings, {self.hits} fast calls", *self.notes])
+
+    def profile(self, *args: Any, rounds: int | None = None, **kwargs: Any) -> Profile:
+        """The time of each kernel in the native runs of a call with these arguments; see
+        `graphc.codegen.Compiled.profile`. The function is called with copies of them.
+
+        Raises
+        ------
+        StateError
+            Nothing of the function runs natively for such arguments.
+        """
+        from graphc.npjit.profiling import profile
+
+        return profile(self, args, kwargs, rounds)
 
     def __repr__(self) -> str:
         return f"<graphc.jit of {self.name}>"

@@ -1,4 +1,4 @@
-"""What was compiled of a jitted function, for people, profilers and Numba."""
+"""What was compiled of a jitted function, for people and for Numba."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from graphc.npjit.choice import Choice, Way
 
 if TYPE_CHECKING:
     from graphc.codegen.compiled import Compiled
-    from graphc.codegen.profile import Profile
     from graphc.ir.graph import Graph
 
 SHOWN = frozenset(["ir", "stages", "diff", "source", "llvm", "asm", "cost", "memory", "html", "parameters"])
@@ -49,19 +48,6 @@ class Inspected:
         if self._shown is None or self._shown[0] is not graph:  # kept, since Numba's types refer to it weakly
             self._shown = graph, Compiled(graph, resolve(**self.options))
         return self._shown[1]
-
-    def profile(self, *args: Any, rounds: int | None = None, **kwargs: Any) -> Profile:
-        """The time of each kernel in the native runs of a call with these arguments; see
-        `graphc.codegen.Compiled.profile`. The function is called with copies of them.
-
-        Raises
-        ------
-        StateError
-            Nothing of the function runs natively for such arguments.
-        """
-        from graphc.npjit.profiling import profile
-
-        return profile(self, args, kwargs, rounds)
 
     def __getattr__(self, name: str) -> Any:
         if name not in SHOWN:

@@ -22,7 +22,7 @@ from graphc.npjit.warned import strict
 
 if TYPE_CHECKING:
     from graphc.npjit.native.families import Families
-    from graphc.npjit.recording import Recording
+    from graphc.npjit.pending import Pending
 
 WORTH = 40_000
 """Nanoseconds per operation from which a piece is compiled: finding its program costs some thousand."""
@@ -61,7 +61,7 @@ class Pieces:
 
         return Families()
 
-    def run(self, rec: Recording) -> tuple[int, Exception | None]:
+    def run(self, rec: Pending) -> tuple[int, Exception | None]:
         """Compute the pending nodes of a recording; (how far it came, the exception that stopped it)."""
         if self.check == "nan":
             return run_nodes(rec.log, rec.done, rec.warned, refuse_nan)
@@ -84,7 +84,7 @@ class Pieces:
         slow = len(times) >= SEEN and min(times) > WORTH * count
         return slow and count <= LONGEST and key not in self.noisy
 
-    def _measured(self, rec: Recording, key: Any) -> tuple[int, Exception | None]:
+    def _measured(self, rec: Pending, key: Any) -> tuple[int, Exception | None]:
         heard, rec.noisy = rec.noisy, False
         begin = perf_counter_ns()
         end = run_nodes(rec.log, rec.done, rec.warned)
@@ -96,7 +96,7 @@ class Pieces:
         rec.noisy = rec.noisy or heard
         return end
 
-    def _by_program(self, rec: Recording, nodes: Sequence[Node]) -> bool:
+    def _by_program(self, rec: Pending, nodes: Sequence[Node]) -> bool:
         """Compute the nodes by a program. False: it can't be; then nothing has changed."""
         from graphc.codegen.options import resolve
         from graphc.npjit.native import segments
@@ -125,7 +125,7 @@ class Pieces:
         return True
 
 
-def referred(rec: Recording) -> Iterator[Node]:
+def referred(rec: Pending) -> Iterator[Node]:
     """The nodes whose values may be asked for later."""
     for storage in [*rec.dirty, *rec.incoming]:
         yield storage.node
