@@ -33,6 +33,10 @@ KEPT, REMEMBERED = 32, 3
 class TooLargeError(Exception):
     """A graph that would take too long to compile as a whole."""
 
+    def __init__(self, nodes: int, most: int) -> None:
+        super().__init__(f"a graph of {nodes} nodes, more than {most}")
+        self.nodes = nodes
+
 
 @dataclass(frozen=True)
 class Code:
@@ -84,7 +88,7 @@ class Families:
         """
         rolled, arguments = packed(roll(graph))
         if most is not None and len(rolled.nodes) > most:
-            raise TooLargeError(f"a graph of {len(rolled.nodes)} nodes, more than {most}")
+            raise TooLargeError(len(rolled.nodes), most)
         usual, unrolled = Member.of(rolled, bounds, arguments), Unrolled(graph, bounds)
         with self._lock:
             found = self._found(usual, options) or self._eagerly(unrolled, usual, options)

@@ -27,6 +27,10 @@ from graphc.npjit.native.translate import Translator, memory_order, name_of, ord
 
 MOST_NODES = 3000
 """Larger graphs are cut in halves: the time to compile one would grow faster than its size."""
+MOST_PIECES = 2
+"""Graphs that would be cut into more pieces than this are not compiled: it takes a minute, which few programs
+run long enough to win back.
+"""
 PROGRAMS = 256
 """How many structures a process remembers."""
 
@@ -102,8 +106,12 @@ class Assembly:
             if step.native:
                 try:
                     self._native(writer, step, plan, number == len(plan.steps) - 1)
-                except TooLargeError:
+                except TooLargeError as e:
                     plan.whole = None
+                    if e.nodes > MOST_PIECES * MOST_NODES:
+                        plan.reasons.update(dict.fromkeys(step.nodes, "too many operations to compile"))
+                        plan.steps[number] = Step(False, step.nodes)
+                        continue
                     plan.steps[number : number + 1] = halves(step)
                     continue
                 except (GraphcError, Unexpressed) as e:

@@ -103,12 +103,17 @@ def test_little_work_stays_numpys(log):
 
 
 def test_large_graphs_are_cut(log, same, monkeypatch):
-    monkeypatch.setattr(segments, "MOST_NODES", 12)
+    monkeypatch.setattr(segments, "MOST_NODES", 20)
     x = y = log.input(np.linspace(0, 1, 3000))
     for i in range(20):
         y = log.op(np.sin, log.op(operator.add, y, i)) if i % 3 else log.op(operator.mul, y, x)
     program = segments.compile(log.nodes, [y], name="cut")
-    assert len(program.calls) > 2
+    assert len(program.calls) > 1
+    same(program(x.value)[0], y.value)
+    monkeypatch.setattr(segments, "MOST_NODES", 12)
+    program = segments.compile([*log.nodes, log.op(np.cos, y)], [y], name="not_cut")
+    assert not program.calls
+    assert {line.reason for line in program.explain()} == {"too many operations to compile"}
     same(program(x.value)[0], y.value)
 
 
