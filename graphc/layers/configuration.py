@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphc.ir.errors import DTypeError
+
 if TYPE_CHECKING:
     from graphc.layers.layer import Layer
 
 FIRST_LAYER_ARGUMENTS = ("input_shape", "batch_input_shape", "input_dim", "input_length", "batch_size")
+
+HALF_PRECISION = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+"""Keras's policies that there is no element type for."""
 
 
 def tuples(shape: Any) -> Any:
@@ -24,12 +29,22 @@ def tuples(shape: Any) -> Any:
 
 
 def policy_name(dtype: Any) -> str | None:
-    """The element type that a `dtype` argument names: a string, a dtype, or a stored policy."""
+    """The element type that a `dtype` argument names: a string, a dtype, or a stored policy.
+
+    Raises:
+        DTypeError: layers do not compute in that type.
+    """
     if dtype is None:
         return None
     if isinstance(dtype, dict):
         dtype = dtype.get("config", {}).get("name", "float32")
     name = getattr(dtype, "name", dtype)
+    name = name if isinstance(name, str) else np.dtype(name).name
+    if name in HALF_PRECISION:
+        raise DTypeError(
+            f"layers do not compute in {name}; they do in float32 and float64.\n"
+            "  fix     leave dtype out, or give dtype='float32'."
+        )
     return np.dtype(name).name
 
 

@@ -162,7 +162,7 @@ class Concatenate(Merge):
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The masks one after another, all valid where an input has none; along another axis than time,
-        joined by "and".
+        joined by "or".
         """
         masks = list(previous_mask) if isinstance(previous_mask, (list, tuple)) else [previous_mask]
         if all(m is None for m in masks):
@@ -174,7 +174,7 @@ class Concatenate(Merge):
             else:
                 wide = ops.reshape(m, (*m.shape, *(1,) * (x.ndim - m.ndim)))
                 parts.append(ops.broadcast_to(wide, x.shape))
-        return ops.all(ops.concatenate(parts, self.axis), axis=-1)
+        return ops.any(ops.concatenate(parts, self.axis), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

@@ -236,8 +236,7 @@ class LayerNormalization(Affine):
         return tuple(sorted(a % rank for a in given))
 
     def build(self, input_shape: Any) -> None:
-        given = self.axis if isinstance(self.axis, list) else [self.axis]
-        self.build_affine(tuple(input_shape[a] for a in given))
+        self.build_affine(tuple(input_shape[a] for a in self._axes(len(input_shape))))
 
     def call(self, inputs: Any) -> Any:
         axes = self._axes(inputs.ndim)

@@ -35,7 +35,13 @@ class Loss(Configured):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         values = self.call(y_true, y_pred)
-        return reduce_weighted(values, sample_weight, mask_of(y_pred), self.reduction)
+        masks = [m for m in (mask_of(y_pred), self.counted(y_true, values)) if m is not None]
+        mask = ops.logical_and(*masks) if len(masks) == 2 else masks[0] if masks else None
+        return reduce_weighted(values, sample_weight, mask, self.reduction)
+
+    def counted(self, y_true: Any, values: Any) -> Any:
+        """Which of the per-sample values the mean runs over; None for all."""
+        return None
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "reduction": self.reduction}
@@ -52,7 +58,7 @@ def reduce_weighted(values: Any, sample_weight: Any, mask: Any, reduction: str |
         mask = ops.cast(mask, values.dtype)
         if reduction in ("mean", "sum_over_batch_size"):
             total = ops.cast(ops.size(mask), values.dtype)
-            mask = mask * (total / ops.sum(mask))
+            mask = mask * _ratio(total, ops.sum(mask))
         weights = mask if weights is None else _aligned(weights, mask) * mask
     if weights is not None:
         weights = _aligned(weights, values)
@@ -62,8 +68,13 @@ def reduce_weighted(values: Any, sample_weight: Any, mask: Any, reduction: str |
     if reduction == "sum":
         return ops.sum(values)
     if reduction == "mean_with_sample_weight" and weights is not None:
-        return ops.sum(values) / ops.sum(ops.broadcast_to(weights, values.shape))
+        return _ratio(ops.sum(values), ops.sum(ops.broadcast_to(weights, values.shape)))
     return ops.mean(values)
+
+
+def _ratio(total: Any, count: Any) -> Any:
+    """total / count, and 0 where nothing counts: a batch of padding alone has no loss."""
+    return ops.where(count == 0, 0.0, total / ops.where(count == 0, 1.0, count))
 
 
 def _aligned(weights: Any, values: Any) -> Any:
@@ -90,6 +101,12 @@ class LossFunctionWrapper(Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self.fn(y_true, y_pred, **self.arguments)
+
+    def counted(self, y_true: Any, values: Any) -> Any:
+        ignored = self.arguments.get("ignore_class")
+        if ignored is None:
+            return None
+        return ops.reshape(ops.not_equal(ops.convert_to_tensor(y_true), ignored), values.shape)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | self.arguments
