@@ -112,17 +112,19 @@ class Connected(Layer):
 
     @property
     def input_names(self) -> list[str]:
-        """The names of the input layers, or of the arguments of a subclassed model's `call`."""
+        """The keys of a dict of inputs; else the names of the input layers, or of the arguments of a
+        subclassed model's `call`.
+        """
         given = self._placeholders[0] if self._placeholders else []
-        keys = sorted(given) if isinstance(given, dict) and len(given) == len(self.inputs) else []
-        names = [t.name or (str(keys[i]) if keys else f"input_{i}") for i, t in enumerate(self.inputs)]
-        return _distinct(names)
+        names = [t.name or f"input_{i}" for i, t in enumerate(self.inputs)]
+        return _keys(given, len(names)) or _distinct(names)
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the layers that make the outputs."""
+        """The keys of a dict of outputs; else the names of the layers that make them."""
+        given = self._placeholders[1] if self._placeholders else []
         names = [t.layer.name if t.layer is not None else f"output_{i}" for i, t in enumerate(self.outputs)]
-        return _distinct(names)
+        return _keys(given, len(names)) or _distinct(names)
 
     def flat_inputs(self, inputs: Any) -> list[Any]:
         """Inputs given as one value, a list, or a dict by name, in the model's order.
@@ -166,6 +168,11 @@ def _require_tensor(leaf: Any, what: str, name: str) -> None:
             f"the {what} of the model '{name}' must be a tensor made by Input or a layer call, "
             f"not {type(leaf).__name__}."
         )
+
+
+def _keys(given: Any, count: int) -> list[str]:
+    """The keys of a dict of that many tensors, in the order of its leaves; else nothing."""
+    return [str(key) for key in sorted(given)] if isinstance(given, dict) and len(given) == count else []
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -132,9 +132,15 @@ class Model(Trainer, Stored):
         self._try(tensors[0] if len(tensors) == 1 else tensors)
 
     # -- calling ----------------------------------------------------------------------------------
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The computation: the calls of a functional model again; subclasses define their own."""
-        raise StructureError(f"{type(self).__name__} does not define call(self, inputs).")
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """The computation: the calls of a functional model again; subclasses may define their own."""
+        if self._dag is None:
+            raise StructureError(f"{type(self).__name__} does not define call(self, inputs).")
+        values = [_fit(v, t) for v, t in zip(self.flat_inputs(inputs), self.inputs)]
+        if mask is not None:
+            for value, given in zip(values, structure.leaves(mask)):
+                value._mask = given if given is not None else value._mask
+        return structure.pack(self.output, run(self._dag, values))
 
     def arrange(self, inputs: Any) -> list[np.ndarray]:
         """Arrays given to the model, in its order; builds the model if it is not built yet."""
@@ -198,14 +204,6 @@ class Model(Trainer, Stored):
 
 class Functional(Model):
     """A model between functional tensors; made by `Model(inputs, outputs)`."""
-
-    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        values = [_fit(v, t) for v, t in zip(self.flat_inputs(inputs), self.inputs)]
-        if mask is not None:
-            for value, given in zip(values, structure.leaves(mask)):
-                value._mask = given if given is not None else value._mask
-        assert self._dag is not None
-        return structure.pack(self.output, run(self._dag, values))
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         return None

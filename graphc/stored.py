@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -65,8 +66,10 @@ class Stored(Connected):
         load_weights(self, filepath, skip_mismatch)
 
     def get_config(self) -> dict[str, Any]:
-        """The model as JSON holds it: its layers and, in a functional one, their calls."""
-        if self._dag is None:
+        """The model as JSON holds it: its layers and, in a functional one, their calls. A class that makes
+        its tensors itself is stored by its constructor's arguments.
+        """
+        if self._dag is None or not {"inputs", "outputs"} <= _arguments(type(self)):
             return super().get_config()
         from graphc.saving.models import functional_config
 
@@ -88,3 +91,12 @@ class Stored(Connected):
         from graphc.saving.models import to_json
 
         return to_json(self, **kwargs)
+
+
+def _arguments(cls: type) -> set[str]:
+    """What a constructor of models can be given by name."""
+    from graphc.models import Model
+
+    constructor = cls.__init__  # type: ignore[misc]
+    own = constructor is Model.__init__
+    return {"inputs", "outputs"} if own else set(inspect.signature(constructor).parameters)

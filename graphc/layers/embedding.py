@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphc import constraints, initializers, ops, regularizers
+from graphc.ir.errors import ArgumentError
 from graphc.layers.layer import Layer
 
 
@@ -34,8 +35,11 @@ class Embedding(Layer):
         mask_zero: bool = False,
         weights: Any = None,
         lora_rank: int | None = None,
+        quantization_config: Any = None,
         **kwargs: Any,
     ) -> None:
+        if quantization_config is not None:
+            raise ArgumentError("Embedding can't be quantised: quantization_config must be None")
         length = kwargs.pop("input_length", None)
         if length is not None and "input_shape" not in kwargs:
             kwargs["input_shape"] = (length,)

@@ -14,6 +14,7 @@ from graphc.layers.layer import Layer
 from graphc.layers.operation import Operation
 from graphc.models import Functional, Model
 from graphc.saving import registry
+from graphc.sequential import Sequential
 from graphc.tensor import Tensor
 
 DAMAGE = (TypeError, KeyError, ValueError, IndexError, RecursionError, OverflowError, MemoryError)
@@ -108,7 +109,7 @@ def functional_config(model: Model) -> dict[str, Any]:
         inbound = [_call_config(c, numbers) for c in made]
         layers.append({**registry.serialize(layer), "name": layer.name, "inbound_nodes": inbound})
     inputs, outputs = (
-        structure.transform(lambda t: _history(t, numbers), given) for given in (model.input, model.output)
+        structure.transform(lambda t: _end(t, numbers), given) for given in (model.input, model.output)
     )
     return {
         "name": model.name,
@@ -123,6 +124,16 @@ def _history(tensor: Tensor, numbers: dict[int, int]) -> list[Any]:
     assert tensor.history is not None
     call, index = tensor.history
     return [call.layer.name, numbers.get(id(call), 0), index]
+
+
+def _end(tensor: Tensor, numbers: dict[int, int]) -> list[Any]:
+    """An input or output of the model; calls of a model within count from 1 there, as Keras counts them."""
+    name, node, index = _history(tensor, numbers)
+    return [name, node + _first_call(tensor.layer), index]
+
+
+def _first_call(layer: Any) -> int:
+    return int(isinstance(layer, Functional) and not isinstance(layer, Sequential))
 
 
 def _call_config(call: Call, numbers: dict[int, int]) -> dict[str, Any]:
@@ -186,8 +197,8 @@ def functional_from_config(cls: type, config: dict[str, Any], custom_objects: An
                 )
                 results[name, index] = structure.leaves(_called(made[name], args, kwargs))
         waiting = later
-    inputs = _ends(config, "input_layers", results)
-    outputs = _ends(config, "output_layers", results)
+    ends = {(name, node + _first_call(made[name])): found for (name, node), found in results.items()}
+    inputs, outputs = _ends(config, "input_layers", ends), _ends(config, "output_layers", ends)
     kind = Functional if cls in (Model, Functional) else cls
     model = kind(inputs, outputs, name=config.get("name"))
     if not config.get("trainable", True):
