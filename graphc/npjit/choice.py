@@ -47,6 +47,8 @@ class Choice:
         self.reason = ""
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.fast.guards(args, kwargs) is MISS:  # it is for another recording, which should not wait
+            return MISS
         if not self.lock.acquire(blocking=False):  # another thread measures, or an outer call of a recursion
             return self.fast.flat(args, kwargs)
         try:
@@ -90,9 +92,7 @@ class Choice:
         return [w for w in self.ways if self._least(w) <= bound]
 
     def _compiling(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The first call of the compiled way; calls that are for another recording compile nothing."""
-        if self.fast.guards(args, kwargs) is MISS:
-            return MISS
+        """The first call of the compiled way."""
         try:
             native = self.fast.native()
         except Exception as e:  # whatever keeps it from being compiled: NumPy does it

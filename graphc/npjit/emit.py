@@ -6,6 +6,7 @@ call is recorded again, where an exception is exact.
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -67,6 +68,7 @@ class Emitter(Expressions):
         self.options, self.hot = options or {}, hot
         self.symbols = tuple(rec.all_symbols)
         self.covered = False  # whether native code does it for all sizes
+        self.opening: list[str] = []  # what is made behind the guards
 
     # ---- the function
 
@@ -82,7 +84,10 @@ class Emitter(Expressions):
         boxes = [
             k.var
             for k in rec.objects.values()
-            if k.var and k.var[0] == "o" and not isinstance(k.value, types.MethodType)
+            if k.var
+            and k.var[0] == "o"
+            and k.var not in rec.begun
+            and not isinstance(k.value, types.MethodType)
         ]
         if rec.effects and len(boxes) > 1:
             lines.append(f"if len({{{', '.join(f'id({v})' for v in boxes)}}}) != {len(boxes)}: return MISS")
@@ -122,11 +127,11 @@ class Emitter(Expressions):
         end += [*self.lines, f"return {returned}"]
         wanted = list(self.wanted)
         graph = self.graph()
-        checks = [*self.rec.pre, *self.distinct()]
+        checks = self.checked([*self.rec.pre, *self.distinct()])
         start = ["try:", *_indented(checks), f"except {MISSES}: return MISS"]
         back = [f"copyto({s.var}, {s.text})" for s in stores]
         counted = [*start, *self.known_sizes()]
-        flat = self.compiled([*counted, *self.guarded(graph), *back, *end])
+        flat = self.compiled([*counted, *self.opening, *self.guarded(graph), *back, *end])
         guards = self.compiled([*counted, "return None"])
         return Fast(flat, guards, lambda: self.native(wanted, stores, start, end, flat))
 
@@ -204,10 +209,22 @@ class Emitter(Expressions):
         kept = [x for program in programs for x in program.explain() if not x.native]
         self.covered = not kept
         back = [f"copyto({s.var}, {s.text})" for s in stores if s.var not in in_place]
-        begin = [*start, "if strict(): return flat(args, kw)"]
+        begin = [*start, "if strict(): return flat(args, kw)", *self.opening]
         made: Any = self.compiled([*begin, *self.guarded(lines), *back, *end], scope)
         made.graphs, made.kept = graphs, kept
         return made
+
+    def checked(self, checks: list[str]) -> list[str]:
+        """The guards; streams that they look at are made among them, others behind them."""
+        for var, made in self.rec.begun.items():
+            place = next((i for i, line in enumerate(checks) if re.search(rf"\b{var}\b", line)), None)
+            if place is not None:
+                checks.insert(place, f"{var} = {made}")
+            else:
+                self.opening.append(f"{var} = {made}")
+        if self.opening:
+            self.opening = ["try:", *_indented(self.opening), "except Exception: return MISS"]
+        return checks
 
     def known_sizes(self) -> list[str]:
         """Where sizes are symbols without native code: ask whether these are worth a recording of their

@@ -67,6 +67,7 @@ class Inputs:
         self.steered: list[str] = []
         self.numbered = 0
         self.pathless = False  # what a path led to may have changed
+        self.begun: dict[str, str] = {}  # variable -> what is made at the start of a call, behind the guards
 
     # ---- names in generated code
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.npjit.inputs import NUMBER
+from graphc.npjit.inputs import NUMBER, Known
 from graphc.npjit.lookup import is_array, method_fn
 from graphc.npjit.surface import Surface
 from graphc.npjit.values import Num, Sym
@@ -46,7 +46,10 @@ class Streams(Surface):
             rec.hold([args, kwargs])
             raise
         named = [*texts[: len(args)], *[f"{k}={t}" for k, t in zip(kwargs, texts[len(args) :])]]
-        rec.object(made, f"{rec.const(maker)}({', '.join(map(str, named))})")
+        var = rec.new("o")
+        rec.begun[var] = f"{rec.const(maker)}({', '.join(map(str, named))})"
+        rec.objects[id(made)] = Known(made, var)
+        rec.kept.append(made)
         return made
 
     def _seed(self, a: Any) -> str | None:

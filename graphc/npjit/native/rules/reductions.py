@@ -169,6 +169,7 @@ def mean(b: Builder, a: Item, axis: Axis = None, dtype: Any = None, *, keepdims:
         if dtype is not None:
             raise Unexpressed("a mean of integers in their own type")
         wanted = np.dtype(np.float64)
+    _some(_count(b, x, axes))
     value = expr_as(b, Operand(_where_masked(b, x, 0)), wanted)
     return _divided(b, b.sum(value, axes=axes, keepdims=_flag(keepdims)), _count(b, x, axes))
 
@@ -188,8 +189,15 @@ def var(
     assert not isinstance(count, Expr)
     middle = _divided(b, b.sum(value, axes=axes, keepdims=True), count)
     squares = b.square(value - middle)
-    left = count if ddof == 0 else _less(b, count, ddof)
+    left = _some(count if ddof == 0 else _less(b, count, ddof))
     return b.sum(squares, axes=axes, keepdims=_flag(keepdims)) / _number(b, left, value)
+
+
+def _some(count: Any) -> Any:
+    """A number of elements, which is not 0: NumPy warns of means of nothing."""
+    if isinstance(count, int) and count <= 0:
+        raise Unexpressed("a mean of nothing")
+    return count
 
 
 def _less(b: Builder, count: Dim, by: Any) -> Any:
