@@ -24,11 +24,12 @@ from graphc.codegen.kernels.cuts import balanced, piece
 from graphc.codegen.kernels.geometry import Geometry, read_geometry
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS
 from graphc.codegen.kernels.strategy import FAST, Strategy
-from graphc.codegen.kernels.winograd_guards import pixel_norms, tiles_fit
+from graphc.codegen.kernels.winograd_guards import pixels_fit
 from graphc.codegen.kernels.winograd_kernel import transform_kernel
 from graphc.codegen.kernels.winograd_places import Block, Scratch, Units, panel_of_u
 from graphc.codegen.kernels.winograd_tiles import (
     GAP,
+    RUN,
     UNIT,
     find_position_kernel,
     position_kernels,
@@ -89,7 +90,7 @@ def winograd_block(s: Strategy) -> str:
     g, block = read_geometry(f), Block(*names)
     scratch = Scratch.of(f, s, g["channels"])
     with f.when("%guarded", [("i1", "false")]) as w:
-        w.next = [f.negate(_fits(f, t, g, block, scratch))]
+        w.next = [f.negate(_fits(f, t, g, block))]
     (refused,) = w.results
     with f.when(refused):
         _direct(f, t, g, block, hook)
@@ -115,14 +116,12 @@ def _show(f: Function, t: Element, g: Geometry, block: Block) -> None:
         f.do(f"call void %on_tile(ptr %tile_context, {operands})")
 
 
-def _fits(f: Function, t: Element, g: Geometry, block: Block, scratch: Scratch) -> str:
+def _fits(f: Function, t: Element, g: Geometry, block: Block) -> str:
     """The guard of a block's pixels."""
     y, x = f.sub(f.mul(block.y, 2), g["low_y"]), f.sub(f.mul(block.x, 2), g["low_x"])
     rows, columns = (f.add(f.mul(n, 2), 2) for n in (block.tiles_high, block.tiles_wide))
-    where = f"i64 {block.image}, i64 {y}, i64 {x}, i64 {rows}, i64 {columns}, ptr {scratch.norms}"
-    f.do(f"call void @pixel_norms_{t.dtype}(ptr %geometry, ptr %x, {where})")
-    sizes = f"i64 {block.tiles_high}, i64 {block.tiles_wide}, i64 {block.high}, i64 {block.wide}"
-    return f(f"call i1 @tiles_fit_{t.dtype}(ptr {scratch.norms}, {sizes})")
+    where = f"i64 {block.image}, i64 {y}, i64 {x}, i64 {rows}, i64 {columns}"
+    return f(f"call i1 @pixels_fit_{t.dtype}(ptr %geometry, ptr %x, {where})")
 
 
 def _direct(f: Function, t: Element, g: Geometry, block: Block, hook: str) -> None:
@@ -212,9 +211,11 @@ def _multiply(
     count, width = block.count(f), f.mul(nrv, t.lanes)
     tiles = balanced(f, count, s.rows)
     pitch = f.add(f.mul(width, POSITIONS), GAP)
-    with f.loop(0, POSITIONS, 1) as p:
-        b = f.at(t.name, u, f.mul(p.i, f.add(f.mul(channels, width), GAP)))
-        v = f.at(t.name, scratch.v, f.mul(p.i, f.add(f.mul(count, channels), GAP)))
+    runs = balanced(f, f.udiv(channels, UNIT), RUN // UNIT)
+    with f.loop(0, POSITIONS, 1) as p, f.loop(0, runs.count, 1) as run:
+        k, length = (f.mul(n, UNIT) for n in piece(f, run.i, runs))
+        b = f.at(t.name, u, f.add(f.mul(p.i, f.add(f.mul(channels, width), GAP)), f.mul(k, width)))
+        v = f.at(t.name, scratch.v, f.add(f.mul(p.i, f.add(f.mul(count, channels), GAP)), k))
         m = f.at(t.name, scratch.m, f.mul(p.i, width))
         mr = f.add(tiles.size, 1)
         before = f.mul(tiles.larger, mr)
@@ -223,7 +224,8 @@ def _multiply(
             with f.when(f.less(0, number)):
                 a, out = f.at(t.name, v, f.mul(start, channels)), f.at(t.name, m, f.mul(start, pitch))
                 kernel = find_position_kernel(f, s, nrv, rows)
-                operands = f"ptr {a}, i64 {channels}, ptr {b}, ptr {out}, i64 {number}, i64 {channels}"
+                operands = f"ptr {a}, i64 {channels}, ptr {b}, ptr {out}, i64 {number}, i64 {length}"
+                operands += f", i1 {f.less(0, run.i)}"
                 f.do(f"call void {kernel}({operands})")
 
 
@@ -262,7 +264,7 @@ def winograd_parts(s: Strategy) -> tuple[list[str], list[str]]:
     """The globals and the functions of the module, beside `pack_b_panels`."""
     t = s.t
     functions = [*position_kernels(s), transform_input(t), *(transform_output(s, nrv) for nrv in widths(s))]
-    functions += [pixel_norms(t, UNIT), tiles_fit(t), copy_patch(t), later_rows(t)]
+    functions += [pixels_fit(t, UNIT), copy_patch(t), later_rows(t)]
     functions += [transform_kernel(s), winograd_block(s), winograd_units(s)]
     functions += [winograd(s, policy) for policy in ("", FAST)]
     return [position_table(s), transform_table(s)], functions

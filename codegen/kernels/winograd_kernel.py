@@ -8,7 +8,7 @@ from graphc.codegen.element import Element
 from graphc.codegen.kernels.cuts import balanced, piece
 from graphc.codegen.kernels.packers import call_pack_b
 from graphc.codegen.kernels.strategy import Strategy
-from graphc.codegen.kernels.winograd_guards import greatest, magnitude, taps_fit
+from graphc.codegen.kernels.winograd_guards import greatest, magnitude, some_zero, taps_fit
 from graphc.codegen.kernels.winograd_places import TAPS, panel_of_u
 from graphc.codegen.kernels.winograd_tiles import GAP
 from graphc.codegen.kernels.winograd_transforms import transform_taps
@@ -45,12 +45,15 @@ def transform_kernel(s: Strategy) -> str:
 def _transform_columns(f: Function, t: Element, at: str, width: str, u: str) -> str:
     """A vector of columns of a panel; whether they fit."""
     pitch = f.mul("%channels", width)
-    norms = [(t.integer.vec, "zeroinitializer")] * TAPS
+    norms = [(t.integer.vec, "zeroinitializer")] * (TAPS + 1)
     with f.loop(0, "%channels", 1, norms) as l:
         here = f.add(at, f.mul(l.i, width))
         taps = [f.vload(t, f.at(t.name, "%taps", f.add(here, f.mul(pitch, i)))) for i in range(TAPS)]
         out = f.at(t.name, u, here)
         for p, x in enumerate(transform_taps(f, t, taps)):
             f.vstore(t, x, f.at(t.name, out, f.mul(f.add(pitch, GAP), p)))
-        l.next = [greatest(f, t, old, magnitude(f, t, x)) for old, x in zip(l.values, taps)]
-    return taps_fit(f, t, l.results)
+        *old, holes = l.values
+        found = [magnitude(f, t, x) for x in taps]
+        holes = f(f"or {t.integer.vec} {holes}, {some_zero(f, t, found)}")
+        l.next = [*(greatest(f, t, a, b) for a, b in zip(old, found)), holes]
+    return taps_fit(f, t, l.results[:-1], l.results[-1])

@@ -58,12 +58,11 @@ class Units:
 
 @dataclass(frozen=True)
 class Scratch:
-    """The parts of scratch memory: that of `convolve`, norms of pixels, a tile of pixels, taps of a panel, V,
+    """The parts of scratch memory: that of `convolve`, a tile of pixels, taps of a panel, V,
     M, and U.
     """
 
     direct: str
-    norms: str
     patch: str
     taps: str
     v: str
@@ -83,10 +82,8 @@ class Scratch:
 
 def _parts(s: Strategy) -> list[tuple[int, int]]:
     """Elements of each part but the first and the last: a number, and how many more for each channel."""
-    norms = 8 * (TILES + 1) * s.t.lanes
     width = s.width
     return [
-        (norms, 0),
         (0, 16),
         (64, TAPS * width),
         (16 * GAP, 16 * TILES),

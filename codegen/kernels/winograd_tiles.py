@@ -12,9 +12,11 @@ from graphc.codegen.kernels.tiles import WALK, walk
 from graphc.codegen.kernels.winograd_transforms import POSITIONS
 from graphc.codegen.text import Function, Operand
 
-_ARGUMENTS = "ptr noalias %a, i64 %a_row, ptr noalias %b, ptr noalias %m, i64 %count, i64 %k"
+_ARGUMENTS = "ptr noalias %a, i64 %a_row, ptr noalias %b, ptr noalias %m, i64 %count, i64 %k, i1 %add"
 UNIT = 16
 """What channels and columns are multiples of."""
+RUN = 128
+"""Channels that are summed one after the other, at most: longer sums would be less exact than direct ones."""
 GAP = 16
 """Elements between positions, or tiles, so that they do not all fall into one set of a cache."""
 
@@ -35,7 +37,7 @@ def _sizes(s: Strategy) -> list[tuple[int, int]]:
 
 def position_kernel(s: Strategy, nrv: int, mr: int) -> str:
     """%count times m[mr, nrv * lanes] = a[mr, k] @ b[k, nrv * lanes], one below the other; the rows of m are
-    the places of one position in tiles. k is a multiple of UNIT.
+    the places of one position in tiles. k is a multiple of UNIT; `add`: to what is there.
     """
     t = s.t
     f = Function(_name(t, nrv, mr), _ARGUMENTS, linkage="internal")
@@ -48,8 +50,11 @@ def position_kernel(s: Strategy, nrv: int, mr: int) -> str:
         rows = [f.at(t.name, a, f.mul("%a_row", i)) for i in range(mr)]
         with f.loop(0, "%k", kind.unroll, start, sure=True) as l:
             l.next = walk(f, t, kind, nrv, rows, l.i, l.values, {})
-        for i, x in enumerate(l.results[2:]):
-            f.vstore(t, x, f.at(t.name, m, i // nrv * pitch + i % nrv * t.lanes))
+        places = [f.at(t.name, m, i * pitch + v * t.lanes) for i in range(mr) for v in range(nrv)]
+        with f.when("%add", [(t.vec, x) for x in l.results[2:]]) as w:
+            w.next = [f(f"fadd {t.vec} {f.vload(t, at)}, {x}") for at, x in zip(places, l.results[2:])]
+        for at, x in zip(places, w.results):
+            f.vstore(t, x, at)
         group.next = [f.at(t.name, a, f.mul("%a_row", mr)), f.at(t.name, m, mr * pitch)]
     return f.text()
 

@@ -74,8 +74,7 @@ def test_fast_math_is_without_guards():
     f, g = (compile(conv(), cache=False, fast_math=fast) for fast in (False, True))
     x, kernel = array(2, 14, 13, 16), array(3, 3, 16, 32, seed=1)
     assert f(x, kernel).tobytes() == g(x, kernel).tobytes()
-    x[:, :, 6:] = 0
-    assert (f(x, kernel)[:, :, 7:] == 0).all()
+    kernel[1, 1, :8] = 0
     assert f(x, kernel).tobytes() != g(x, kernel).tobytes()
 
 
