@@ -103,7 +103,7 @@ def test_little_work_stays_numpys(log):
 
 
 def test_large_graphs_are_cut(log, same, monkeypatch):
-    monkeypatch.setattr(segments, "MOST_NODES", 20)
+    monkeypatch.setattr(segments, "MOST_NODES", 40)
     x = y = log.input(np.linspace(0, 1, 3000))
     for i in range(20):
         y = log.op(np.sin, log.op(operator.add, y, i)) if i % 3 else log.op(operator.mul, y, x)
