@@ -112,6 +112,10 @@ class LossFunctionWrapper(Loss):
         return super().get_config() | self.arguments
 
 
+_OTHER_NAMES = {"Huber": "huber_loss"}
+"""Classes whose objects are not called like their functions."""
+
+
 def loss_class(class_name: str, fn: LossFunction, **defaults: Any) -> type[LossFunctionWrapper]:
     """The class of a loss function; `defaults` are the constructor's arguments that go to the function."""
     order = [*defaults, "reduction", "name"]
@@ -124,7 +128,7 @@ def loss_class(class_name: str, fn: LossFunction, **defaults: Any) -> type[LossF
         if unknown:
             raise TypeError(f"{class_name} has no argument {unknown[0]!r}; it takes {', '.join(order)}")
         reduction = given.pop("reduction", "sum_over_batch_size")
-        name = given.pop("name", None) or fn.__name__
+        name = given.pop("name", None) or _OTHER_NAMES.get(class_name) or fn.__name__
         given.pop("dtype", None)
         LossFunctionWrapper.__init__(self, fn, reduction, name, **{**defaults, **given})
 

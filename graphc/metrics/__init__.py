@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphc import losses
-from graphc.lookup import Lookup
+from graphc.lookup import Lookup, snake_case
 from graphc.losses import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -199,10 +199,12 @@ serialize, deserialize = _LOOKUP.serialize, _LOOKUP.deserialize
 
 
 def get(identifier: Any) -> Metric | None:
-    """The metric for a name, a config, a function of (y_true, y_pred), or a `Metric`."""
+    """The metric for a name, a config, a function of (y_true, y_pred), or a `Metric`. A function is logged
+    under its name in snake case.
+    """
     found = _LOOKUP.get(identifier)
     if found is None or isinstance(found, Metric):
         return found
     if isinstance(found, losses.Loss):
         return MeanMetricWrapper(found.call, found.name)
-    return MeanMetricWrapper(found)
+    return MeanMetricWrapper(found, snake_case(getattr(found, "__name__", type(found).__name__)))

@@ -22,7 +22,8 @@ def _metric_class(class_name: str, fn: Callable[..., Any], **defaults: Any) -> t
             raise TypeError(
                 f"{class_name} takes the arguments {', '.join(order)}; got {positional} {keywords}"
             )
-        name, dtype = given.pop("name", None) or snake_case(class_name), given.pop("dtype", None)
+        usual = _OTHER_NAMES.get(class_name) or snake_case(class_name)
+        name, dtype = given.pop("name", None) or usual, given.pop("dtype", None)
         MeanMetricWrapper.__init__(self, fn, name, dtype, **{**defaults, **given})
 
     return type(
@@ -36,6 +37,9 @@ def _cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """The cosine of the angle between target and prediction along `axis`."""
     return -losses.cosine_similarity(y_true, y_pred, axis=axis)
 
+
+_OTHER_NAMES = {"LogCoshError": "logcosh"}
+"""Classes whose name in the logs is not theirs in snake case."""
 
 _ARGUMENTS_FIRST = ("TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy")
 
@@ -72,6 +76,10 @@ CategoricalCrossentropy = _metric_class(
     axis=-1,
 )
 SparseCategoricalCrossentropy = _metric_class(
-    "SparseCategoricalCrossentropy", losses.sparse_categorical_crossentropy, from_logits=False, axis=-1
+    "SparseCategoricalCrossentropy",
+    losses.sparse_categorical_crossentropy,
+    from_logits=False,
+    ignore_class=None,
+    axis=-1,
 )
 CosineSimilarity = _metric_class("CosineSimilarity", _cosine, axis=-1)

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from graphc import Input, Model, Sequential, layers, losses
+from graphc import Input, Model, Sequential, layers, losses, metrics
 from graphc.ir.errors import ArgumentError, DTypeError
 from graphc.models import model_from_json
 
@@ -43,6 +43,18 @@ def test_a_batch_of_padding_alone_leaves_the_weights_as_they_are():
     before = model.get_weights()
     assert model.train_on_batch(np.zeros((2, 4, 2), "f4"), np.ones((2, 4, 3), "f4")) == [0.0, 0.0]
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+
+
+def MeanGap(y_true, y_pred):
+    return y_true - y_pred
+
+
+def test_names_in_the_logs():
+    model = Sequential([Input((2,)), layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[MeanGap, lambda t, p: t * p, metrics.LogCoshError()])
+    logs = model.evaluate(np.ones((2, 2)), np.ones((2, 1)), verbose=0, return_dict=True)
+    assert set(logs) == {"loss", "mean_gap", "lambda", "logcosh"}
+    assert losses.Huber().name == "huber_loss"
 
 
 # -- masks ----------------------------------------------------------------------------------------
