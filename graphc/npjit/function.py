@@ -59,6 +59,7 @@ class Jit(Inspected):
         self.sizes: dict[Any, int] = {}
         self.promoted: set[Any] = set()
         self.branches: dict[Any, list[Way]] = {}
+        self.detours: dict[Any, Aside] = {}
         self.unbranched: set[Any] = set()
         self.pieces = Pieces(self.options)
         self.notes: list[str] = []
@@ -101,13 +102,39 @@ class Jit(Inspected):
 
     def _by_others(self, key: Any, ways: list[Way], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of the first fast function that the call is for, or MISS."""
+        detour = self.detours.get(key) if key in self.branches else None
+        plain = self.plain() if detour is not None and detour.tries_plain else None
+        if detour is not None and plain is not None:
+            try:
+                return detour.call(plain, args, kwargs)
+            finally:
+                if detour.won:
+                    self._leave_branches(key, detour, plain)
+        begin = perf_counter_ns()
         for i, fast in enumerate(ways, 1):
             r = fast(args, kwargs)
             if r is not MISS:
-                if i >= FAR and not hasattr(fast, "is_plain"):
+                if key in self.branches:
+                    self._detoured(key, fast, perf_counter_ns() - begin)
+                elif i >= FAR and not hasattr(fast, "is_plain"):
                     self._to_front(key, fast)
                 return r
         return MISS
+
+    def _detoured(self, key: Any, fast: Way, took: int) -> None:
+        """Ways through tests on data were tried in vain: each did its operations up to the test."""
+        detour = self.detours.setdefault(key, Aside())
+        if not detour.plain:
+            detour.recorded.append(took)
+        self._to_front(key, fast)
+
+    def _leave_branches(self, key: Any, detour: Aside, plain: Callable[..., Any]) -> None:
+        """Plain Python does what goes now this way, now that."""
+        ways = self.branches.pop(key)
+        self.fast[key] = [f for f in self.fast[key] if f not in ways]
+        del self.detours[key]
+        detour.failing, self.aside[key] = False, detour
+        self._step_aside(key, detour, plain)
 
     def _to_front(self, key: Any, fast: Way) -> None:
         """What was used last is tried first."""

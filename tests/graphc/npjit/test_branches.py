@@ -123,3 +123,20 @@ def test_a_failing_change_has_done_its_part() -> None:
         x, y = np.ones(3), np.ones(3)
         assert divided(x) == graphc.jit(divided)(y)
         assert x.tolist() == y.tolist() == [1, np.inf, np.inf]
+
+
+def test_calls_that_go_now_this_way_now_that_are_right_and_soon_straight() -> None:
+    def f(x: Any) -> Any:
+        n = 0
+        while np.abs(x).sum() > 1.0 and n < 4:
+            x, n = x * 0.5, n + 1
+        return x, n
+
+    jitted = graphc.jit(f)
+    values = [np.full(4, 0.6 * 2.0**i) for i in (0, 2, 1, 3)]
+    for _ in range(12):
+        for x in values:
+            expected, found = f(x), jitted(x)
+            np.testing.assert_array_equal(found[0], expected[0])
+            assert found[1] == expected[1]
+    assert jitted.recordings <= 8
