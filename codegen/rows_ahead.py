@@ -34,7 +34,8 @@ def rows_ahead(kernel: Kernel, nest: Nest) -> Ahead:
     stages = [s for s in nest.stages if s.axes]
     if not nest.outer or len(stages) < 2 or not all(_is_row(s, nest) for s in stages):
         return Ahead()
-    row, own = nest.outer[-1].name, {a.name for a in (*kernel.temporaries, *kernel.tables)}
+    row = nest.outer[-1].name
+    own = {t.name for t in kernel.temporaries} | {t.name for t in kernel.tables}
     found: dict[tuple[type, str], Load | Store] = {}
     for stage in stages:
         for i in stage.body:

@@ -4,8 +4,8 @@ In comes a verified `Graph` (coarse ops, `gradient` nodes, maybe untyped); out g
 `kernel` nodes. `manager` runs passes by name and keeps the stages, `pipelines` has the default order,
 `observers` watch (verify, dump, log, compare), `rewrite` is the walker and `patterns` the rule driver. The
 passes, in order: `infer`, `autodiff`, `updates`, `simplify`, `cse`, `decompose`, `fold`, `epilogues`,
-`fold_norm`, `trim`, `merge_scans`, `recall`, `hoist`, `thin`, `straighten`, `row_picks`, `row_sums`, `dce`,
-`fuse`, `schedule`; then `memory` plans buffers.
+`fold_norm`, `trim`, `merge_scans`, `recall`, `hoist`, `thin`, `straighten`, `row_sums`, `dce`, `fuse`,
+`schedule`; then `memory` plans buffers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from graphc.passes import (  # each fills the table of passes
     inline,
     observers,
     recall,
-    row_picks,
     row_sums,
     schedule,
     simplify,
@@ -55,7 +54,6 @@ __all__ = [
     "observers",
     "recall",
     "register",
-    "row_picks",
     "row_sums",
     "run",
     "schedule",

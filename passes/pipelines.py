@@ -12,7 +12,7 @@ from graphc.ir.errors import ArgumentError
 
 DEFAULT = (
     "infer, autodiff, updates, simplify, cse, decompose, fold, simplify, epilogues, fold_norm, cse, trim, "
-    "merge_scans, recall, hoist, thin, straighten, trim, row_picks, row_sums, dce, fuse, schedule"
+    "merge_scans, recall, hoist, thin, straighten, trim, row_sums, dce, fuse, schedule"
 )
 """What a compile runs: every graph leaves it as a list of kernels."""
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.builder import Builder, Expr
+from graphc.ir.opdef import Kind
+from graphc.ir.ops.index import is_class
 from graphc.npjit.native.buffers import Box, Pieces
 from graphc.npjit.native.operands import (
     Item,
@@ -24,6 +26,7 @@ from graphc.npjit.native.operands import (
     integer,
     operand,
     own_dtype,
+    producer,
     reshaped,
 )
 from graphc.npjit.native.rules.index_plan import Places, Plan, checked, is_iota, places_of, plan
@@ -117,6 +120,11 @@ def written_to(b: Builder, x: Operand, key: Any, value: Item) -> Operand:
 
 
 def _gathered(b: Builder, x: Expr, p: Plan) -> Expr:
+    columns = _column_of_each_row(x, p)
+    maker = producer(x)
+    if columns is not None and x.rank == 2 and maker is not None and maker.op.kind is Kind.ELEMENTWISE:
+        # what is computed is chosen from where that is done; what lies in memory is not read as a whole
+        return b.sum(b.select(_is_column(b, x, columns), x, b.constant(0, x.dtype)), axes=(1,))
     g = places_of(b, x.shape, p)  # type: ignore[arg-type]
     turned = x if g.order == tuple(range(x.rank)) else b.transpose(x, axes=g.order)
     picked = b.gather(reshaped(b, turned, (*g.lead, g.size, *g.rest)), g.positions, axis=len(g.lead))
@@ -181,10 +189,10 @@ def _masked_write(b: Builder, x: Expr, mask: Operand, value: Item) -> Expr:
 
 def _scattered(b: Builder, x: Expr, p: Plan, value: Item) -> Expr:
     """Integer arrays. Where positions of several values repeat, the last counts: then the graph fails."""
-    if len(p.arrays) == 2 and x.rank >= 2 and p.arrays[0][0] == 0 and p.arrays[1][0] == 1:
-        (_, rows), (_, columns) = p.arrays
-        if is_iota(rows, x.shape[0]) and rows.shape == (x.shape[0],) and columns.rank == 1:  # type: ignore[arg-type]
-            return _one_in_each_row(b, x, columns, value)
+    columns = _column_of_each_row(x, p)
+    if columns is not None:
+        stored = _fitted(b, value, x.dtype.numpy, (x.shape[0], *x.shape[2:]))
+        return b.select(_is_column(b, x, columns), _over_columns(b, stored), x)
     if len(p.arrays) == 1 and not p.arrays[0][1].shape:
         return _one_position(b, x, p, value)
     g = places_of(b, x.shape, p)  # type: ignore[arg-type]
@@ -221,13 +229,26 @@ def _one_position(b: Builder, x: Expr, p: Plan, value: Item) -> Expr:
     return b.select(chosen, reshaped(b, stored, (*x.shape[:axis], 1, *x.shape[axis + 1 :])), x)
 
 
-def _one_in_each_row(b: Builder, x: Expr, columns: Expr, value: Item) -> Expr:
-    rows, size = x.shape[:2]
-    at = checked(b, columns, size)
-    chosen = b.equal(reshaped(b, at, (rows, 1)), b.iota(shape=(rows, size), axis=1, dtype="i64"))
-    chosen = reshaped(b, chosen, (rows, size, *(1 for _ in x.shape[2:])))
-    stored = _fitted(b, value, x.dtype.numpy, (rows, *x.shape[2:]))
-    return b.select(chosen, reshaped(b, stored, (rows, 1, *x.shape[2:])), x)
+def _column_of_each_row(x: Expr, p: Plan) -> Expr | None:
+    """The numbers of columns, if integer arrays pick one from each row: x[np.arange(len(x)), columns]."""
+    if len(p.arrays) != 2 or [axis for axis, _ in p.arrays] != [0, 1]:
+        return None
+    (_, rows), (_, columns) = p.arrays
+    each = is_iota(rows, x.shape[0]) and rows.shape == (x.shape[0],)  # type: ignore[arg-type]
+    return columns if each and columns.rank == 1 else None
+
+
+def _is_column(b: Builder, x: Expr, columns: Expr) -> Expr:
+    """Where the chosen element of each row is, as bools that broadcast to x; numbers are checked."""
+    at, size = checked(b, columns, x.shape[1]), x.shape[1]
+    if isinstance(size, int) and size < 1 << 31:
+        at = b.cast(at, dtype="i32")
+    return reshaped(b, is_class(b, at, size), (*x.shape[:2], *(1 for _ in x.shape[2:])))
+
+
+def _over_columns(b: Builder, picked: Expr) -> Expr:
+    """What stands for one element of each row, for all columns."""
+    return reshaped(b, picked, (picked.shape[0], 1, *picked.shape[1:]))
 
 
 def _turned_in(b: Builder, x: Expr, g: Places) -> Expr:
@@ -249,8 +270,21 @@ def added(b: Builder, x: Expr, key: Any, value: Item) -> Expr:
     part = basic_read(b, x, p)
     if not p.arrays:
         return basic_write(b, x, p, part + _fitted(b, value, x.dtype.numpy, p.shape))
+    columns = _column_of_each_row(part, p)
+    if columns is not None and part.dtype.is_floating and _is_zero(part):
+        new = _over_columns(b, _fitted(b, value, x.dtype.numpy, (part.shape[0], *part.shape[2:])))
+        chosen = b.select(_is_column(b, part, columns), new, b.constant(0, part.dtype))
+        return basic_write(b, x, p, chosen)
     g = places_of(b, part.shape, p)  # type: ignore[arg-type]
     new = _fitted(b, value, x.dtype.numpy, g.result)
     updates = reshaped(b, new, (*g.lead, *g.positions.shape, *g.rest))
     summed = b.scatter_add(_turned_in(b, part, g), g.positions, updates, axis=len(g.lead))
     return basic_write(b, x, p, _turned_out(b, summed, g, part.shape))
+
+
+def _is_zero(x: Expr) -> bool:
+    """Whether an array is known to be zeros, as a gradient is at first."""
+    node = producer(x)
+    while node is not None and node.op.name in ("broadcast", "reshape"):
+        node = producer(Expr(x.builder, node.operands[0]))
+    return node is not None and node.op.name == "constant" and not np.any(node.attrs["value"])
