@@ -58,6 +58,9 @@ def compile(
     `check="reference"` at the first that differs from the evaluator. `passes` is a pipeline as text.
     `cache=False` neither reads nor writes the object cache. `threads` is how many threads a call of the
     "llvm" backend uses at most (default: GRAPHC_THREADS, or 1); results have the same bits for any number.
+    `fast_math=True` lets convolutions of the "llvm" backend use Winograd's algorithm without guards: where
+    taps are 0 (masks) or of very different sizes, results have the errors of a dense kernel, and infinite
+    pixels may give NaN.
     `tune=True` (default: GRAPHC_TUNE) measures at the first call what sizes leave open, for the sizes of that
     call, and keeps the choices in the cache; results stay the same.
 

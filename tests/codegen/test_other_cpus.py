@@ -119,6 +119,14 @@ def test_tiles_use_whole_registers_of_avx512(driver, dtype, cpu):
 
 
 @pytest.mark.parametrize("cpu", WIDER)
+def test_winograd_uses_whole_registers_of_avx512(cpu):
+    target = named(cpu)
+    found = arithmetic(assembly(library_text("winograd", strategy("f32", target), target), target))
+    assert found["z"] > 500
+    assert found["y"] == 0
+
+
+@pytest.mark.parametrize("cpu", WIDER)
 def test_loops_use_whole_registers_of_avx512(cpu, monkeypatch):
     monkeypatch.setenv("GRAPHC_CPU", cpu)
     b = Builder("f")
