@@ -45,6 +45,8 @@ elements of a chunk at least, and chunks at most.
 """
 FEW = 128
 """Turns of the outer axes that are too few to be shared out."""
+WIDE, FAR = 2048, 1 << 18
+"""Columns, and elements in all of them together, whose rows are better gone through chunk by chunk."""
 POSITIONAL = ("argmax", "argmin")
 TERMS, MOST = 4608, 64
 """Of products: terms of a chunk at most, as long as there are no more chunks than that."""
@@ -158,7 +160,9 @@ def _element(x: Matrix, row: Axis, column: Axis) -> Offset:
 def _long_axis(nest: Nest) -> Axis | None:
     """The axis of the folds that is cut, if any is."""
     outer = product(a.extent for a in nest.outer)
-    if nest.ordered or not isinstance(outer, int) or outer >= FEW or (nest.temporaries and nest.outer):
+    if nest.ordered or not isinstance(outer, int) or (nest.temporaries and nest.outer):
+        return None
+    if outer >= FEW and not (_goes_far(nest) and outer <= WIDE):
         return None
     loops = {stage.axes for stage in nest.stages if stage.axes}
     folds = [i for s in nest.stages for i in s.body if isinstance(i, (Fold, Running))]
@@ -172,6 +176,18 @@ def _long_axis(nest: Nest) -> Axis | None:
     if isinstance(longest.extent, int) and isinstance(length, int) and longest.extent <= length:
         return None
     return longest
+
+
+def _goes_far(nest: Nest) -> bool:
+    """Whether folds of columns go through so much memory that it leaves the cache before the next columns are
+    read.
+    """
+    if not nest.outer or nest.outer[-1].name != nest.lane:
+        return False
+    inner = next((stage.axes for stage in nest.stages if stage.axes), ())
+    total = product(a.extent for a in (*nest.outer, *inner))
+    image = substitute(total, dict.fromkeys(symbols(total), 1))
+    return isinstance(image, int) and image >= (FAR if isinstance(total, int) else FAR // 4)
 
 
 def chunk_length(nest: Nest, axes: Sequence[Axis], cut: Axis) -> Dim:
@@ -228,9 +244,12 @@ class _Writer:
     def _chunks(self, stage: Stage, folds: Sequence[Fold], partials: Sequence[Temporary]) -> None:
         code = tuple(x for i in stage.body for x in self._moved(i))
         finish = tuple(Store(t.name, self._part(), f.result) for f, t in zip(folds, partials))
+        outer = (self.chunk, *self.nest.outer)
         stages = [Stage((), tuple(self.before))] if self.before else []
         stages.append(Stage(self.axes, code, finish))
-        outer = (self.chunk, *self.nest.outer)
+        if self.columns and not folds:  # nothing is kept for a column: go along rows, as memory does
+            stages = [Stage((*self.axes, outer[-1]), (*self.before, *code))]
+            outer = outer[:-1]
         self._put(replace(self.nest, outer=outer, stages=tuple(stages), temporaries=()))
 
     def _moved(self, i: Instruction) -> Iterator[Instruction]:

@@ -134,6 +134,41 @@ def _statistics(b, x, axes, epsilon):
     return mean, var, b.rsqrt(var + epsilon), centred
 
 
+CACHED, LEAST_ROWS = 1 << 16, 16
+"""Elements of a part of a batch that stay in a cache between its mean and its variance, and rows of the
+least one.
+"""
+
+
+def _part(x, axes):
+    """The axes of a part of what is folded that stays in a cache: whole images, or rows of one; none if there
+    is no such part.
+    """
+    spatial = axes[1:]
+    for part in (spatial, spatial[-1:]):
+        rows = product(x.shape[a] for a in part)
+        behind = product(x.shape[i] for i in range(axes[0], x.rank) if i not in axes)
+        known = isinstance(rows, int) and isinstance(behind, int) and bool(part)
+        if known and rows >= LEAST_ROWS and rows * behind <= CACHED:
+            return part
+    return ()
+
+
+def _batch_statistics(b, x, axes, epsilon):
+    """`_statistics` in one walk through memory: mean and variance of each part of the batch, then those of
+    all parts (Chan, Golub, LeVeque 1979, equation 2.1, for parts of one size).
+    """
+    part = _part(x, axes)
+    if not part:
+        return _statistics(b, x, axes, epsilon)
+    inner, outer = {"axes": part, "keepdims": True}, {"axes": axes, "keepdims": True}
+    means = b.mean(x, **inner)
+    within = b.mean(b.square(x - means), **inner)
+    mean = b.mean(means, **outer)
+    var = b.mean(within, **outer) + b.mean(b.square(means - mean), **outer)
+    return mean, var, b.rsqrt(var + epsilon), x - mean
+
+
 @op("layer_norm", Kind.COARSE)
 class LayerNorm:
     """(x - mean) / sqrt(var + epsilon).
@@ -246,7 +281,7 @@ class BatchNormTrain:
 
     def decompose(b, x, gamma, beta, axis, epsilon):
         axes = _axes(axis)
-        mean, var, inverse, centred = _statistics(b, x, _others(x, axes), epsilon)
+        mean, var, inverse, centred = _batch_statistics(b, x, _others(x, axes), epsilon)
         scale = _spread(b, gamma, axes, x.rank) * inverse
         y = centred * scale + _spread(b, beta, axes, x.rank)
         return y, b.reshape(mean, shape=gamma.shape), b.reshape(var, shape=gamma.shape)
@@ -254,7 +289,7 @@ class BatchNormTrain:
     def vjp(b, x, gamma, beta, out, ct, axis, epsilon):
         axes = _axes(axis)
         rest = _others(x, axes)
-        _, _, inverse, centred = _statistics(b, x, rest, epsilon)
+        _, _, inverse, centred = _batch_statistics(b, x, rest, epsilon)
         ct_y, ct_mean, ct_var = ct
         dx = dgamma = dbeta = None
         if ct_y is not None:
