@@ -106,7 +106,7 @@ class Signature:
         if array.ndim != parameter.type.rank:
             raise ShapeError(
                 f"{parameter.text} of {self.name} must have {counted(parameter.type.rank, 'dimension')} "
-                f"({parameter.type}), but got the shape {array.shape}.{_fix(parameter)}"
+                f"({parameter.type}), but got the shape {array.shape}.{_fix(parameter, array.shape)}"
             )
         return array
 
@@ -152,7 +152,7 @@ class Signature:
             because = "".join(f"\n  {s:<6}  is {v} by {p.text} ({p.type})" for s, v, p in sources)
             raise ShapeError(
                 f"{parameter.text} of {self.name} must be {parameter.type}, but got the shape {array.shape}: "
-                f"axis {axis} is {n} and not {wanted}.{because or _fix(parameter)}"
+                f"axis {axis} is {n} and not {wanted}.{because or _fix(parameter, array.shape)}"
             )
 
     def _check_requirement(self, r: Requirement, values: Mapping[str, int]) -> None:
@@ -187,12 +187,13 @@ class Signature:
         return array
 
 
-def _fix(parameter: Parameter) -> str:
+def _fix(parameter: Parameter, given: tuple[int, ...]) -> str:
     """What to do about an input whose shape is wrong; nothing to say of a number or a weight."""
     if not parameter.text.startswith("input") or not parameter.type.rank:
         return ""
     shape = ", ".join(map(str, parameter.type.shape)) + "," * (parameter.type.rank == 1)
-    return f"\n  fix     give an array of shape ({shape})."
+    one = "; of a single sample x, give x[None]" if parameter.type.shape[1:] == given else ""
+    return f"\n  fix     give an array of shape ({shape}){one}."
 
 
 def counted(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from graphc import ops, structure
-from graphc.ir.errors import ArgumentError, ShapeError, StateError
+from graphc.ir.errors import ArgumentError, StateError
 from graphc.layers.layer import Layer
 from graphc.layers.recurrent_cells import (
     SHARED,
@@ -20,7 +20,7 @@ from graphc.layers.recurrent_cells import (
     called,
     initial_states,
 )
-from graphc.layers.spec import InputSpec
+from graphc.layers.spec import InputSpec, no_steps
 from graphc.ops.control import scan
 from graphc.variable import Variable
 
@@ -82,7 +82,7 @@ class RNN(Layer):
 
     def build(self, input_shape: Any) -> None:
         if len(input_shape) < 3:
-            raise ShapeError(f"{self} takes inputs (batch, steps, ...), but got the shape {input_shape}.")
+            raise no_steps(self, input_shape)
         if not self.cell.built:
             self.cell.build((input_shape[0], *input_shape[2:]))
         if self.stateful:

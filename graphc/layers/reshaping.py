@@ -52,7 +52,8 @@ class Reshape(Layer):
         ):
             raise ShapeError(
                 f"{self} can't give {total} elements of shape {inputs.shape[1:]} the shape "
-                f"{self.target_shape}."
+                f"{self.target_shape}.\n"
+                f"  fix     give a target_shape of {total} elements; one size may be -1, which is found."
             )
         sizes = tuple(total // known if d == -1 else d for d in self.target_shape)
         return ops.reshape(inputs, (inputs.shape[0], *sizes))

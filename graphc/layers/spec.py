@@ -53,7 +53,9 @@ def _check(layer: Layer, spec: InputSpec, tensor: Any) -> None:
         or (spec.shape is not None and rank != len(spec.shape) and f"{len(spec.shape)} axes")
     )
     if wrong:
-        raise ShapeError(f"{layer} takes inputs with {wrong}, but got {_named(tensor)} of shape {shape}.")
+        error = ShapeError(f"{layer} takes inputs with {wrong}, but got {_named(tensor)} of shape {shape}.")
+        error.fix = _missing(shape, spec.ndim or spec.min_ndim or 0).format(layer.name)  # type: ignore[attr-defined]
+        raise error
     sizes = {**dict(enumerate(spec.shape or ())), **spec.axes}
     for axis, size in sizes.items():
         if size is not None and shape[axis] is not None and shape[axis] != size:
@@ -65,6 +67,27 @@ def _check(layer: Layer, spec: InputSpec, tensor: Any) -> None:
                 f"give this input to another layer, or build '{layer.name}' for {shape[axis]} {what}."
             )
             raise error
+
+
+def _missing(shape: tuple[int | None, ...], rank: int) -> str:
+    """How to get an input of that rank from one with fewer axes."""
+    if not 1 < len(shape) < rank:
+        return ""
+    if len(shape) == rank - 1 and None not in shape[1:]:
+        return f"if it has one channel, put layers.Reshape({(*shape[1:], 1)}) before '{{}}'."
+    return "call '{}' before what flattens its input, or reshape that first."
+
+
+def no_steps(layer: Layer, shape: Any) -> ShapeError:
+    """The error of a layer that goes over time steps, for an input without them."""
+    shape = tuple(shape)
+    error = ShapeError(f"{layer} takes inputs (batch, steps, ...), but got the shape {shape}.")
+    if len(shape) > 1 and shape[1] is not None:
+        error.fix = (  # type: ignore[attr-defined]
+            f"put layers.Reshape(({shape[1]}, 1)) before it for steps of one feature each, "
+            "or let the layer before it keep the steps (return_sequences=True)."
+        )
+    return error
 
 
 def _named(tensor: Any) -> str:

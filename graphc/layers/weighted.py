@@ -16,6 +16,9 @@ from graphc.revision import EPOCH
 from graphc.trace import active
 from graphc.variable import Variable
 
+_SHOWN = 4
+"""How many weights a message lists."""
+
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -198,7 +201,12 @@ class Weighted(metaclass=Made):
         own = self.weights
         given = [np.asarray(w) for w in weights]
         if len(given) != len(own):
-            raise ArgumentError(f"{self} has {len(own)} weights, but set_weights got {len(given)} arrays.")
+            wanted = ", ".join(f"'{v.path}' {v.shape}" for v in own[:_SHOWN])
+            more = f", and {len(own) - _SHOWN} more" if len(own) > _SHOWN else ""
+            raise ArgumentError(
+                f"{self} has {len(own)} weights, but set_weights got {len(given)} arrays.\n"
+                f"  fix     give an array for each, in this order: {wanted}{more}."
+            )
         wrong = [f"'{v.path}' is {v.shape}, got {w.shape}" for v, w in zip(own, given) if v.shape != w.shape]
         if wrong:
             raise ArgumentError(f"set_weights of {self}: {'; '.join(wrong)}.")

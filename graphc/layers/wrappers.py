@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from graphc import ops
-from graphc.ir.errors import ArgumentError, ShapeError
+from graphc.ir.errors import ArgumentError
 from graphc.layers.layer import Layer
+from graphc.layers.spec import no_steps
 
 
 class Wrapper(Layer):
@@ -42,9 +43,7 @@ class TimeDistributed(Wrapper):
 
     def build(self, input_shape: Any) -> None:
         if len(input_shape) < 3:
-            raise ShapeError(
-                f"{self} takes inputs (batch, steps, ...), but got the shape {tuple(input_shape)}."
-            )
+            raise no_steps(self, input_shape)
         if not self.layer.built:
             self.layer.build((input_shape[0], *input_shape[2:]))
 

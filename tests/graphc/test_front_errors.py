@@ -205,3 +205,41 @@ def test_writing_into_a_symbol():
 
     text = text_of(lambda: Writer()(Input((3,))), TypeError)
     assert text.splitlines()[-1].startswith("  fix     make a new tensor: graphc.ops.where")
+
+
+def trained_for_five():
+    return Sequential([Input((5,)), layers.Dense(3, name="hidden")], name="net")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "remedy"),
+    [
+        (
+            lambda: layers.Conv2D(4, 3, name="conv")(Input((28, 28))),
+            "if it has one channel, put layers.Reshape((28, 28, 1)) before 'conv'.",
+        ),
+        (
+            lambda: layers.MaxPooling2D(name="pool")(Input((4,))),
+            "call 'pool' before what flattens its input, or reshape that first.",
+        ),
+        (
+            lambda: layers.LSTM(4)(Input((10,))),
+            "put layers.Reshape((10, 1)) before it for steps of one feature each, or let the layer before it "
+            "keep the steps (return_sequences=True).",
+        ),
+        (
+            lambda: layers.Reshape((5, 3))(Input((12,))),
+            "give a target_shape of 12 elements; one size may be -1, which is found.",
+        ),
+        (
+            lambda: trained_for_five().predict(np.ones(5, "f4"), verbose=0),
+            "give an array of shape (B, 5); of a single sample x, give x[None].",
+        ),
+        (
+            lambda: trained_for_five().set_weights([np.ones((5, 3))]),
+            "give an array for each, in this order: 'hidden/kernel' (5, 3), 'hidden/bias' (3,).",
+        ),
+    ],
+)
+def test_what_to_do_about_shapes(mistake, remedy):
+    assert text_of(mistake).splitlines()[-1] == f"  fix     {remedy}"
