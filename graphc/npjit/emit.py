@@ -208,11 +208,19 @@ class Emitter(Expressions):
             return None
         kept = [x for program in programs for x in program.explain() if not x.native]
         self.covered = not kept
+        lines = self._in_states(lines) if kept else lines
         back = [f"copyto({s.var}, {s.text})" for s in stores if s.var not in in_place]
         begin = [*start, "if strict(): return flat(args, kw)", *self.opening]
         made: Any = self.compiled([*begin, *self.guarded(lines), *back, *end], scope)
         made.graphs, made.kept = graphs, kept
         return made
+
+    def _in_states(self, lines: list[str]) -> list[str]:
+        """What NumPy does warns of nothing that was ignored in the recording."""
+        states = [state for _, state in self.rec.states]
+        ignored = {k for s in states[1:] for k, v in s.items() if v == "ignore" and states[0][k] != v}
+        keywords = ", ".join(f"{k}='ignore'" for k in sorted(ignored))
+        return [f"with errstate({keywords}):", *_indented(lines)] if ignored else lines
 
     def checked(self, checks: list[str]) -> list[str]:
         """The guards; streams that they look at are made among them, others behind them."""

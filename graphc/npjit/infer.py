@@ -164,13 +164,15 @@ def _asked(
     copy: bool,
 ) -> Answer:
     found: list[tuple[Any, Any]] = []
-    identity = (getattr(fn, "__module__", "") or "").startswith("numpy.linalg")
+    content = "ones" if fn is np.average else ""
+    if (getattr(fn, "__module__", "") or "").startswith("numpy.linalg"):
+        content = "identity"
     some = any(map(open_dims, args)) or any(map(open_dims, kwargs.values()))
     name = name_of(fn)
     hide = some or (getitem and masks((args[1],))) or name in DATA_SHAPED
     hide = hide or (name == "where" and len(args) == 1) or (name == "ix_" and masks(args))
     hide = hide or by_array(fn, args, kwargs, COUNTED)
-    lower = _Lower(found, identity, copy)
+    lower = _Lower(found, content, copy)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
@@ -193,13 +195,13 @@ def _asked(
 class _Lower:
     """Arguments with stand-ins for arrays; `found` gets the pairs (argument, stand-in)."""
 
-    def __init__(self, found: list[tuple[Any, Any]], identity: bool, copy: bool) -> None:
-        self.found, self.identity, self.copy = found, identity, copy
+    def __init__(self, found: list[tuple[Any, Any]], content: str, copy: bool) -> None:
+        self.found, self.content, self.copy = found, content, copy
 
     def __call__(self, a: Any) -> Any:
         t = type(a)
         if t is Sym or t is np.ndarray:
-            d = stand_in_of(a.meta if t is Sym else meta_of(a), self.identity)
+            d = stand_in_of(a.meta if t is Sym else meta_of(a), self.content)
             if self.copy and type(d) is np.ndarray:
                 d = d.copy(order="K")
             self.found.append((a, d))
@@ -215,9 +217,9 @@ class _Lower:
         return a
 
 
-def stand_in_of(m: Meta, identity: bool = False) -> Any:
-    """A value of this meta: ones, identity matrices for linear algebra, zeros for integers."""
-    key = m, identity
+def stand_in_of(m: Meta, content: str = "") -> Any:
+    """A value of this meta: ones, and zeros for integers, unless `content` says "ones" or "identity"."""
+    key = m, content
     d = _stand_ins.get(key)
     if d is not None:
         return d
@@ -226,7 +228,7 @@ def stand_in_of(m: Meta, identity: bool = False) -> Any:
     elif None in m.shape:
         d = np.zeros([3] * len(m.shape), m.dtype)
     else:
-        d = _array(m, identity)
+        d = _array(m, content)
     if m.kind != "array" or d.size <= SMALL:
         if len(_stand_ins) > REMEMBERED // 10:
             _stand_ins.clear()
@@ -234,7 +236,7 @@ def stand_in_of(m: Meta, identity: bool = False) -> Any:
     return d
 
 
-def _array(m: Meta, identity: bool) -> np.ndarray:
+def _array(m: Meta, content: str) -> np.ndarray:
     spans = [s * (n - 1) for n, s in zip(m.shape, m.strides) if n]
     low, high = sum(min(0, s) for s in spans), sum(max(0, s) for s in spans)
     size = -((low - high) // max(m.dtype.itemsize, 1)) + 1 if 0 not in m.shape else 1
@@ -242,8 +244,9 @@ def _array(m: Meta, identity: bool) -> np.ndarray:
     if m.dtype.kind in "fc" and size <= SMALL:
         buffer[...] = 1
     d: np.ndarray = np.ndarray(m.shape, m.dtype, buffer, -low, m.strides)
-    if identity and d.ndim >= 2 and m.dtype.kind in "fc":
-        d[...] = np.eye(d.shape[-2], d.shape[-1]) * 2
+    if content and m.dtype.kind in "biufc":
+        matrix = content == "identity" and d.ndim >= 2
+        d[...] = np.eye(d.shape[-2], d.shape[-1]) * 2 if matrix else 1
     return d
 
 

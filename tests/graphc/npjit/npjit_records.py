@@ -214,3 +214,12 @@ def classes_made_in_the_call(x):
             return np.linalg.norm(self.v) * math.sqrt(4) + np.sum(x)
 
     return Scaled(x).norm, Scaled(x * 2).norm
+
+
+K = np.array([[4, 1, 0], [1, 3, 1], [0, 1, 5]])
+
+
+@prog(lambda i: (K.copy(), R(i).normal(size=3)))
+def whole_numbers_in_linear_algebra(k, x):
+    a = np.linalg.solve(k, x), np.linalg.inv(k) @ x, np.linalg.det(k)
+    return a, np.average(x, weights=np.arange(3)), np.average(k[:2], axis=0, weights=k[:2] + 1)
