@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from graphc.codegen.choices import Choices
 from graphc.codegen.control_steps import Step, kernels_in, steps_of
@@ -14,7 +15,6 @@ from graphc.codegen.emit_product import calls, drivers
 from graphc.codegen.kernel_list import KernelStep, left_outside
 from graphc.codegen.layout import Layout, layout_of
 from graphc.codegen.native_text import native_text
-from graphc.codegen.numba_step import StepSource, step_source
 from graphc.codegen.stages import Stages
 from graphc.codegen.target import Target
 from graphc.codegen.team import members
@@ -22,6 +22,9 @@ from graphc.ir.errors import CompileError
 from graphc.ir.graph import Graph
 from graphc.passes.memory import plan
 from graphc.passes.plan import Plan
+
+if TYPE_CHECKING:
+    from graphc.codegen.numba_step import StepSource
 
 
 class Lowered:
@@ -87,6 +90,8 @@ class Lowered:
     @cached_property
     def python(self) -> StepSource:
         """The step as Python source."""
+        from graphc.codegen.numba_step import step_source
+
         self._require_kernels()
         return step_source(self.final, self.steps, self.plan)
 

@@ -21,6 +21,8 @@ from graphc.ir import dims
 _LENDER = {"correlate": "product", "winograd": "convolve"}
 """Whose tiles and packers a driver calls, instead of having its own."""
 
+_LOCK = free_in_children(threading.Lock())
+
 
 def product_scratch_bytes(dtype: str, target: Target) -> int:
     """The size of the scratch buffer (64-byte aligned) that `product_<dtype>` needs, whatever the shapes."""
@@ -80,8 +82,9 @@ class ProductLibrary:
 
 
 def product_library(dtype: str, target: Target, store: cache.Cache | None = None) -> ProductLibrary:
-    """The library of an element type, once per process."""
-    return _products(dtype, target, store)
+    """The library of an element type, once per process: code calls the one whose parts are loaded."""
+    with _LOCK:
+        return _products(dtype, target, store)
 
 
 @functools.cache

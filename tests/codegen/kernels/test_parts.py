@@ -4,6 +4,7 @@ uses.
 
 import ctypes
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -157,3 +158,20 @@ def test_code_for_several_threads_has_the_whole_library(monkeypatch, tmp_path):
     compile(b.build(), threads=2)
     library = product_library("f64", host())
     assert set(library._loaded) == set(parts(library.strategy))
+
+
+def test_threads_share_one_library():
+    library_module._products.cache_clear()
+    found, start = [], threading.Barrier(6)
+
+    def work():
+        start.wait()
+        found.append(product_library("f32", host()))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 6
+    assert len(set(map(id, found))) == 1
