@@ -33,6 +33,9 @@ HARMLESS = (
 FLAGS = type(np.empty(0).flags)
 _MISSING = object()
 
+LIMITS = (np.finfo, np.iinfo)
+"""What tells the limits of an element type: constants, where the call made it."""
+
 
 class Attributes(Surface):
     def getattr(self, x: Any, name: str) -> Any:
@@ -49,6 +52,8 @@ class Attributes(Surface):
         if t is types.ModuleType:
             v = getattr(x, name)
             return v if x.__name__.split(".")[0] == "numpy" else rec.wrap(v, f"{rec.const(x)}.{name}")
+        if t in LIMITS and rec.var(x) is None:
+            return getattr(x, name)
         return self._object_attr(x, t, name)
 
     def _object_attr(self, x: Any, t: type, name: str) -> Any:

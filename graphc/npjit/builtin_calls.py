@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.npjit.attributes import LIMITS
 from graphc.npjit.library_calls import LIBRARY
 from graphc.npjit.lookup import is_array
 from graphc.npjit.streams import MAKERS
@@ -204,7 +205,18 @@ def _text(fn: Callable[..., str], options: dict[str, Any], *args: Any) -> str:
     return fn(*args, **options)
 
 
+def limits(cls: Any) -> Handler:
+    """`np.finfo` and `np.iinfo`, of which a type, an array or a number is asked."""
+
+    def handler(rt: Any, x: Any) -> Any:
+        deferred = type(x) is Sym and x.meta.kind in ("array", "scalar", "python")
+        return cls(x.meta.dtype if deferred else x.dtype if is_array(x) else rt.steered(x))
+
+    return handler
+
+
 HANDLERS: dict[Any, Handler] = {
+    **{cls: limits(cls) for cls in LIMITS},
     np.array2string: array_text(np.array2string),
     np.array_str: array_text(np.array_str),
     np.array_repr: array_text(np.array_repr),

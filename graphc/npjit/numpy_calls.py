@@ -55,6 +55,8 @@ def _multinomial(args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
 
 DISTRIBUTED: dict[str, Callable[..., dict[str, Any]]] = {"choice": _choice, "multinomial": _multinomial}
 """Draws by probabilities: the arguments for stand-ins, which are no distribution."""
+OF_SHAPES = {"shape": (1,), "ndim": (1,), "size": (1, 2)}
+"""Functions that ask for no elements, by how many arguments they have."""
 OF_SIZES: dict[Any, Callable[[Any], Callable[[Any, Any], Any]]] = {
     np.prod: lambda rt: functools.partial(rt.op, "mul"),
     np.sum: lambda rt: functools.partial(rt.op, "add"),
@@ -70,8 +72,11 @@ class NumpyCalls(Surface):
         if self._is_opaque(f, name, args):
             return self.opaque(f, *args, **kwargs)
         first = args[0] if args else None
-        if name in ("shape", "ndim", "size") and len(args) == 1 and not kwargs and _is_data(first):
-            return self.sym_attr(first, name)
+        if name in OF_SHAPES and not kwargs and len(args) in OF_SHAPES[name]:
+            if type(first) in (list, tuple):
+                first = self.call(np.array, first)
+            if _is_data(first):
+                return self.sym_attr(first, name) if len(args) == 1 else self.size_along(first, args[1])
         if not kwargs and args and self._of_scalars(f, args):
             return self.scalar(f, *args)
         args, kwargs = [self.absorb(a) for a in args], {k: self.absorb(v) for k, v in kwargs.items()}
@@ -111,6 +116,13 @@ class NumpyCalls(Surface):
         if type(f) is np.ufunc:
             return known and f.nout == 1 and len(args) == f.nin
         return known and isinstance(f, type) and len(args) == 1
+
+    def size_along(self, x: Sym, axis: Any) -> Any:
+        """`np.size(x, axis)`."""
+        shape, axes = self.sym_attr(x, "shape"), self.steered(axis)
+        if type(axes) is tuple:
+            return functools.reduce(functools.partial(self.op, "mul"), [shape[a] for a in axes], 1)
+        return shape[axes] if axes is not None else self.sym_attr(x, "size")
 
     def with_out(self, f: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call with `out=`."""

@@ -90,3 +90,32 @@ def test_a_product_of_sizes_keeps_the_batch_symbolic() -> None:
         np.testing.assert_allclose(fast(x, w), rows(x, w), rtol=1e-12)
     assert fast.recordings == 2
     assert type(graphc.jit(lambda x: np.prod(x.shape))(np.ones((3, 2)))) is np.int64
+
+
+def test_limits_of_types_are_constants() -> None:
+    def clipped(x: np.ndarray) -> tuple[object, ...]:
+        eps = np.finfo(x.dtype).eps
+        return np.clip(x, eps, 1 - eps), np.iinfo(np.int16).max + 0.5, np.finfo(float).tiny
+
+    fast = graphc.jit(clipped)
+    for dtype in (np.float32, np.float64, np.float32, np.float64):
+        x = np.array([0, 0.5, 1], dtype)
+        for made, wanted in zip(fast(x), clipped(x), strict=True):
+            np.testing.assert_array_equal(made, wanted)
+            assert np.asarray(made).dtype == np.asarray(wanted).dtype
+    assert "break" not in fast.explain()
+
+
+def test_sizes_of_lists_and_of_axes() -> None:
+    def sizes(xs: list[np.ndarray]) -> tuple[object, ...]:
+        total = np.zeros(np.size(xs, 0))
+        rows = np.size(xs[0], (0, 1)), np.size(xs[0], None), np.size(xs[0], -1)
+        return total, rows, np.shape([[1, 2], [3, xs[0][0, 0]]]), np.ndim(xs), np.size(3)
+
+    fast = graphc.jit(sizes)
+    for n in (2, 3, 2, 4):
+        xs = [np.ones((n, 3))] * n
+        assert repr(fast(xs)) == repr(sizes(xs))
+    assert "break" not in fast.explain()
+    with pytest.raises(IndexError):
+        graphc.jit(lambda x: np.size(x, 5))(np.ones(3))
