@@ -7,6 +7,7 @@ groups are computed for some windows, then for the next ones, so that a line of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from graphc.codegen.element import const
 from graphc.codegen.emit_body import Body
@@ -26,7 +27,7 @@ ROWS = 12
 class WindowsWriter(ProductWriter):
     """What the calls of both drivers have in common."""
 
-    policies = ()
+    policies: ClassVar[tuple[str, ...]] = ()
 
     @staticmethod
     def packed_bytes(part: Product, target: Target) -> int:
