@@ -226,6 +226,7 @@ HANDLERS: dict[Any, Handler] = {
     np.random.sample: global_stream("random_sample"),
     len: lambda rt, x: rt.length(x),
     isinstance: is_instance,
+    super: lambda rt, *a: super(*a) if a else rt.opaque(super),
     type: type_of,
     np.isscalar: is_scalar,
     hasattr: has_attr,

@@ -95,6 +95,7 @@ LIBRARY: dict[Any, Handler] = {
     itertools.cycle: over(itertools.cycle),
     itertools.islice: first_over(itertools.islice),
     itertools.combinations: first_over(itertools.combinations),
+    itertools.combinations_with_replacement: first_over(itertools.combinations_with_replacement),
     itertools.permutations: first_over(itertools.permutations),
     itertools.count: steered(itertools.count),
     operator.itemgetter: steered(operator.itemgetter),
