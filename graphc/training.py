@@ -290,6 +290,7 @@ class Trainer(Feeding):
     def _evaluate_on(self, data: Data, hooks: Any, display: Any = None) -> dict[str, float]:
         objective, run = self.objective, self.step("evaluate").run
         objective.reset()
+        data.restart()
         hooks.on_test_begin()
         begin, end = hooks.batch_hooks("test")
         for number, batch in enumerate(data.epoch()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -25,7 +26,8 @@ class ArrayData:
         arrays: all samples, as one batch.
         batch_size: samples per batch; the last batch has what remains.
         shuffle: True for a new order of the samples each epoch, "batch" for a new order of the batches only.
-        steps: batches per epoch, going on from epoch to epoch; None for all samples once.
+        steps: batches per epoch, going on from epoch to epoch; None for all samples once. As in Keras 3, an
+            epoch ends where the data do, and the next one begins them anew.
         class_weight: class number -> weight.
     """
 
@@ -57,14 +59,23 @@ class ArrayData:
         if not self._endless:
             yield from self._once()
             return
-        for _ in range(self.steps):
-            batch = next(self._running, None) if self._running else None
-            if batch is None:
-                self._before, self._past = self._state(), 0
+        for number in range(1, self.steps + 1):
+            if self._running is None:
+                self._before = self._state()
                 self._running = self._once()
-                batch = next(self._running)
             self._past += 1
-            yield batch
+            yield next(self._running)
+            if self._past * self.batch_size >= self.samples:
+                self.restart()
+                if number < self.steps:
+                    warnings.warn(
+                        f"the data ended after {number} of {self.steps} steps of an epoch", stacklevel=2
+                    )
+                return
+
+    def restart(self) -> None:
+        """Let the next epoch begin with the first batch."""
+        self._running, self._past = None, 0
 
     def position(self) -> dict[str, Any]:
         """Where the next epoch begins, as JSON can hold it: the random state from which the order of the

@@ -33,6 +33,10 @@ class Data(Protocol):
         """The batches of one epoch; a batch is valid until the one after the next is made."""
         ...
 
+    def restart(self) -> None:
+        """Let the next epoch begin with the first batch, if that can be had again."""
+        ...
+
     def position(self) -> dict[str, Any]:
         """Where the next epoch begins, as JSON can hold it."""
         ...

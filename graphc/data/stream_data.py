@@ -71,8 +71,8 @@ class StreamData:
             whole = True
         finally:
             # An epoch that was left early or failed must not leave threads behind.
-            if not (self._once_only or (whole and self._limit is not None)):
-                self._restart()
+            if not (whole and self._limit is not None):
+                self.restart()
         self._begun = self._begun or count > 0
         if not self._begun:
             raise ArgumentError(f"the {type(self.source).__name__} gave no batch")
@@ -116,8 +116,10 @@ class StreamData:
         self._running = _start(self.source, self._random)
         return next(self._running, _END)
 
-    def _restart(self) -> None:
-        """Let the next epoch begin anew, and end the threads that read ahead."""
+    def restart(self) -> None:
+        """Let the next epoch begin anew, if the source can, and end the threads that read ahead."""
+        if self._once_only:
+            return
         if self._running is not None:
             self._running.close()
         self._running, self._past = None, 0

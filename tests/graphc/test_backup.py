@@ -46,7 +46,7 @@ def endless():
 DATA = {
     "arrays": lambda: {"x": X, "y": Y, "batch_size": 8},
     "batches": lambda: {"x": X, "y": Y, "batch_size": 8, "shuffle": "batch", "validation_split": 0.2},
-    "steps": lambda: {"x": X, "y": Y, "batch_size": 8, "steps_per_epoch": 5},
+    "steps": lambda: {"x": X, "y": Y, "batch_size": 3, "steps_per_epoch": 6},
     "sequence": lambda: {"x": Batches()},
     "generator": lambda: {"x": endless(), "steps_per_epoch": 6},
 }

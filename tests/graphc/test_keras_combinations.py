@@ -159,3 +159,14 @@ def test_an_embedding_is_read_with_the_quantisation_that_keras_notes():
     assert layers.Embedding.from_config(layer.get_config() | {"quantization_config": None}).output_dim == 2
     with pytest.raises(ArgumentError, match="can't be quantised"):
         layers.Embedding(4, 2, quantization_config={"mode": "int8"})
+
+
+# -- epochs of some steps -------------------------------------------------------------------------
+def test_validation_of_some_steps_sees_the_same_samples_each_epoch():
+    model = Sequential([Input((1,)), layers.Dense(1, kernel_initializer="zeros", trainable=False)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((6, 1), "f4"), np.arange(6.0, dtype="f4")[:, None]
+    history = model.fit(
+        x, y, epochs=2, verbose=0, validation_data=(x, y), validation_batch_size=2, validation_steps=2
+    ).history
+    assert history["val_loss"] == [3.5, 3.5]  # (0 + 1 + 4 + 9) / 4
