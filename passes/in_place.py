@@ -10,22 +10,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from graphc.ir.dims import Dim, Shape
 from graphc.ir.graph import Node, Value
 from graphc.ir.opdef import Kind
-from graphc.passes.alignment import Alignment, Misaligned, fits_full, fits_reduced, reduced_axes, through
+from graphc.passes.alignment import (
+    FREE,
+    Alignment,
+    Misaligned,
+    fits_full,
+    fits_reduced,
+    reduced_axes,
+    through,
+)
 from graphc.passes.clusters import Part
 
 
 def may_overwrite(parts: Sequence[Part], operand: Value, result: Value) -> bool:
     """Whether `result` may be written where `operand` lies; both are values of the kernel's region."""
     a, b = operand.type, result.type
-    if a.shape != b.shape or a.dtype.itemsize != b.dtype.itemsize:
+    if _wide(a.shape) != _wide(b.shape) or a.dtype.itemsize != b.dtype.itemsize:
         return False
     writer = next(i for i, p in enumerate(parts) if result in p.outputs)
     if any(operand in p.inputs for p in parts[writer + 1 :]):
         return False
     part = parts[writer]
     return operand not in part.inputs or _reads_its_own_element(part, operand, result)
+
+
+def _wide(shape: Shape) -> list[Dim]:
+    """A shape without its axes of one element, which have no part in where elements lie."""
+    return [d for d in shape if d != 1]
 
 
 def _reads_its_own_element(part: Part, operand: Value, result: Value) -> bool:
@@ -85,7 +99,11 @@ def _start(part: Part, operand: Value) -> tuple[int, ...] | None:
     free = (-1,) * len(shape)
     if fits_full(free, shape, part.shape):
         return tuple(range(len(shape)))
-    return fits_reduced(free, shape, part.shape, frozenset(part.reduced)) if part.reduced else None
+    reduced = fits_reduced(free, shape, part.shape, frozenset(part.reduced)) if part.reduced else None
+    if reduced is not None or _wide(shape) != _wide(part.shape):
+        return reduced
+    axes = iter([i for i, d in enumerate(part.shape) if d != 1])
+    return tuple(next(axes) if d != 1 else FREE for d in shape)
 
 
 def _is_loaded_before(part: Part, operand: Value, result: Value) -> bool:

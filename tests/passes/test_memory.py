@@ -9,6 +9,7 @@ import pytest
 from graphc.ir import Builder, Graph, tensor
 from graphc.ir.errors import VerifyError
 from graphc.ir.evaluate import run
+from graphc.passes import run as passes_run
 from graphc.passes.fuse import fuse
 from graphc.passes.memory import plan
 from graphc.passes.plan import Plan
@@ -117,6 +118,29 @@ def test_an_epilogue_overwrites_what_it_reads_at_the_same_place():
     b.output(z @ x)
     memory = plan(final(b.build()))
     assert any(len(s.values) == 2 for s in memory.slots if s.kind == "arena")
+
+
+@pytest.mark.parametrize("order", ["a kernel of one pixel", "a row"])
+def test_axes_of_one_element_do_not_prevent_overwriting(order):
+    b = Builder("f")
+    x, ct = b.input("x", tensor("f32", 30, 64)), b.input("ct", tensor("f32", 30, 48))
+    shape = (1, 1, 64, 48) if order == "a kernel of one pixel" else (64, 1, 48, 1)
+    w = b.weight("w", tensor("f32", *shape))
+    step = b.reshape(b.matmul(x, ct, transpose_a=True), shape=shape)
+    b.update(w, b.tanh(w) - 0.5 * step)
+    graph = schedule(fuse(passes_run(b.build(), "simplify,epilogues,cse,dce")))
+    memory = plan(graph)
+    check_plan(graph, memory, {})
+    assert memory.copies == ()
+
+
+def test_transposing_axes_prevents_overwriting():
+    b = Builder("f")
+    x, ct = b.input("x", tensor("f32", 30, 48)), b.input("ct", tensor("f32", 30, 48))
+    w = b.weight("w", tensor("f32", 48, 1, 48))
+    turned = b.reshape(b.transpose(w, axes=(2, 1, 0)), shape=(48, 48))
+    b.update(w, b.reshape(turned - b.matmul(x, ct, transpose_a=True), shape=(48, 1, 48)))
+    assert len(plan(final(b.build())).copies) == 1
 
 
 def test_a_view_of_the_operand_prevents_overwriting():
