@@ -21,6 +21,7 @@ from graphc.npjit.lookup import store_raw
 from graphc.npjit.native import segments
 from graphc.npjit.random_states import random_state, restore
 from graphc.npjit.recording import Recording
+from graphc.npjit.running import last_uses
 from graphc.npjit.stretches import stretches
 from graphc.npjit.values import Num, Storage
 from graphc.npjit.warned import QUIET, strict
@@ -139,6 +140,7 @@ class Emitter(Expressions):
         """The operations by NumPy, in the states for floating-point errors that they were recorded in."""
         lines: list[str] = []
         states, before = self.rec.states, ""
+        dropped = last_uses(self.rec.log, self.wanted)
         for i, n in enumerate(self.rec.log):
             state = next((s for at, s in reversed(states) if at <= i), None)
             changed = {k: v for k, v in state.items() if states[0][1][k] != v} if state else {}
@@ -146,6 +148,7 @@ class Emitter(Expressions):
             if keywords and keywords != before:
                 lines.append(f"with errstate({keywords}):")
             text = [*self.node(n), *self.test(n)]
+            text += [f"del r{self.positions[x]}" for x in dropped.get(i, ())]
             lines += _indented(text) if keywords else text
             before = keywords
         return lines

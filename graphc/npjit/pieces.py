@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from graphc.ir.errors import NumericsError, StateError
+from graphc.ir.errors import NumericsError
 from graphc.npjit.checking import refuse_nan
 from graphc.npjit.log import Node, apart, nodes_in
-from graphc.npjit.running import run_nodes
+from graphc.npjit.running import LOST, last_uses, run_nodes
 from graphc.npjit.values import Sym
 from graphc.npjit.warned import strict
 
@@ -31,18 +31,6 @@ SEEN = 2
 KEPT = 200
 LONGEST = 2_000
 """Operations of a piece that is still compiled."""
-
-
-class Lost:
-    """The value of a node that a program did not give, since nothing referred to the node."""
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise StateError("a value inside of a compiled piece was asked for")
-
-    __array_ufunc__ = None
-
-
-LOST = Lost()
 
 
 class Pieces:
@@ -87,7 +75,8 @@ class Pieces:
     def _measured(self, rec: Pending, key: Any) -> tuple[int, Exception | None]:
         heard, rec.noisy = rec.noisy, False
         begin = perf_counter_ns()
-        end = run_nodes(rec.log, rec.done, rec.warned)
+        dropped = None if rec.differentiating else last_uses(rec.log[rec.done :], set(needed(rec)))
+        end = run_nodes(rec.log, rec.done, rec.warned, dropped=dropped)
         if rec.noisy:
             self.noisy.add(key)
         elif len(self.times) < KEPT or key in self.times:
@@ -135,6 +124,14 @@ def referred(rec: Pending) -> Iterator[Node]:
         if s.storage is not None:
             yield s.storage.node
         yield from nodes_in(s.chain)
+
+
+def needed(rec: Pending) -> Iterator[Node]:
+    """The same, and what takes their place where a later node fails."""
+    yield from referred(rec)
+    yield from rec.tests
+    for storage in rec.dirty:
+        yield from [node for _, node in storage.history]
 
 
 def living(made: list[weakref.ref[Sym]]) -> list[Sym]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -95,3 +96,21 @@ def test_pieces_are_found_again(capsys: pytest.CaptureFixture[str]) -> None:
     assert [float(a) for a in plain.split()] == pytest.approx(
         [float(a) for a in capsys.readouterr().out.split()]
     )
+
+
+@pytest.mark.parametrize(("made", "most"), [(graphc.jit, 8), (graphc.grad, 100)])
+def test_values_go_when_nobody_needs_them_any_more(made: Any, most: int) -> None:
+    """A long chain of large arrays takes the memory of a few, when it is recorded and when NumPy does it."""
+
+    def f(x: Any) -> Any:
+        for _ in range(40):
+            x = np.tanh(x) + 0.1
+        return x.sum()
+
+    x, call = np.ones(1 << 16), made(f)
+    for _ in range(4):
+        tracemalloc.start()
+        call(x)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < most * x.nbytes
