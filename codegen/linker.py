@@ -24,7 +24,7 @@ import numpy as np
 from graphc.codegen.elf import ALLOCATE, EXECUTE, NO_BITS, WRITE, ObjectFile
 
 _X86_64 = 62
-_ABSOLUTE_SECTION, _COMMON = 0xFFF1, 0xFFF2
+_COMMON = 0xFFF2  # the section of variables that the linker is to make
 _PLAIN_TYPES = (1, NO_BITS)
 _PLAIN_FLAGS = WRITE | ALLOCATE | EXECUTE | 0x10 | 0x20  # the last two: constants and strings may be merged
 _ABSOLUTE, _RELATIVE, _CALL = 1, 2, 4
@@ -142,11 +142,12 @@ class _Linking:
 
     def _values(self, f: int, file: ObjectFile, start: int) -> np.ndarray:
         """The addresses of all symbols that a file defines, local ones included; 0 for the others."""
-        places = np.zeros(0x10000, np.int64)
+        places = np.zeros(len(file.sections) + 1, np.int64)  # the last one is for absolute values
         for (owner, i), place in self.at.items():
             if owner == f:
                 places[i] = start + place
-        return places[file.table["section"]] + file.table["value"].astype(np.int64)
+        sections = np.minimum(file.table["section"], len(file.sections))
+        return places[sections] + file.table["value"].astype(np.int64)
 
     def _content(self, start: int, known: Mapping[str, int]) -> np.ndarray | None:
         memory = np.zeros(self.size, np.uint8)
