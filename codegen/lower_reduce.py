@@ -21,8 +21,10 @@ from graphc.ir.types import BOOL, I64
 
 EMPTY = {"max": "maximum", "min": "minimum"}
 ARGUMENT = ("argmax", "argmin")
-DEAR = 6
-"""So many instructions take longer than a value's way into the first cache and back."""
+NEAR, FAR = 6, 32
+"""So many instructions take longer than a value's way into the first cache and back, or into memory."""
+LONG = 1 << 16
+"""Elements of a row that no cache nearby keeps."""
 WORK = {"divide": 4, "sqrt": 4, "rsqrt": 4, "broadcast": 0, "reshape": 0, "constant": 0, "iota": 0}
 """Instructions that an op counts for, if not one; formulas are always dear."""
 
@@ -68,6 +70,8 @@ class _Reduce:
         self.temporaries: dict[Value, Temporary] = {}
         self.stored: set[Value] = set()
         self.count: Dim = product(shape[a] for a in axes)
+        short = self.outer and not (isinstance(self.count, int) and self.count > LONG)
+        self.dear = NEAR if short else FAR
 
     def _last_axis(self) -> int:
         return max((a for a, d in enumerate(self.shape) if d != 1), default=0)
@@ -223,7 +227,7 @@ class _Reduce:
                 if node is None or value in mine or node.op.kind is Kind.REDUCTION:
                     continue
                 mine.add(value)
-                if value in made and value.type.shape == self.shape and self._work(value) >= DEAR:
+                if value in made and value.type.shape == self.shape and self._work(value) >= self.dear:
                     if value not in self.temporaries:
                         name = self.values.scalars.fresh(f"kept_{value.name}")
                         self.temporaries[value] = Temporary(name, value.type.dtype, self.count)
@@ -236,7 +240,7 @@ class _Reduce:
         are not counted.
         """
         work, seen, todo = 0, set[Value](), [value]
-        while todo and work < DEAR:
+        while todo and work < self.dear:
             v = todo.pop()
             node = self._producer(v)
             if node is None or v in seen or node.op.kind is Kind.REDUCTION:
@@ -245,7 +249,7 @@ class _Reduce:
             if v in self.temporaries and v is not value:
                 continue
             if v.type.shape == self.shape:
-                work += WORK.get(node.op.name, DEAR if node.op.name in FORMULAS else 1)
+                work += WORK.get(node.op.name, FAR if node.op.name in FORMULAS else 1)
             todo += node.operands
         return work
 

@@ -62,6 +62,12 @@ def test_long_formulas_are_kept_and_short_ones_computed_again(lab, n):
         lab.check(a, b, ulps=16, near_zero=16)
 
 
+@pytest.mark.parametrize("rows, columns", [(1, 100), (9, 70_000)])
+def test_rows_that_no_cache_keeps_are_computed_again(lab, rows, columns):
+    kernel, _ = lab.kernel(gated_norm, [tensor("f32", rows, columns), tensor("f32", columns)])
+    assert not [t for t in kernel.temporaries if t.name.startswith("kept")]
+
+
 def test_softmax_of_special_rows(lab):
     x = np.array([[1, np.nan, 2], [np.inf, 0, 0], [-np.inf, 0, -np.inf], [1e30, -1e30, 1e30]], "f4")
     (got,), (want,) = lab.run(softmax, [tensor("f32", "B", 3)], [x], {"B": 4})
