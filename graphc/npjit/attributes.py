@@ -90,10 +90,15 @@ class Attributes(Surface):
         return rec.wrap(v, path)
 
     def _namespace(self, x: Any, own: dict[str, Any]) -> Any:
-        """The attributes as a dict: what is stored in one way is read in the other, which no path tells."""
-        self.rec.stop("attributes as a dict", "use getattr and setattr")
-        self.rec.pathless = True
-        return self.rec.wrap(own, f"{self.rec.var(x)}.__dict__")
+        """The attributes as a dict, to be read: what is stored in one way is read in the other, which no path
+        tells.
+        """
+        rec, var = self.rec, self.rec.var(x)
+        if any(of == id(x) for of, _ in rec.written):
+            rec.entangled()
+        found = rec.wrap(own, f"{var}.__dict__")
+        rec.namespaces.update(v for v in (var, rec.var(own)) if v is not None)
+        return found
 
     def guard_method(self, x: Any, name: str, f: Any) -> None:
         """A later call must find the same function."""

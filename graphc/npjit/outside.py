@@ -30,6 +30,7 @@ class Outside(Sizes):
         self.slots: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
         self.lists: dict[int, list[Any]] = {}
         self.lasting: dict[int, Any] = {}
+        self.namespaces: set[str] = set()
         self.rolled_back = False
         self.log: list[Node] = []
         self.done, self.differentiating, self.settled = 0, 0, False
@@ -48,9 +49,19 @@ class Outside(Sizes):
             if s.real is not None:
                 s.readonly = not s.real.flags.writeable
 
+    def entangled(self) -> None:
+        """Attributes are read by name and as a dict, and written in between."""
+        self.stop("attributes as a dict", "use getattr and setattr")
+        self.pathless = True
+
+    def stop(self, why: str, remedy: str = "") -> None:
+        raise AssertionError("a recording knows its breaks")
+
     def effect(self, kind: str, var: str | None, key: Any, value: Any, undo: Callable[[], Any]) -> None:
         """Note what was just done to an outside object."""
         assert var is not None
+        if var in self.namespaces:
+            self.entangled()
         self.effects.append(effects.Effect(len(self.log), kind, var, key, value, undo))
 
     def roll_back(self) -> bool:
