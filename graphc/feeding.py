@@ -21,7 +21,11 @@ class Feeding:
         """Names and element types of inputs and outputs; None where the model is not built."""
         if not getattr(self, "inputs", None):
             return None, None
-        inputs = [Slot(n, str(t.dtype)) for n, t in zip(self.input_names, self.inputs)]  # type: ignore[attr-defined]
+        declared = self.has_own_inputs  # type: ignore[attr-defined]
+        inputs = [
+            Slot(name, str(t.dtype), tuple(t.shape) if declared else None)
+            for name, t in zip(self.input_names, self.inputs)  # type: ignore[attr-defined]
+        ]
         return inputs, [Slot(n) for n in self.output_names]  # type: ignore[attr-defined]
 
     def make_batch(self, x: Any, y: Any = None, sample_weight: Any = None) -> Batch:

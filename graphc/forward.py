@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphc import structure
+from graphc.data.arrays import ranked
 from graphc.ir.dims import symbol
 from graphc.ir.errors import ArgumentError, DTypeError, ShapeError
 from graphc.ir.types import TensorType, dtype_of
@@ -167,8 +168,7 @@ def convert(array: np.ndarray, wanted: TensorType, name: str) -> np.ndarray:
         DTypeError: floating-point values that are no integers for an input of integers, or no numbers at all.
     """
     target = wanted.dtype.numpy
-    if array.ndim == wanted.rank - 1 and wanted.shape[-1] == 1:
-        array = array[..., None]
+    array = ranked(array, wanted.shape)
     known = [d if isinstance(d, int) else None for d in wanted.shape]
     if array.ndim != len(known) or any(d is not None and d != n for d, n in zip(known, array.shape)):
         raise ShapeError(

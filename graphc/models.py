@@ -211,7 +211,7 @@ class Functional(Model):
 
 def _fit(value: Tensor, declared: Tensor) -> Tensor:
     """A value in the element type of the declared input, with an axis of size 1 at the end if that is
-    missing.
+    missing, and without one that is too many.
     """
     from graphc import ops
 
@@ -219,6 +219,8 @@ def _fit(value: Tensor, declared: Tensor) -> Tensor:
     fitted = value
     if value.type.rank == declared.type.rank - 1 and declared.type.shape[-1] == 1:
         fitted = ops.expand_dims(fitted, -1)
+    elif value.type.rank == declared.type.rank + 1 and value.type.shape[-1] == 1:
+        fitted = ops.squeeze(fitted, -1)
     fitted = ops.cast(fitted, declared.dtype)
     if fitted is not value:
         fitted._mask = mask

@@ -19,10 +19,12 @@ class Slot:
     Args:
         name: how dicts of arrays call it.
         dtype: what its arrays are cast to; None keeps whole numbers and makes the others `floatx()`.
+        shape: its declared shape, if it has one: arrays may lack a last axis of size 1, or have one too many.
     """
 
     name: str
     dtype: str | None = None
+    shape: tuple[int | None, ...] | None = None
 
 
 Slots = Sequence[Slot] | None
@@ -124,10 +126,21 @@ def _cast(value: Any, slot: Slot | None, label: str) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         hint = "; do its rows differ in length?" if array.dtype.kind == "O" else ""
         raise DTypeError(f"{label} holds {array.dtype} elements, where numbers were meant{hint}")
+    if slot and slot.shape:
+        array = ranked(array, slot.shape)
     target = np.dtype(slot.dtype) if slot and slot.dtype else _natural(array.dtype)
     if target != array.dtype:
         array = _converted(array, target, label)
     return np.require(array, requirements=["C", "A"])
+
+
+def ranked(array: np.ndarray, shape: Sequence[Any]) -> np.ndarray:
+    """The array with a last axis of size 1 added or dropped, where a declared shape differs by that."""
+    if array.ndim == len(shape) - 1 and shape[-1] == 1:
+        return array[..., None]
+    if array.ndim == len(shape) + 1 and array.shape[-1] == 1:
+        return array[..., 0]
+    return array
 
 
 def _natural(dtype: np.dtype) -> np.dtype:

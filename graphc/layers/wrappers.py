@@ -49,8 +49,25 @@ class TimeDistributed(Wrapper):
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
         steps = inputs.shape[1]
+        if training and isinstance(steps, int) and _learns_from_batches(self.layer):
+            ys = [self._step(inputs[:, i], None if mask is None else mask[:, i]) for i in range(steps)]
+            return ops.stack(ys, axis=1)
         flat = ops.reshape(inputs, (inputs.shape[0] * steps, *inputs.shape[2:]))
         if mask is not None and mask.ndim > 2:
             flat._mask = ops.reshape(mask, (mask.shape[0] * mask.shape[1], *mask.shape[2:]))
         y = self.layer(flat, training=training)
         return ops.reshape(y, (inputs.shape[0], steps, *y.shape[1:]))
+
+    def _step(self, x: Any, mask: Any) -> Any:
+        x._mask = mask
+        return self.layer(x, training=True)
+
+
+def _learns_from_batches(layer: Any) -> bool:
+    """Whether training changes what has no gradient, such as moving statistics: then each step is a batch of
+    its own.
+    """
+    return any(
+        part.trainable and any(not v.trainable for v in part._own_variables())
+        for part in layer._flatten_layers()
+    )

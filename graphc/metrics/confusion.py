@@ -119,7 +119,7 @@ class _Counted(Metric):
         super().__init__(name, dtype)
         self.init_thresholds, self.top_k, self.class_id = thresholds, top_k, class_id
         self.thresholds = parsed(thresholds, 0.5 if top_k is None else NEVER)
-        self.sums = [self.add_variable((len(self.thresholds),), name) for name in self.counted]
+        self.sums = [self.add_variable((len(self.thresholds),), name=name) for name in self.counted]
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true = ops.convert_to_tensor(y_true)
@@ -255,7 +255,7 @@ class AUC(Metric):
 
     def _build(self, labels: int | None) -> None:
         shape = (self.num_thresholds, labels) if labels else (self.num_thresholds,)
-        self.sums = [self.add_variable(shape, name) for name in COUNTS]
+        self.sums = [self.add_variable(shape, name=name) for name in COUNTS]
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_pred = ops.cast(ops.convert_to_tensor(y_pred), self.dtype)

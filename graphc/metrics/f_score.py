@@ -56,7 +56,7 @@ class FBetaScore(Metric):
             )
         if not self.sums:
             shape = () if self.average == "micro" else (y_pred.shape[-1],)
-            self.sums = [self.add_variable(shape, name) for name in COUNTS]
+            self.sums = [self.add_variable(shape, name=name) for name in COUNTS]
         found = ops.cast(self._found(y_pred), self.dtype)
         parts = (found * y_true, found * (1.0 - y_true), (1.0 - found) * y_true, y_true)
         weights = None

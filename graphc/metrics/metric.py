@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc import ops
+from graphc import initializers, ops
 from graphc.ir.errors import ArgumentError
 from graphc.layers.masks import mask_of
 from graphc.lookup import Configured, snake_case
@@ -27,11 +27,20 @@ class Metric(Configured):
         self.variables: list[Variable] = []
 
     def add_variable(
-        self, shape: Sequence[int] = (), name: str = "state", dtype: str | None = None
+        self,
+        shape: Sequence[int] | str = (),
+        initializer: Any = "zeros",
+        dtype: str | None = None,
+        aggregation: Any = None,
+        name: str | None = None,
     ) -> Variable:
-        """State of the metric, zero at the start and after `reset_state`."""
-        value = np.zeros(tuple(shape), dtype or self.dtype)
-        variable = Variable(value, trainable=False, name=name)
+        """State of the metric, zero after `reset_state`. A name may come first, as in Keras 2; `aggregation`
+        is taken as Keras takes it.
+        """
+        if isinstance(shape, str):
+            shape, name = (), shape
+        made = initializers.get(initializer or "zeros")(tuple(shape), dtype or self.dtype)
+        variable = Variable(np.array(made), trainable=False, name=name or "state")
         self.variables.append(variable)
         return variable
 

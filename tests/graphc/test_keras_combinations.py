@@ -170,3 +170,49 @@ def test_validation_of_some_steps_sees_the_same_samples_each_epoch():
         x, y, epochs=2, verbose=0, validation_data=(x, y), validation_batch_size=2, validation_steps=2
     ).history
     assert history["val_loss"] == [3.5, 3.5]  # (0 + 1 + 4 + 9) / 4
+
+
+# -- time steps, metrics of one's own, last axes of size 1 ----------------------------------------
+def test_batch_normalization_in_time_distributed_learns_from_each_step():
+    x = np.random.default_rng(0).normal(size=(3, 2, 4)).astype("f4")
+    given = Input((2, 4))
+    model = Model(given, layers.TimeDistributed(layers.BatchNormalization(momentum=0.5))(given))
+    y = model(x, training=True)
+    mean, var = x.mean(0), x.var(0)  # of each step alone
+    assert np.allclose(y, (x - mean) / np.sqrt(var + 1e-3), atol=1e-5)
+    assert np.allclose(model.get_weights()[2], mean[0] / 4 + mean[1] / 2, atol=1e-6)
+    assert np.allclose(model.get_weights()[3], 1 / 4 + var[0] / 4 + var[1] / 2, atol=1e-6)
+    frozen = layers.TimeDistributed(layers.BatchNormalization(), trainable=False)
+    frozen.layer.trainable = False
+    assert np.allclose(Model(given, frozen(given))(x, training=True), x / np.sqrt(1 + 1e-3), atol=1e-5)
+
+
+class Errors(metrics.Metric):
+    def __init__(self, name="errors"):
+        super().__init__(name=name)
+        self.total = self.add_weight("total", initializer="zeros")
+        self.seen = self.add_weight(shape=(2,), initializer="ones", name="seen")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.total.assign_add(np.abs(y_true - y_pred).sum())
+
+    def result(self):
+        return self.total
+
+
+def test_a_metric_of_ones_own_with_weights_as_keras_spells_them():
+    model = Sequential([Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", "mse", metrics=[Errors()])
+    assert Errors().seen.numpy().tolist() == [1.0, 1.0]
+    logs = model.evaluate(np.ones((5, 2)), np.full((5, 1), 2.0), verbose=0, return_dict=True)
+    assert logs == {"loss": 4.0, "errors": 10.0}
+
+
+def test_a_last_axis_of_size_1_may_be_left_out_or_too_many():
+    model = Sequential([Input((1,)), layers.Dense(1, kernel_initializer="ones")])
+    model.compile("sgd", "mse")
+    x = np.arange(4.0)
+    assert model.predict(x, verbose=0).shape == model(x).shape == (4, 1)
+    assert model.evaluate(x, x, verbose=0) == 0.0
+    wide = Sequential([Input((3,)), layers.Dense(1)])
+    assert wide.predict(np.ones((2, 3, 1)), verbose=0).shape == wide(np.ones((2, 3, 1))).shape == (2, 1)
