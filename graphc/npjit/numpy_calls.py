@@ -71,7 +71,7 @@ class NumpyCalls(Surface):
         name = getattr(f, "__name__", "")
         if self._is_opaque(f, name, args):
             return self.opaque(f, *args, **kwargs)
-        first = args[0] if args else None
+        first: Any = args[0] if args else None
         if name in OF_SHAPES and not kwargs and len(args) in OF_SHAPES[name]:
             if type(first) in (list, tuple):
                 first = self.call(np.array, first)
