@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graphc.codegen.element import register
+from graphc.codegen.element import Element, register
 from graphc.codegen.emit_frame import ALIGNMENT, Frame
-from graphc.codegen.emit_windows import ConvolveWriter, CorrelateWriter
-from graphc.codegen.emit_winograd import WinogradWriter, is_winograd
-from graphc.codegen.kernels.convolve import convolve_arguments
-from graphc.codegen.kernels.correlate import correlate_arguments
 from graphc.codegen.kernels.parts import Call
 from graphc.codegen.kernels.product import arguments
 from graphc.codegen.loops import Kernel, Matrix, Product, is_matrix_product
@@ -17,18 +13,14 @@ from graphc.codegen.product_writer import ProductWriter
 from graphc.codegen.target import Target
 from graphc.ir.dims import Dim, ceildiv
 
-_ARGUMENTS = {
-    "product": arguments,
-    "convolve": convolve_arguments,
-    "correlate": correlate_arguments,
-    "winograd": convolve_arguments,
-}
-
 
 def writer_of(part: Product) -> type[ProductWriter]:
     """What writes the calls of a product."""
     if isinstance(part.a, Matrix):
         return ProductWriter
+    from graphc.codegen.emit_windows import ConvolveWriter, CorrelateWriter  # most programs have no windows
+    from graphc.codegen.emit_winograd import WinogradWriter, is_winograd
+
     if is_winograd(part):
         return WinogradWriter
     return CorrelateWriter if part.a.transposed else ConvolveWriter
@@ -59,8 +51,17 @@ def declarations(kernel: Kernel, target: Target) -> tuple[str, ...]:
 
 def _types(name: str, target: Target) -> str:
     driver, dtype = name.split("_")
-    parameters = _ARGUMENTS[driver.split(".")[0]](register(dtype, target))
+    parameters = _arguments(driver.split(".")[0], register(dtype, target))
     return ", ".join(part.split(" %")[0] for part in parameters.split(", "))
+
+
+def _arguments(driver: str, t: Element) -> str:
+    if driver == "product":
+        return arguments(t)
+    from graphc.codegen.kernels.convolve import convolve_arguments
+    from graphc.codegen.kernels.correlate import correlate_arguments
+
+    return correlate_arguments(t) if driver == "correlate" else convolve_arguments(t)
 
 
 def product_scratch(part: Product, target: Target) -> Dim:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from graphc.codegen.emit_lanes import vector_lanes
-from graphc.codegen.emit_winograd import is_winograd
 from graphc.codegen.loops import (
     Compute,
     Fold,
@@ -100,6 +99,14 @@ def _element(code: Iterable[Instruction], lane: str | None, lanes: int, axes: fr
     return work // lanes + memory + stray
 
 
+def _is_winograd(p: Product) -> bool:
+    if isinstance(p.a, Matrix):
+        return False
+    from graphc.codegen.emit_winograd import is_winograd  # most programs have no windows
+
+    return is_winograd(p)
+
+
 def _product(p: Product, target: Target) -> Dim:
     """Multiply-adds at most of a core's rate, what is packed, and the finished tiles. Windows are looked up,
     or copied side by side; Winograd's algorithm takes 0.6 of the time.
@@ -108,7 +115,7 @@ def _product(p: Product, target: Target) -> Dim:
     batch = product(a.extent for a in (p.batch if p.piece is None else p.batch[1:]))
     columns = ceildiv(p.n, lanes) * lanes
     rate, moved = (180, 1) if isinstance(p.a, Matrix) else (220, 3)
-    rate = rate * 6 // 10 if is_winograd(p) else rate
+    rate = rate * 6 // 10 if _is_winograd(p) else rate
     total = p.m * columns * p.k * (rate // lanes)
     total = total + (p.m * p.k + p.k * p.n + p.m * p.n) * (moved * BYTE * p.dtype.itemsize)
     if p.tile is not None:
