@@ -19,9 +19,9 @@ def writer_of(part: Product) -> type[ProductWriter]:
     if isinstance(part.a, Matrix):
         return ProductWriter
     from graphc.codegen.emit_windows import ConvolveWriter, CorrelateWriter  # most programs have no windows
-    from graphc.codegen.emit_winograd import WinogradWriter, is_winograd
+    from graphc.codegen.emit_winograd import WinogradWriter, form_of
 
-    if is_winograd(part):
+    if form_of(part) is not None:
         return WinogradWriter
     return CorrelateWriter if part.a.transposed else ConvolveWriter
 

@@ -99,23 +99,25 @@ def _element(code: Iterable[Instruction], lane: str | None, lanes: int, axes: fr
     return work // lanes + memory + stray
 
 
-def _is_winograd(p: Product) -> bool:
+def _percent(p: Product) -> int:
+    """The time of a convolution among that of a direct one."""
     if isinstance(p.a, Matrix):
-        return False
-    from graphc.codegen.emit_winograd import is_winograd  # most programs have no windows
+        return 100
+    from graphc.codegen.emit_winograd import form_of  # most programs have no windows
 
-    return is_winograd(p)
+    form = form_of(p)
+    return form.percent if form is not None else 100
 
 
 def _product(p: Product, target: Target) -> Dim:
     """Multiply-adds at most of a core's rate, what is packed, and the finished tiles. Windows are looked up,
-    or copied side by side; Winograd's algorithm takes 0.6 of the time.
+    or copied side by side; Winograd's algorithm takes less.
     """
     lanes = target.register_bytes // p.dtype.itemsize
     batch = product(a.extent for a in (p.batch if p.piece is None else p.batch[1:]))
     columns = ceildiv(p.n, lanes) * lanes
     rate, moved = (180, 1) if isinstance(p.a, Matrix) else (220, 3)
-    rate = rate * 6 // 10 if _is_winograd(p) else rate
+    rate = rate * _percent(p) // 100
     total = p.m * columns * p.k * (rate // lanes)
     total = total + (p.m * p.k + p.k * p.n + p.m * p.n) * (moved * BYTE * p.dtype.itemsize)
     if p.tile is not None:

@@ -1,7 +1,7 @@
 """The driver for 3x3 convolutions with stride 1 by Winograd's algorithm F(2x2, 3x3): 16 multiplications where
-sums of products need 36 (Lavin and Gray 2015, arXiv 1509.09308).
+sums of products need 36 (Lavin and Gray 2015, arXiv 1509.09308); and for 1x7 and 7x1: 10 for 14.
 
-    @winograd_f32(the arguments of @convolve_f32)
+    @winograd_f32, @winograd.lines_f32(the arguments of @convolve_f32)
 
     kernel  all taps to U: [panel][position][channel][column]; its guard
      unit    some rows of tiles of an image
@@ -26,7 +26,7 @@ from graphc.codegen.kernels.product import HOOK_ARGUMENTS
 from graphc.codegen.kernels.strategy import FAST, Strategy
 from graphc.codegen.kernels.winograd_guards import pixels_fit
 from graphc.codegen.kernels.winograd_kernel import transform_kernel
-from graphc.codegen.kernels.winograd_places import Block, Scratch, Units, panel_of_u
+from graphc.codegen.kernels.winograd_places import FORMS, LINE, Block, Form, Scratch, Units, panel_of_u
 from graphc.codegen.kernels.winograd_tiles import (
     GAP,
     RUN,
@@ -36,42 +36,52 @@ from graphc.codegen.kernels.winograd_tiles import (
     position_table,
     widths,
 )
-from graphc.codegen.kernels.winograd_transforms import POSITIONS, transform_input, transform_output
+from graphc.codegen.kernels.winograd_transforms import (
+    POSITIONS,
+    transform_input,
+    transform_line,
+    transform_line_output,
+    transform_output,
+)
 from graphc.codegen.text import Function
 
 
-def winograd(s: Strategy, policy: str = "") -> str:
+def winograd(s: Strategy, form: Form, policy: str = "") -> str:
     """The entry; `policy` FAST has no guards."""
-    f = Function(f"winograd{policy}_{s.t.dtype}", convolve_arguments(s.t))
-    f.do(f"call void @winograd_units_{s.t.dtype}({_names(s.t)}, i1 {'false' if policy else 'true'})")
+    f = Function(f"winograd{form.suffix}{policy}_{s.t.dtype}", convolve_arguments(s.t))
+    guarded = "false" if policy else "true"
+    f.do(f"call void @winograd_units{form.suffix}_{s.t.dtype}({_names(s.t)}, i1 {guarded})")
     return f.text()
 
 
-def winograd_units(s: Strategy) -> str:
+def winograd_units(s: Strategy, form: Form) -> str:
     """The kernel, and all units."""
     t = s.t
-    f = Function(f"winograd_units_{t.dtype}", f"{convolve_arguments(t)}, i1 %guarded", linkage="internal")
+    f = Function(
+        f"winograd_units{form.suffix}_{t.dtype}", f"{convolve_arguments(t)}, i1 %guarded", linkage="internal"
+    )
     g = read_geometry(f)
     scratch = Scratch.of(f, s, g["channels"])
     taps = f"ptr %b, i64 %b_row, i64 %b_col, i64 %b_tap, i64 %n, i64 {g['channels']}"
-    even = f(f"call i1 @transform_kernel_{t.dtype}({taps}, ptr {scratch.taps}, ptr {scratch.u})")
+    even = f(f"call i1 @transform_kernel{form.suffix}_{t.dtype}({taps}, ptr {scratch.taps}, ptr {scratch.u})")
     refused = f.both("%guarded", f.negate(even))
     with f.when(refused):
         f.do(f"call void @convolve_{t.dtype}({_names(t)})")
     f.give_up(refused, "void")
-    units = Units.of(f, g["out_height"], g["out_width"])
+    tall, broad = form.tile(f, g)
+    units = Units.of(f, g["out_height"], g["out_width"], (tall, broad))
     with f.loop(units.which(f, "%first"), units.which(f, f.add("%first", "%rows")), 1) as unit:
         divisor = f.maximum(units.count, 1)
         image, y = f.udiv(unit.i, divisor), f.mul(f.urem(unit.i, divisor), units.rows)
         tiles_high = f.minimum(units.rows, f.sub(units.high, y))
-        high = f.minimum(f.mul(tiles_high, 2), f.sub(g["out_height"], f.mul(y, 2)))
+        high = f.minimum(f.mul(tiles_high, tall), f.sub(g["out_height"], f.mul(y, tall)))
         with f.loop(0, units.columns.count, 1) as column:
             x, tiles_wide = piece(f, column.i, units.columns)
-            wide = f.minimum(f.mul(tiles_wide, 2), f.sub(g["out_width"], f.mul(x, 2)))
-            first = f.sub(f.add(units.begin(f, unit.i), f.mul(x, 2)), "%first")
+            wide = f.minimum(f.mul(tiles_wide, broad), f.sub(g["out_width"], f.mul(x, broad)))
+            first = f.sub(f.add(units.begin(f, unit.i), f.mul(x, broad)), "%first")
             block = Block(image, y, x, tiles_high, tiles_wide, high, wide, first)
             numbers = ", ".join(f"i64 {n}" for n in vars(block).values())
-            f.do(f"call void @winograd_block_{t.dtype}({_names(t)}, {numbers}, i1 %guarded)")
+            f.do(f"call void @winograd_block{form.suffix}_{t.dtype}({_names(t)}, {numbers}, i1 %guarded)")
     return f.text()
 
 
@@ -79,30 +89,31 @@ def _names(t: Element) -> str:
     return convolve_arguments(t).replace(" noalias", "")
 
 
-def winograd_block(s: Strategy) -> str:
+def winograd_block(s: Strategy, form: Form) -> str:
     """A block; see the module."""
     t = s.t
     names = [f"%{field}_" for field in Block.__dataclass_fields__]
     numbers = ", ".join(f"i64 {name}" for name in names)
     arguments = f"{convolve_arguments(t)}, {numbers}, i1 %guarded"
-    f = Function(f"winograd_block_{t.dtype}", arguments, linkage="internal")
+    f = Function(f"winograd_block{form.suffix}_{t.dtype}", arguments, linkage="internal")
     hook = f("alloca [3 x i64], align 8")
     g, block = read_geometry(f), Block(*names)
     scratch = Scratch.of(f, s, g["channels"])
     with f.when("%guarded", [("i1", "false")]) as w:
-        w.next = [f.negate(_fits(f, t, g, block))]
+        w.next = [f.negate(_fits(f, t, g, form, block))]
     (refused,) = w.results
     with f.when(refused):
         _direct(f, t, g, block, hook)
     f.give_up(refused, "void")
-    _read_tiles(f, s, g, block, scratch)
+    _read_tiles(f, s, g, form, block, scratch)
     panels = balanced(f, f.ceildiv("%n", t.lanes), s.vectors)
     with f.loop(0, panels.count, 1) as jc:
         first, nrv = piece(f, jc.i, panels)
         inner = f.mul(first, t.lanes)
-        u = panel_of_u(f, t, scratch.u, g["channels"], (jc.i, inner))
-        _multiply(f, s, g, block, scratch, u, nrv)
-        _write_tiles(f, s, g, block, scratch, inner, nrv)
+        u = panel_of_u(f, t, form, scratch.u, g["channels"], (jc.i, inner))
+        _multiply(f, s, g, form, block, scratch, u, nrv)
+        write = _write_lines if form is LINE else _write_tiles
+        write(f, s, g, block, scratch, inner, nrv)
     _show(f, t, g, block)
     return f.text()
 
@@ -116,10 +127,20 @@ def _show(f: Function, t: Element, g: Geometry, block: Block) -> None:
         f.do(f"call void %on_tile(ptr %tile_context, {operands})")
 
 
-def _fits(f: Function, t: Element, g: Geometry, block: Block) -> str:
+def _reach(f: Function, g: Geometry, form: Form) -> tuple[str, str]:
+    """Rows and columns of pixels from the first to the last one of a tile."""
+    tall, broad = form.tile(f, g)
+    return f.sub(f.add(tall, g["taps_high"]), 2), f.sub(f.add(broad, g["taps_wide"]), 2)
+
+
+def _fits(f: Function, t: Element, g: Geometry, form: Form, block: Block) -> str:
     """The guard of a block's pixels."""
-    y, x = f.sub(f.mul(block.y, 2), g["low_y"]), f.sub(f.mul(block.x, 2), g["low_x"])
-    rows, columns = (f.add(f.mul(n, 2), 2) for n in (block.tiles_high, block.tiles_wide))
+    tile, reach = form.tile(f, g), _reach(f, g, form)
+    y, x = f.sub(f.mul(block.y, tile[0]), g["low_y"]), f.sub(f.mul(block.x, tile[1]), g["low_x"])
+    rows, columns = (
+        f.add(f.add(f.mul(f.sub(n, 1), each), more), 1)
+        for n, each, more in zip((block.tiles_high, block.tiles_wide), tile, reach)
+    )
     where = f"i64 {block.image}, i64 {y}, i64 {x}, i64 {rows}, i64 {columns}"
     return f(f"call i1 @pixels_fit_{t.dtype}(ptr %geometry, ptr %x, {where})")
 
@@ -156,42 +177,52 @@ def later_rows(t: Element) -> str:
     return f.text()
 
 
-def _read_tiles(f: Function, s: Strategy, g: Geometry, block: Block, scratch: Scratch) -> None:
+def _read_tiles(f: Function, s: Strategy, g: Geometry, form: Form, block: Block, scratch: Scratch) -> None:
     """V of a block."""
     t, channels = s.t, g["channels"]
-    pitch = f.add(f.mul(block.count(f), channels), GAP)
+    each = f.mul(channels, form.depth)
+    pitch = f.add(f.mul(block.count(f), each), GAP)
+    tile_size, reach = form.tile(f, g), _reach(f, g, form)
+    patch_wide = f.add(reach[1], 1)
     line = f.mul(g["width"], g["pixel"])
     with f.loop(0, block.tiles_high, 1) as row:
-        y = f.sub(f.mul(f.add(block.y, row.i), 2), g["low_y"])
+        y = f.sub(f.mul(f.add(block.y, row.i), tile_size[0]), g["low_y"])
         start = f.mul(f.add(f.mul(block.image, g["height"]), y), g["width"])
-        inside = f.both(f(f"icmp sge i64 {y}, 0"), f.less(f.add(y, 3), g["height"]))
+        inside = f.both(f(f"icmp sge i64 {y}, 0"), f.less(f.add(y, reach[0]), g["height"]))
         with f.loop(0, block.tiles_wide, 1) as tile:
-            x = f.sub(f.mul(f.add(block.x, tile.i), 2), g["low_x"])
-            there = f.both(f(f"icmp sge i64 {x}, 0"), f.less(f.add(x, 3), g["width"]))
+            x = f.sub(f.mul(f.add(block.x, tile.i), tile_size[1]), g["low_x"])
+            there = f.both(f(f"icmp sge i64 {x}, 0"), f.less(f.add(x, reach[1]), g["width"]))
             there = f.both(inside, there)
             with f.when(f.negate(there)):
-                where = f"i64 {block.image}, i64 {y}, i64 {x}, ptr {scratch.patch}"
-                f.do(f"call void @copy_patch_{t.dtype}(ptr %geometry, ptr %x, {where})")
+                where = f"i64 {block.image}, i64 {y}, i64 {x}, i64 {f.add(reach[0], 1)}, i64 {patch_wide}"
+                f.do(f"call void @copy_patch_{t.dtype}(ptr %geometry, ptr %x, {where}, ptr {scratch.patch})")
             at = f.mul(f.add(start, x), g["pixel"])
             source = f.at(t.name, "%x", f.select("i64", there, at, 0))
             source = f.select("ptr", there, source, scratch.patch)
-            down = f.select("i64", there, line, f.mul(channels, 4))
+            down = f.select("i64", there, line, f.mul(channels, patch_wide))
             right = f.select("i64", there, g["pixel"], channels)
             number = f.add(f.mul(row.i, block.tiles_wide), tile.i)
-            v = f.at(t.name, scratch.v, f.mul(number, channels))
-            strides = f"i64 {down}, i64 {right}, i64 {channels}"
-            f.do(f"call void @transform_input_{t.dtype}(ptr {source}, {strides}, ptr {v}, i64 {pitch})")
+            v = f.at(t.name, scratch.v, f.mul(number, each))
+            strides = f"i64 {down}, i64 {right}"
+            if form is LINE:
+                strides = f"i64 {f.select('i64', f.equal(g['taps_high'], 1), right, down)}"
+            which = "line" if form is LINE else "input"
+            rest = f"{strides}, i64 {channels}, ptr {v}, i64 {pitch}"
+            f.do(f"call void @transform_{which}_{t.dtype}(ptr {source}, {rest})")
 
 
 def copy_patch(t: Element) -> str:
-    """The 4 x 4 pixels from (y, x) on, zeros outside of the image."""
-    arguments = "ptr noalias %geometry, ptr noalias %x, i64 %image, i64 %top, i64 %left, ptr noalias %out"
+    """Some rows and columns of pixels from (top, left) on, zeros outside of the image."""
+    arguments = (
+        "ptr noalias %geometry, ptr noalias %x, i64 %image, i64 %top, i64 %left, i64 %rows, i64 %columns, "
+        "ptr noalias %out"
+    )
     f = Function(f"copy_patch_{t.dtype}", arguments, linkage="internal")
     g = read_geometry(f)
     channels = g["channels"]
-    with f.loop(0, 4, 1) as row, f.loop(0, 4, 1) as column:
+    with f.loop(0, "%rows", 1) as row, f.loop(0, "%columns", 1) as column:
         y, x = f.add("%top", row.i), f.add("%left", column.i)
-        out = f.at(t.name, "%out", f.mul(f.add(f.mul(row.i, 4), column.i), channels))
+        out = f.at(t.name, "%out", f.mul(f.add(f.mul(row.i, "%columns"), column.i), channels))
         above = f(f"icmp ult i64 {y}, {g['height']}")
         there = f.both(above, f(f"icmp ult i64 {x}, {g['width']}"))
         line = f.add(f.mul("%image", g["height"]), y)
@@ -204,29 +235,32 @@ def copy_patch(t: Element) -> str:
 
 
 def _multiply(
-    f: Function, s: Strategy, g: Geometry, block: Block, scratch: Scratch, u: str, nrv: str
+    f: Function, s: Strategy, g: Geometry, form: Form, block: Block, scratch: Scratch, u: str, nrv: str
 ) -> None:
     """M of a panel."""
-    t, channels = s.t, g["channels"]
-    count, width = block.count(f), f.mul(nrv, t.lanes)
-    tiles = balanced(f, count, s.rows)
+    t, width = s.t, f.mul(nrv, s.t.lanes)
+    each = f.mul(g["channels"], form.depth)
+    tiles = balanced(f, block.count(f), s.rows)
+    size = f.add(tiles.size, 1)
+    before = f.mul(tiles.larger, size)
+    groups = (("0", tiles.larger, size), (before, f.sub(tiles.count, tiles.larger), tiles.size))
     pitch = f.add(f.mul(width, POSITIONS), GAP)
-    runs = balanced(f, f.udiv(channels, UNIT), RUN // UNIT)
-    with f.loop(0, POSITIONS, 1) as p, f.loop(0, runs.count, 1) as run:
-        k, length = (f.mul(n, UNIT) for n in piece(f, run.i, runs))
-        b = f.at(t.name, u, f.add(f.mul(p.i, f.add(f.mul(channels, width), GAP)), f.mul(k, width)))
-        v = f.at(t.name, scratch.v, f.add(f.mul(p.i, f.add(f.mul(count, channels), GAP)), k))
-        m = f.at(t.name, scratch.m, f.mul(p.i, width))
-        mr = f.add(tiles.size, 1)
-        before = f.mul(tiles.larger, mr)
-        groups = (("0", tiles.larger, mr), (before, f.sub(tiles.count, tiles.larger), tiles.size))
-        for start, number, rows in groups:
-            with f.when(f.less(0, number)):
-                a, out = f.at(t.name, v, f.mul(start, channels)), f.at(t.name, m, f.mul(start, pitch))
-                kernel = find_position_kernel(f, s, nrv, rows)
-                operands = f"ptr {a}, i64 {channels}, ptr {b}, ptr {out}, i64 {number}, i64 {length}"
-                operands += f", i1 {f.less(0, run.i)}"
-                f.do(f"call void {kernel}({operands})")
+    with f.loop(0, form.positions, 1) as p:
+        parts = "1"
+        if form is LINE:
+            parts = f.select("i64", f.equal(f.urem(p.i, 3), 0), form.depth, form.depth - 1)
+        runs = balanced(f, f.udiv(f.mul(g["channels"], parts), UNIT), RUN // UNIT)
+        with f.loop(0, runs.count, 1) as run:
+            k, length = (f.mul(n, UNIT) for n in piece(f, run.i, runs))
+            b = f.at(t.name, u, f.add(f.mul(p.i, f.add(f.mul(each, width), GAP)), f.mul(k, width)))
+            v = f.at(t.name, scratch.v, f.add(f.mul(p.i, f.add(f.mul(block.count(f), each), GAP)), k))
+            m = f.at(t.name, scratch.m, f.mul(p.i, width))
+            for start, number, rows in groups:
+                with f.when(f.less(0, number)):
+                    a, out = f.at(t.name, v, f.mul(start, each)), f.at(t.name, m, f.mul(start, pitch))
+                    kernel = find_position_kernel(f, s, nrv, rows)
+                    operands = f"ptr {a}, i64 {each}, ptr {b}, ptr {out}, i64 {number}, i64 {length}"
+                    f.do(f"call void {kernel}({operands}, i1 {f.less(0, run.i)})")
 
 
 def _write_tiles(
@@ -249,22 +283,49 @@ def _write_tiles(
         f.do(f"call void {writer}(ptr {m}, i64 {pitch}, {', '.join(places)}, ptr {scratch.patch}, {ends})")
 
 
-def transform_table(s: Strategy) -> str:
-    """The table of the transforms of results by vectors."""
+def _write_lines(
+    f: Function, s: Strategy, g: Geometry, block: Block, scratch: Scratch, inner: str, nrv: str
+) -> None:
+    """The results of a panel, where tiles are pairs of results."""
     t = s.t
+    pitch = f.add(f.mul(nrv, POSITIONS * t.lanes), GAP)
+    across = f.equal(g["taps_high"], 1)
+    tall = f.select("i64", across, 1, 2)
+    writer = f.load("ptr", f.at("ptr", f"@line_transforms_{t.dtype}", nrv))
+    with f.loop(0, block.tiles_high, 1) as row:
+        y = f.mul(row.i, tall)
+        r = f.add(block.first, f.mul(g["out_width"], y))
+        m = f.at(t.name, scratch.m, f.mul(f.mul(row.i, block.tiles_wide), pitch))
+        places = []
+        for name in ("c", "init"):
+            step = f"%{name}_row"
+            at = f.at(t.name, f"%{name}", f.add(inner, f.mul(r, step)))
+            following = f.select("i64", across, f.mul(step, 2), step)
+            second = f.select("i64", across, step, f.mul(step, g["out_width"]))
+            places.append(f"ptr {at}, i64 {following}, i64 {second}")
+        below = f.select("i64", f.less(f.add(y, 1), block.high), block.tiles_wide, 0)
+        pairs = f.select("i64", across, f.udiv(block.wide, 2), below)
+        ends = f"{t.name} %alpha, {t.name} %floor, i64 {block.tiles_wide}, i64 {pairs}"
+        f.do(f"call void {writer}(ptr {m}, i64 {pitch}, {', '.join(places)}, ptr {scratch.patch}, {ends})")
+
+
+def transform_table(s: Strategy, form: Form) -> str:
+    """The table of the transforms of results by vectors."""
+    t, line = s.t, "line_" if form is LINE else ""
     entries = ["ptr null"] * (s.vectors + 1)
     for nrv in widths(s):
-        entries[nrv] = f"ptr @transform_output_{t.dtype}_{nrv}"
-    return (
-        f"@transforms_{t.dtype} = internal constant [{len(entries)} x ptr] [{', '.join(entries)}], align 64"
-    )
+        entries[nrv] = f"ptr @transform_{line}output_{t.dtype}_{nrv}"
+    kind = f"[{len(entries)} x ptr]"
+    return f"@{line}transforms_{t.dtype} = internal constant {kind} [{', '.join(entries)}], align 64"
 
 
 def winograd_parts(s: Strategy) -> tuple[list[str], list[str]]:
     """The globals and the functions of the module, beside `pack_b_panels`."""
     t = s.t
-    functions = [*position_kernels(s), transform_input(t), *(transform_output(s, nrv) for nrv in widths(s))]
+    functions = [*position_kernels(s), transform_input(t), transform_line(t)]
+    functions += [write(s, nrv) for nrv in widths(s) for write in (transform_output, transform_line_output)]
     functions += [pixels_fit(t, UNIT), copy_patch(t), later_rows(t)]
-    functions += [transform_kernel(s), winograd_block(s), winograd_units(s)]
-    functions += [winograd(s, policy) for policy in ("", FAST)]
-    return [position_table(s), transform_table(s)], functions
+    for form in FORMS:
+        functions += [transform_kernel(s, form), winograd_block(s, form), winograd_units(s, form)]
+        functions += [winograd(s, form, policy) for policy in ("", FAST)]
+    return [position_table(s), *(transform_table(s, form) for form in FORMS)], functions

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from graphc.codegen.element import Element
 from graphc.codegen.kernels.cuts import Cut, balanced
+from graphc.codegen.kernels.geometry import Geometry
 from graphc.codegen.kernels.strategy import Strategy, strategy
 from graphc.codegen.kernels.winograd_tiles import GAP
 from graphc.codegen.kernels.winograd_transforms import POSITIONS
@@ -18,7 +19,40 @@ from graphc.codegen.text import Function, Operand
 
 TILES, WIDE = 54, 18
 """Tiles of a block, and columns of them, at most."""
-TAPS = 9
+
+
+@dataclass(frozen=True)
+class Form:
+    """Squares of 3x3 taps, or lines of 7: what symbols have at their ends, the taps, and for each position
+    how many values of a channel are multiplied. `percent`: about its share of the time of sums of products.
+    """
+
+    suffix: str
+    taps: int
+    parts: tuple[int, ...]
+    percent: int
+
+    @property
+    def positions(self) -> int:
+        """How many products there are."""
+        return len(self.parts)
+
+    @property
+    def depth(self) -> int:
+        """Room for the values of a channel."""
+        return max(self.parts)
+
+    def tile(self, f: Function, g: Geometry) -> tuple[str, str]:
+        """Rows and columns of a tile's results."""
+        if self is SQUARE:
+            return "2", "2"
+        across = f.equal(g["taps_high"], 1)
+        return f.select("i64", across, 1, 2), f.select("i64", across, 2, 1)
+
+
+SQUARE = Form("", 9, (1,) * POSITIONS, 60)
+LINE = Form(".lines", 7, (3, 2, 2, 3), 85)
+FORMS = (SQUARE, LINE)
 
 
 @dataclass(frozen=True)
@@ -35,14 +69,14 @@ class Units:
     image: str
 
     @classmethod
-    def of(cls, f: Function, height: Operand, width: Operand) -> Units:
-        """Of images with so many rows and columns of results."""
-        high, columns = f.ceildiv(height, 2), balanced(f, f.ceildiv(width, 2), WIDE)
+    def of(cls, f: Function, height: Operand, width: Operand, tile: tuple[Operand, Operand]) -> Units:
+        """Of images with so many rows and columns of results, and tiles of so many."""
+        high, columns = f.ceildiv(height, tile[0]), balanced(f, f.ceildiv(width, tile[1]), WIDE)
         widest = f.add(columns.size, f(f"zext i1 {f.less(0, columns.larger)} to i64"))
         most = f.minimum(f.udiv(TILES, f.maximum(widest, 1)), f.maximum(f.ceildiv(high, 2), 1))
         rows = f.ceildiv(high, f.maximum(f.ceildiv(high, most), 1))
         count = f.ceildiv(high, f.maximum(rows, 1))
-        return cls(high, columns, rows, count, f.mul(f.mul(rows, 2), width), f.mul(height, width))
+        return cls(high, columns, rows, count, f.mul(f.mul(rows, tile[0]), width), f.mul(height, width))
 
     def begin(self, f: Function, unit: Operand) -> str:
         """The first window of a unit; they are numbered through all images."""
@@ -77,7 +111,8 @@ class Scratch:
             places.append(at)
             fixed, each = elements
             at = f.at(s.t.name, at, f.add(f.mul(channels, each), fixed))
-        return cls(*places, at)
+        places.append(at)
+        return cls(*places)
 
 
 def _parts(s: Strategy) -> list[tuple[int, int]]:
@@ -85,7 +120,7 @@ def _parts(s: Strategy) -> list[tuple[int, int]]:
     width = s.width
     return [
         (0, 16),
-        (64, TAPS * width),
+        (64, SQUARE.taps * width),
         (16 * GAP, 16 * TILES),
         (TILES * (POSITIONS * width + GAP), 0),
     ]
@@ -120,7 +155,8 @@ class Block:
         return f.mul(self.tiles_high, self.tiles_wide)
 
 
-def panel_of_u(f: Function, t: Element, u: str, channels: str, panel: tuple[str, str]) -> str:
+def panel_of_u(f: Function, t: Element, form: Form, u: str, channels: str, panel: tuple[str, str]) -> str:
     """Where the panel of that number and first column is."""
     number, inner = panel
-    return f.at(t.name, u, f.mul(f.add(f.mul(inner, channels), f.mul(number, GAP)), POSITIONS))
+    each = f.mul(f.mul(inner, channels), form.depth)
+    return f.at(t.name, u, f.mul(f.add(each, f.mul(number, GAP)), form.positions))

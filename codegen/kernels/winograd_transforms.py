@@ -8,6 +8,9 @@ tile d of 4 x 4 pixels and a kernel g of 3 x 3 taps (Lavin and Gray 2015, arXiv 
 
 Vectors are along channels (of pixels) or columns (of kernels and results), so that each transform is sums of
 whole vectors. A value of 16 *positions* lies position by position.
+
+Seven taps in a line are three, three and one (F(2, 3) twice, and a plain product): 10 multiplications for two
+results, where sums of products need 14.
 """
 
 from __future__ import annotations
@@ -22,6 +25,11 @@ POSITIONS = 16
 AHEAD = 6
 """Tiles whose results are fetched before they are written."""
 _INPUT = "ptr noalias %d, i64 %down, i64 %right, i64 %channels, ptr noalias %v, i64 %pitch"
+_LINE = "ptr noalias %d, i64 %step, i64 %channels, ptr noalias %v, i64 %pitch"
+_LINE_OUTPUT = (
+    "ptr noalias %m, i64 %pitch, ptr %c, i64 %c_next, i64 %c_second, ptr %init, i64 %init_next, "
+    "i64 %init_second, ptr noalias %rest, {T} %alpha, {T} %floor, i64 %tiles, i64 %pairs"
+)
 _OUTPUT = (
     "ptr noalias %m, i64 %pitch, ptr %c, i64 %c_down, i64 %c_right, ptr %init, i64 %init_down, "
     "i64 %init_right, ptr noalias %rest, {T} %alpha, {T} %floor, i64 %high, i64 %wide"
@@ -50,13 +58,7 @@ def transform_input(t: Element) -> str:
             return [f.vload(t, f.at(t.name, rows[i], f.mul("%right", j))) for j in range(4)]
 
         def store(i: int, x: Sequence[str], out: str = out) -> None:
-            found = (
-                _sub(f, t, x[0], x[2]),
-                _add(f, t, x[1], x[2]),
-                _sub(f, t, x[2], x[1]),
-                _sub(f, t, x[1], x[3]),
-            )
-            for j, v in enumerate(found):
+            for j, v in enumerate(_four(f, t, x)):
                 f.vstore(t, v, f.at(t.name, out, f.mul("%pitch", 4 * i + j)))
 
         second, third = row(1), row(2)
@@ -67,17 +69,77 @@ def transform_input(t: Element) -> str:
     return f.text()
 
 
-def transform_taps(f: Function, t: Element, g: Sequence[str]) -> list[str]:
-    """G g G^T of nine vectors, as sixteen."""
+def _taps(f: Function, t: Element, a: str, b: str, c: str) -> list[str]:
+    """G times three taps."""
     half = splat(t, 0.5)
+    outer = f(f"fmul {t.vec} {_add(f, t, a, c)}, {half}")
+    middle = f(f"fmul {t.vec} {b}, {half}")
+    return [a, _add(f, t, outer, middle), _sub(f, t, outer, middle), c]
 
-    def column(a: str, b: str, c: str) -> list[str]:
-        outer = f(f"fmul {t.vec} {_add(f, t, a, c)}, {half}")
-        middle = f(f"fmul {t.vec} {b}, {half}")
-        return [a, _add(f, t, outer, middle), _sub(f, t, outer, middle), c]
 
-    columns = [column(g[j], g[3 + j], g[6 + j]) for j in range(3)]
-    return [x for i in range(4) for x in column(*(columns[j][i] for j in range(3)))]
+def transform_taps(f: Function, t: Element, g: Sequence[str]) -> list[list[str]]:
+    """G g G^T of nine vectors, a value for each of sixteen positions."""
+    columns = [_taps(f, t, g[j], g[3 + j], g[6 + j]) for j in range(3)]
+    return [[x] for i in range(4) for x in _taps(f, t, *(columns[j][i] for j in range(3)))]
+
+
+def transform_line_taps(f: Function, t: Element, g: Sequence[str]) -> list[list[str]]:
+    """Seven taps in a line as three, three and one, for four positions: those of each three, and the last tap
+    for the first and the last position.
+    """
+    parts = list(zip(_taps(f, t, *g[:3]), _taps(f, t, *g[3:6])))
+    return [[*x, g[6]] if p in (0, 3) else [*x] for p, x in enumerate(parts)]
+
+
+def transform_line(t: Element) -> str:
+    """The eight pixels of two windows of seven, %step apart, for the four positions: B^T of the first four,
+    of four from the fourth on, and the last two, for the first and, negated, the second result.
+    """
+    f = Function(f"transform_line_{t.dtype}", _LINE, linkage="internal")
+    with f.loop(0, "%channels", t.lanes) as l:
+        at = f(f"freeze i64 {l.i}")
+        d = [f.vload(t, f.at(t.name, f.at(t.name, "%d", f.mul("%step", i)), at)) for i in range(8)]
+        out = f.at(t.name, "%v", at)
+        for part in range(2):
+            a = d[3 * part : 3 * part + 4]
+            for p, x in enumerate(_four(f, t, a)):
+                f.vstore(t, x, f.at(t.name, out, f.add(f.mul("%pitch", p), f.mul("%channels", part))))
+        last = f(f"fneg {t.vec} {d[7]}")
+        for p, x in ((0, d[6]), (3, last)):
+            f.vstore(t, x, f.at(t.name, out, f.add(f.mul("%pitch", p), f.mul("%channels", 2))))
+    return f.text()
+
+
+def _four(f: Function, t: Element, x: Sequence[str]) -> tuple[str, ...]:
+    """B^T times four vectors."""
+    return _sub(f, t, x[0], x[2]), _add(f, t, x[1], x[2]), _sub(f, t, x[2], x[1]), _sub(f, t, x[1], x[3])
+
+
+def transform_line_output(s: Strategy, nrv: int) -> str:
+    """c = max(init + alpha * A^T m, floor) for %tiles tiles, the first %pairs of which have two results;
+    tiles are %c_next elements apart, results %c_second.
+    """
+    t = s.t
+    arguments = _LINE_OUTPUT.format(T=t.name)
+    f = Function(f"transform_line_output_{t.dtype}_{nrv}", arguments, linkage="internal")
+    alpha, floor = f.broadcast(t, "%alpha"), f.broadcast(t, "%floor")
+    with f.loop(0, "%tiles", 1, [("ptr", "%m"), ("ptr", "%c"), ("ptr", "%init")]) as tile:
+        m, *starts = tile.values
+        pair = f.less(tile.i, "%pairs")
+        second = [
+            f.select("ptr", pair, f.at(t.name, start, f"%{n}_second"), "%rest")
+            for start, n in zip(starts, ("c", "init"))
+        ]
+        for place in (starts[0], second[0]):
+            f.prefetch(f.at(t.name, place, f.mul("%c_next", AHEAD)))
+        for v in range(nrv):
+            x = [_product(f, t, m, nrv, p, v) for p in range(4)]
+            for i, (c, init) in enumerate((starts, second)):
+                to, start = (f.at(t.name, place, v * t.lanes) for place in (c, init))
+                _finish(f, t, _outer(f, t, i, x), (alpha, floor), start, to)
+        following = (f.at(t.name, start, f"%{n}_next") for start, n in zip(starts, ("c", "init")))
+        tile.next = [f.at(t.name, m, "%pitch"), *following]
+    return f.text()
 
 
 def transform_output(s: Strategy, nrv: int) -> str:

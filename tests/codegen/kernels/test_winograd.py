@@ -52,30 +52,31 @@ class Driver:
         code = {name: library(name, "f32", self.target, store) for name in ("winograd", "convolve")}
         self.functions = {
             name: code[name.split(".")[0]].function(f"{name}_f32", ARGUMENTS)
-            for name in ("winograd", "winograd.fast", "convolve")
+            for name in ("winograd", "winograd.fast", "winograd.lines", "convolve")
         }
 
     def __call__(self, name, x, kernel, low, out, **given):
         """c for all windows; `turned`: channels are the kernel's columns, and its last tap comes first."""
         channels, columns = (kernel.shape[i] for i in ((3, 2) if given.get("turned") else (2, 3)))
-        strides = (kernel, columns, 1, channels * columns)
+        size, strides = kernel.shape[:2], (kernel, columns, 1, channels * columns)
         if given.get("turned"):
             strides = (kernel[-1, -1], 1, channels, -channels * columns)
         c = given.get("c", aligned_empty((x.shape[0], *out, columns), "f4"))
         c_row = c.strides[2] // 4
         init, init_row = given.get("init", (np.zeros(columns, "f4"), 0))
-        numbers = [*x.shape[1:3], *out, 3, 3, 1, 1, *low, 1, 1, channels, x.strides[2] // 4]
-        size = winograd_scratch_bytes(self.target, channels, columns)
-        scratch = aligned_empty((size + 64,), "u1")
-        scratch[size:] = GUARD
+        numbers = [*x.shape[1:3], *out, *size, 1, 1, *low, 1, 1, channels, x.strides[2] // 4]
+        end = winograd_scratch_bytes(self.target, channels, columns)
+        scratch = aligned_empty((end + 64,), "u1")
+        scratch[end:] = GUARD
         rows = (given.get("first", 0), given.get("rows", x.shape[0] * out[0] * out[1]))
         place = c.reshape(-1)[rows[0] * c_row :] if c.flags.c_contiguous else c
         ends = (given.get("alpha", 1.0), given.get("floor", -np.inf), scratch, given.get("hook", 0))
         context = np.zeros(1, "i8") if "hook" in given else 0
+        name = name + ".lines" if name == "winograd" and 1 in size else name
         self.functions[name](
             np.array(numbers, "i8"), x, *strides, place, c_row, *rows, columns, init, init_row, *ends, context
         )
-        assert (scratch[size:] == GUARD).all()
+        assert (scratch[end:] == GUARD).all()
         return c
 
 
@@ -91,7 +92,7 @@ def native(store):
 
 def exact(x, kernel, low, out, turned=False):
     taps = kernel[::-1, ::-1].swapaxes(2, 3) if turned else kernel
-    windows = take_windows(x.astype("f8"), (3, 3), out, (1, 1), low, (1, 1), (1, 1), 0.0)
+    windows = take_windows(x.astype("f8"), kernel.shape[:2], out, (1, 1), low, (1, 1), (1, 1), 0.0)
     return np.einsum("nhwijc,ijck->nhwk", windows, taps.astype("f8"), optimize=True)
 
 
@@ -111,6 +112,64 @@ def test_it_is_a_convolution(driver, case, turned):
     close(y, np.maximum(bias + 0.5 * expected, 0), channels)
     direct = driver("convolve", x, kernel, low, out, turned=turned, init=(bias, 0), alpha=0.5, floor=0.0)
     assert y.tobytes() != direct.tobytes()
+
+
+LINES = [
+    (2, 17, 17, 16, 32, (0, 3), (17, 17), (1, 7)),
+    (2, 17, 17, 16, 32, (3, 0), (17, 17), (7, 1)),
+    (1, 12, 40, 32, 16, (0, 0), (12, 34), (1, 7)),
+    (1, 40, 12, 144, 48, (6, 0), (46, 12), (7, 1)),
+    (3, 1, 25, 16, 16, (0, 3), (1, 25), (1, 7)),
+    (1, 3, 3, 16, 16, (0, 3), (3, 3), (1, 7)),
+    (1, 20, 5, 16, 16, (-1, 1), (13, 7), (7, 1)),
+]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("case", LINES, ids=str)
+def test_lines_of_seven_taps(driver, case, turned):
+    images, height, width, channels, columns, low, out, size = case
+    x, start = new(images, height, width, channels), new(images, *out, columns, seed=2)
+    kernel = new(*size, *((columns, channels) if turned else (channels, columns)), seed=1)
+    given = {"turned": turned, "init": (start, columns), "alpha": 0.5, "floor": 0.0}
+    y = driver("winograd", x, kernel, low, out, **given)
+    close(y, np.maximum(start + 0.5 * exact(x, kernel, low, out, turned), 0), channels)
+    assert y.tobytes() != driver("convolve", x, kernel, low, out, **given).tobytes()
+
+
+@pytest.mark.parametrize("size", [(1, 7), (7, 1)])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e9, 0.0])
+def test_a_pixel_of_a_line_has_no_part_in_other_windows(driver, size, value):
+    x, kernel, low = new(1, 20, 18, 16), new(*size, 16, 16, seed=1), (size[0] // 2, size[1] // 2)
+    plain = driver("winograd", x, kernel, low, (20, 18))
+    x[0, 9, 8] = value
+    got, direct = (driver(name, x, kernel, low, (20, 18)) for name in ("winograd", "convolve"))
+    assert (np.isnan(got) == np.isnan(direct)).all()
+    assert (np.isfinite(got) == np.isfinite(direct)).all()
+    here = (slice(9 - low[0], 10 + low[0]), slice(8 - low[1], 9 + low[1]))
+    if np.isfinite(value):
+        differs = (got != plain).any(axis=(0, 3))
+        assert differs[here].all()
+        differs[here] = False
+        assert not differs.any()
+
+
+@pytest.mark.parametrize("size", [(1, 7), (7, 1)])
+def test_lines_with_a_mask_are_summed_directly(driver, size):
+    x, kernel, low = new(1, 14, 13, 16), new(*size, 16, 16, seed=1), (size[0] // 2, size[1] // 2)
+    kernel.reshape(7, 16, 16)[6, 3, 4] = 0
+    got, direct = (driver(name, x, kernel, low, (14, 13)) for name in ("winograd", "convolve"))
+    assert got.tobytes() == direct.tobytes()
+
+
+@pytest.mark.parametrize("size", [(1, 7), (7, 1)])
+def test_errors_of_lines_are_those_of_sums_of_products(native, size):
+    low = (size[0] // 2, size[1] // 2)
+    for channels, columns in ((16, 32), (192, 48)):
+        x, kernel = np.maximum(new(2, 17, 17, channels), 0), new(*size, channels, columns, seed=1)
+        expected = exact(x, kernel, low, (17, 17))
+        ours, direct = (native(name, x, kernel, low, (17, 17)) for name in ("winograd", "convolve"))
+        assert np.mean((ours - expected) ** 2) < 4 * np.mean((direct - expected) ** 2)
 
 
 def test_errors_are_those_of_sums_of_products(native):
