@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from graphc.codegen import primitives
 from graphc.codegen.element import Element, const, splat
 from graphc.codegen.emit_frame import Frame
-from graphc.codegen.emit_groups import is_shared, load_shared
+from graphc.codegen.emit_groups import is_shared, load_backwards, load_shared
 from graphc.codegen.index_maps import row_major
 from graphc.codegen.loops import (
     Axis,
@@ -340,12 +340,15 @@ class Body:
         return Scalar(t.dtype, tuple(result), True)
 
     def _load_shared(self, i: Load, base: _Base, guard: Scalar | None) -> Scalar | None:
-        """A load whose lanes share elements, group by group."""
+        """A load whose lanes share elements, group by group, or read backwards."""
         fill = None if guard is None or guard.varying else self.values[i.fill or ""].literal
         if guard is not None and fill is None:
             return None
         index, varying = self._uniform(base.offset)
         (name, step) = varying[0] if len(varying) == 1 else ("", 0)
+        if (name, step) == (self.lanes.axis, -1) and guard is None and self.lanes.masks is None:
+            first: Operand = 0 if base.relative else self.lanes.start
+            return Scalar(i.dtype.name, tuple(load_backwards(self, i, base.pointer, index, first)), True)
         shared = self.values.get(name)
         if shared is None or not is_shared(self, i, step, shared):
             return None

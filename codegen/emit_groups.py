@@ -1,6 +1,7 @@
-"""Loads in which neighbouring lanes share elements: lane c reads number c // width of a row of elements that
-lie `step` apart, as channels of a group are read for each of its results. One load and a shuffle, instead of
-an element at a time.
+"""Loads of neighbours in another order: one load and a shuffle, instead of an element at a time.
+
+Lanes may share elements: lane c reads number c // width of a row of elements that lie `step` apart, as
+channels of a group are read for each of its results. Or they read backwards.
 """
 
 from __future__ import annotations
@@ -59,4 +60,17 @@ def load_shared(
         places = ", ".join(f"i32 {lane // width * step + first}" for lane in range(lanes.lanes))
         kind = f"{wide.vec} {x}, {wide.vec} poison, <{lanes.lanes} x i32> <{places}>"
         vectors.append(f(f"shufflevector {kind}"))
+    return vectors
+
+
+def load_backwards(body: Body, i: Load, pointer: str, index: Operand, first: Operand) -> list[str]:
+    """A vector for each unrolled turn, whose lanes read `index` less their counts, from `first` on."""
+    f, lanes = body.f, body.lanes
+    t = Element(i.dtype.name, lanes.lanes)
+    places = ", ".join(f"i32 {lane}" for lane in reversed(range(t.lanes)))
+    vectors = []
+    for turn in range(lanes.unroll):
+        last = f.add(first, (turn + 1) * t.lanes - 1)
+        x = f.vload(t, f.at(t.stored, pointer, f.sub(index, last)), None, body.tag)
+        vectors.append(f(f"shufflevector {t.vec} {x}, {t.vec} poison, <{t.lanes} x i32> <{places}>"))
     return vectors

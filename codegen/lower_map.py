@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import accumulate, pairwise
 
-from graphc.codegen.boxes import Box, boxes
+from graphc.codegen.boxes import TURNS, Box, boxes, crossed
 from graphc.codegen.index_maps import ZERO, Indices, combine
 from graphc.codegen.loops import Nest, Stage, Store
 from graphc.codegen.scalar import BODY, OUTER
@@ -37,13 +37,30 @@ def lower_map(values: Values, outputs: Outputs, shape: Shape, nodes: Iterable[No
     nest, names = _nest(values, outputs, shape, whole, places)
     cuts = {axis: values.cuts.get(name, set()) for axis, name in names.items()}
     found = boxes(shape, cuts, columns, nest) if shape else [whole]
-    if found == [whole]:
+    axis = crossed(nest, names) if len(places) == 1 else None
+    if found == [whole] and axis is None:
         return [nest]
+    if axis == len(shape) - 2 and shape[-1] in range(2, TURNS):  # that axis is a better lane
+        places, axis = [{len(shape) - 1: column} for column in range(shape[-1])], None
     nests = []
     for box in found:
-        values.start()
-        nests.append(_nest(values, outputs, shape, box, places)[0])
+        for part, turns in _turns(box, axis):
+            values.start()
+            here = places if turns == 1 else [{axis or 0: turn} for turn in range(turns)]
+            nests.append(_nest(values, outputs, shape, part, here, turns)[0])
     return nests
+
+
+def _turns(box: Box, axis: int | None) -> Iterator[tuple[Box, int]]:
+    """What of a box goes `TURNS` turns of an axis at a time, and the rest."""
+    start, count = box[axis] if axis is not None else (0, 0)
+    if axis is None or not isinstance(count, int) or count < TURNS:
+        yield box, 1
+        return
+    rest = count % TURNS
+    yield (*box[:axis], (start, count - rest), *box[axis + 1 :]), TURNS
+    if rest:
+        yield (*box[:axis], (start + (count - rest), rest), *box[axis + 1 :]), 1
 
 
 def _interleaved(shape: Shape, nodes: Iterable[Node]) -> list[dict[int, int]]:
@@ -86,12 +103,17 @@ def _cuts(node: Node, columns: int) -> set[int]:
 
 
 def _nest(
-    values: Values, outputs: Outputs, shape: Shape, box: Box, places: list[dict[int, int]]
+    values: Values,
+    outputs: Outputs,
+    shape: Shape,
+    box: Box,
+    places: list[dict[int, int]],
+    turns: int = 1,
 ) -> tuple[Nest, dict[int, str]]:
-    """The nest of a box, each turn of which computes all `places` of the axes without a loop; and the names
-    of its axes.
+    """The nest of a box, each turn of which computes all `places` of the axes without a loop, or the next
+    `turns` of their one axis; and the names of its axes.
     """
-    fixed = places[0]
+    fixed = places[0] if turns == 1 else {}
     rank = len([d for axis, (_, d) in enumerate(box) if d != 1 and axis not in fixed])
     seen = 0
     indices = []
@@ -99,15 +121,16 @@ def _nest(
         if axis in fixed:
             indices.append(ZERO)
             continue
+        each = turns if axis in places[0] else 1
         seen += d != 1
         inner = d != 1 and seen == rank and rank > 1
-        index = values.axis(f"i{axis}", d, BODY if inner else OUTER)
-        indices.append(combine([(index, 1)], first))
+        index = values.axis(f"i{axis}", d // each, BODY if inner else OUTER)
+        indices.append(combine([(index, each)], first))
     named = {axis: i.terms[0][0] for axis, i in enumerate(indices) if i.terms}
     names = [*named.values()]
     depth = BODY if len(names) > 1 else OUTER
     for place in places:
-        here = tuple(combine([], place[axis]) if axis in place else i for axis, i in enumerate(indices))
+        here = tuple(combine([(i, 1)], place[axis]) if axis in place else i for axis, i in enumerate(indices))
         _store(values, outputs, shape, here, depth)
     axes = [values.loop(n) for n in names]
     start, outer, body = values.scalars.code

@@ -18,7 +18,7 @@ from graphc.codegen.index_maps import ZERO, Indices, combine, linear, row_major,
 from graphc.codegen.loops import Axis, Check, Failure, Offset, Table
 from graphc.codegen.scalar import BODY, OUTER, Scalar, Scalars
 from graphc.ir import Graph, Kind, Node, Value
-from graphc.ir.dims import Dim, Shape, Size, ceildiv
+from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.errors import CompileError
 from graphc.ir.types import BOOL, I64
 from graphc.passes.plan import Strip
@@ -183,7 +183,7 @@ class Values:
         ((name, stride),) = index.terms
         if name in self.extents and isinstance(stride, int):
             room = bound - index.constant
-            place = ceildiv(room, stride) if stride > 0 else room // stride + 1
+            place = -(-room // stride) if stride > 0 else room // stride + 1
             self.cuts.setdefault(name, set()).add(place)
 
     def never_within(self, index: Offset, low: Dim, high: Dim) -> bool:

@@ -91,3 +91,36 @@ def test_where_boxes_lie():
     assert {box[0] for box in found} == {(0, 100)}
     assert len(found) == 2 * 3
     assert boxes((2, 3, 4), {1: {1}}, [(0, 4)], nest) == [((0, 2), (0, 3), (0, 4))]
+
+
+MOVES = {
+    "columns as rows": (lambda b, x: b.transpose(x, axes=(1, 0)) + 1, (67, 45), "f32"),
+    "channels last": (lambda b, x: b.transpose(x, axes=(0, 2, 3, 1)), (2, 19, 9, 7), "f64"),
+    "three channels last": (lambda b, x: b.transpose(x, axes=(0, 2, 3, 1)), (2, 3, 5, 7), "f32"),
+    "channels first": (lambda b, x: b.transpose(x, axes=(0, 3, 1, 2)), (3, 5, 7, 33), "i32"),
+    "pairs": (lambda b, x: b.transpose(x, axes=(2, 1, 0)), (40, 3, 2), "bool"),
+    "backwards": (lambda b, x: b.reverse(x, axes=(0, 1)), (5, 61), "f32"),
+    "bytes backwards": (lambda b, x: b.reverse(x, axes=(1,)), (3, 77), "i8"),
+    "bools backwards": (lambda b, x: b.reverse(x, axes=(0,)), (99,), "bool"),
+    "sums of rows backwards": (lambda b, x: b.sum(b.reverse(x, axes=(1,)) * x, axes=(1,)), (3, 77), "i64"),
+}
+
+
+@pytest.mark.parametrize(("case", "threads"), [*((case, 1) for case in MOVES), ("columns as rows", 3)])
+def test_other_orders(case, threads):
+    make, shape, dtype = MOVES[case]
+    b = Builder("f")
+    b.output(make(b, b.input("x", tensor(dtype, *shape))))
+    graph = b.build()
+    x = np.random.default_rng(0).integers(-9, 9, shape).astype(graph.inputs[0].type.dtype.numpy)
+    (want,) = run(graph, {"x": x}).outputs
+    np.testing.assert_array_equal(compile(graph, cache=False, threads=threads)(x), want)
+
+
+def test_lines_of_memory_are_used_whole():
+    f = compiled(lambda b, x: b.transpose(x, axes=(1, 0)), [(300, 1001)])
+    loads = [[i for s in n.stages for i in s.body if isinstance(i, Load)] for n in nests(f)]
+    assert [len(found) for found in loads] == [8, 1]
+    g = compiled(lambda b, x: b.transpose(x, axes=(0, 2, 1)), [(2, 3, 1000)])
+    (nest,) = nests(g)
+    assert [a.extent for s in nest.stages for a in (*nest.outer, *s.axes) if a.name == nest.lane] == [1000]
