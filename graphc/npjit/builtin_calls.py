@@ -23,6 +23,8 @@ NATIVE = frozenset(
     [max, min, abs, any, all, round, pow, divmod, callable, id, next, issubclass, ord, chr, iter, hash]
 )
 """Built-ins that run as they are, on symbolic values too: what they do goes through operators."""
+SIMPLE = (int, float, bool, str, bytes, np.float64, np.float32, np.int64)
+"""Classes whose values are compared as they are."""
 NO_LISTS = frozenset([callable, id, issubclass, next, iter, hash])
 """Those of them that get an outside list itself, not its elements."""
 
@@ -130,9 +132,26 @@ def filter_(rt: Any, f: Any, it: Any) -> Any:
     return (v for v in rt.iter(it) if rt.truth(rt.call(f, v) if f else v))
 
 
+class Ordered:
+    """A key of a sort, which is compared as recorded code compares it."""
+
+    __slots__ = ("key", "rt")
+
+    def __init__(self, rt: Any, key: Any) -> None:
+        self.rt, self.key = rt, key
+
+    def __lt__(self, other: Ordered) -> bool:
+        return bool(self.rt.truth(self.rt.op("lt", self.key, other.key)))
+
+
+def in_order(rt: Any, keys: list[Any]) -> list[Any]:
+    """Keys that Python's sort can compare."""
+    return keys if all(type(k) in SIMPLE for k in keys) else [Ordered(rt, k) for k in keys]
+
+
 def sorted_(rt: Any, it: Any, *, key: Any = None, reverse: Any = False) -> list[Any]:
     values = list(rt.iter(it))
-    keys = [rt.steered(rt.call(key, v) if key is not None else v) for v in values]
+    keys = in_order(rt, [rt.steered(rt.call(key, v) if key is not None else v) for v in values])
     return [values[i] for i in sorted(range(len(values)), key=keys.__getitem__, reverse=bool(reverse))]
 
 
@@ -152,10 +171,14 @@ def extreme(fn: Any) -> Handler:
         if not values and "default" in kwargs:
             return kwargs["default"]
         key = kwargs.get("key")
-        if key is None:
-            return fn(values)
-        keys = [rt.steered(rt.call(key, v)) for v in values]
-        return values[keys.index(fn(keys))] if values else fn(values)
+        keys = values if key is None else [rt.steered(rt.call(key, v)) for v in values]
+        if all(type(k) in SIMPLE for k in keys):
+            return fn(keys) if key is None or not keys else values[keys.index(fn(keys))]
+        best = 0
+        for i in range(1, len(keys)):
+            if rt.truth(rt.op("gt" if fn is max else "lt", keys[i], keys[best])):
+                best = i
+        return values[best]
 
     return handler
 

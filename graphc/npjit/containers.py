@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
+from graphc.npjit.builtin_calls import in_order
 from graphc.npjit.lookup import key, raw_method
 from graphc.npjit.surface import Surface
 
@@ -104,6 +105,7 @@ class Containers(Surface):
 
     def list_sort(self, x: list[Any], *, key: Any = None, reverse: Any = False) -> None:
         keys = [self.steered(self.call(key, v) if key is not None else v) for v in self.iter(x)]
+        keys = in_order(self, keys)
         places = sorted(range(len(x)), key=keys.__getitem__, reverse=bool(reverse))
         self.iter(x)
         values = [self.rec.wrap(x[i], self.item_path(x, i)) for i in places]

@@ -90,10 +90,16 @@ class Items(Surface):
             return k.steer()
         if t is Sym:
             return rec.force(k, "an index from data")
-        if t is tuple:
-            return tuple([self.steered(e) for e in k])
+        if isinstance(k, tuple):
+            parts = [self.steered(e) for e in (self.iter(k) if rec.var(k) is not None else k)]
+            return tuple(parts) if t is tuple else t(*parts) if hasattr(t, "_fields") else k
         if t is slice:
             return slice(self.steered(k.start), self.steered(k.stop), self.steered(k.step))
+        var = rec.var(k)
+        if isinstance(k, set | frozenset):
+            self.guard_structure(k)
+        elif var is not None and var not in rec.consts and not isinstance(k, list | dict | collections.deque):
+            rec.guard(f"{var} is not {rec.const(k)}")  # how it is hashed and compared, its class says
         return k
 
     def all_steered(self, x: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import operator
 import types
+from collections import OrderedDict, deque
 from typing import Any
 
 from graphc.npjit.attributes import PLAIN
@@ -42,8 +43,10 @@ class Operators(Surface):
             if isinstance(x, NUMBER) and isinstance(y, NUMBER):
                 expr = f"({self.expr(a)} {SIGNS[name]} {self.expr(b)})"
                 return self.combined(OPERATORS[name], self.held(OPERATORS[name], a, b), expr, a, b)
-        if ta is tuple and tb is tuple and name in ("eq", "ne") and len(a) == len(b):
-            same = all(p is q or self.truth(self.op("eq", p, q)) for p, q in zip(a, b))
+        equality = name in ("eq", "ne") and type(dunder(ta, "eq")) is not types.FunctionType
+        if equality and ta is tb and isinstance(a, tuple) and len(a) == len(b):
+            pairs = zip(self.iter(a), self.iter(b))
+            same = all(p is q or self.truth(self.op("eq", p, q)) for p, q in pairs)
             return same if name == "eq" else not same
         if ta in (list, tuple) and name in ("add", "mul"):
             a = ta(self.iter(a))
@@ -55,7 +58,8 @@ class Operators(Surface):
     def _object_op(self, name: str, a: Any, b: Any) -> Any:
         if isinstance(a, enum.Enum) and isinstance(b, enum.Enum):
             return OPERATORS[name](a, b)
-        if name in ("eq", "ne") and type(a) is type(b) and made_by_dataclass(in_class(type(a), "__eq__")):
+        method = "__eq__" if name == "ne" else f"__{name}__"
+        if type(a) is type(b) and made_by_dataclass(in_class(type(a), method)):
             return self.op(name, *[self.compared_fields(x) for x in (a, b)])
         for f, x, y in ((dunder(type(a), name), a, b), (dunder(type(b), "r" + name.strip("_")), b, a)):
             if type(f) is types.FunctionType:
@@ -63,15 +67,24 @@ class Operators(Surface):
                 if r is not NotImplemented:
                     return r
         a, b = self.steered(a), self.steered(b)
-        if isinstance(a, list | tuple | dict) and isinstance(b, list | tuple | dict):
-            a, b = self.listed_in_full(a), self.listed_in_full(b)
+        for x in (a, b):
+            if isinstance(x, set | frozenset):
+                self.guard_structure(x)
+        if isinstance(a, list | tuple | dict | deque) and isinstance(b, list | tuple | dict | deque):
+            a, b = [self.listed_in_full(x, name in COMPARISONS) for x in (a, b)]
         return OPERATORS[name](a, b)
 
-    def listed_in_full(self, x: Any) -> Any:
-        """A container whose elements are compared: each comes in by its path."""
+    def listed_in_full(self, x: Any, deep: bool) -> Any:
+        """A container whose elements come in by their paths; `deep`: those of containers in it too."""
         if isinstance(x, dict):
-            return {k: self.getitem(x, k) for k in self.iter(x)} if type(x) is dict else x
-        return type(x)(self.iter(x)) if type(x) in (list, tuple) else x
+            found = {k: self.getitem(x, k) for k in self.iter(x)}
+            if deep:
+                found = {k: self.listed_in_full(v, True) for k, v in found.items()}
+            return found if type(x) is not OrderedDict else OrderedDict(found)
+        for cls in (tuple, list, deque):
+            if isinstance(x, cls):
+                return cls([self.listed_in_full(v, True) if deep else v for v in self.iter(x)])
+        return x
 
     def _text_op(self, name: str, a: Any, b: Any) -> Any:
         """A text with values put in, or two texts that follow each other."""

@@ -10,12 +10,14 @@ from typing import Any
 from graphc.npjit.lookup import in_class
 from graphc.npjit.surface import Surface
 
+METHODS = frozenset(["__init__", "__eq__", "__lt__", "__le__", "__gt__", "__ge__"])
+
 
 def made_by_dataclass(f: Any) -> bool:
     """Whether f is a method that `dataclass` made."""
     if type(f) is not types.FunctionType:
         return False
-    return f.__code__.co_filename == "<string>" and f.__name__ in ("__init__", "__eq__")
+    return f.__code__.co_filename == "<string>" and f.__name__ in METHODS
 
 
 class Records(Surface):
@@ -38,7 +40,7 @@ class Records(Surface):
                 continue
             if f in stored:
                 self._set_field(cls, x, f.name, v)
-            elif f.name in given:
+            elif f._field_type.name == "_FIELD_INITVAR":
                 after.append(v)
         if in_class(cls, "__post_init__") is not None:
             self.method(x, "__post_init__", *after)

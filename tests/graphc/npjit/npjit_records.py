@@ -2,8 +2,8 @@
 
 import enum
 import math
-from collections import Counter, defaultdict, deque
-from dataclasses import dataclass, field
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+from dataclasses import InitVar, dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -223,3 +223,43 @@ K = np.array([[4, 1, 0], [1, 3, 1], [0, 1, 5]])
 def whole_numbers_in_linear_algebra(k, x):
     a = np.linalg.solve(k, x), np.linalg.inv(k) @ x, np.linalg.det(k)
     return a, np.average(x, weights=np.arange(3)), np.average(k[:2], axis=0, weights=k[:2] + 1)
+
+
+@dataclass(frozen=True)
+class Place:
+    a: int
+    b: int
+
+
+@dataclass(order=True)
+class Run:
+    loss: float
+    n: InitVar[int] = 2
+    tag: str = field(default="", compare=False)
+
+    def __post_init__(self, n):
+        self.total = self.loss * n
+
+
+Pair = namedtuple("Pair", "a b")
+TABLE = {(0, 1): 1.0, (1, 1): 5.0, (0, 0): 7.0, Place(0, 1): 3.0, Place(1, 1): 4.0}
+TABLE.update({frozenset([k]): k * 2.0 for k in range(2)})
+
+
+@prog(lambda i: (R(i).normal(size=(2, 2)), (i % 2, 1), Place((i // 2) % 2, 1), frozenset([i % 2]), {(1, 1)}))
+def keys_that_are_given(x, key, place, some, seen):
+    seen.add(key)
+    return TABLE[key] * x[key] + TABLE[place], TABLE.get(some), (place, 1) in {(place, 1)}, len({key, (0, 1)})
+
+
+@prog(lambda i: ([(i % 3, (2, 3)), (2, (1, i % 2)), (2, (1, 1))], OrderedDict(a=i % 2), {1, 2 + i % 2}))
+def comparisons_of_containers(pairs, d, s):
+    largest = max(pairs), min(pairs), sorted(pairs, reverse=True), max(pairs, key=lambda p: p[1])
+    pairs.sort()
+    return largest, d == {"a": 1}, s == {1, 2}, s <= {1, 2, 5}, s | {9}, pairs[0] == (1, (2, 3))
+
+
+@prog(lambda i: (deque([1, 2 + i % 2]), Pair(1, 2 + i % 3), [Run(3.0), Run(1.0 + 4 * (i % 2)), Run(2.0, 5)]))
+def comparisons_of_records(q, p, runs):
+    best = min(runs)
+    return q == deque([1, 2]), p == Pair(1, 2), max(p), best.loss, best.total, runs[0] > runs[1]
