@@ -143,7 +143,7 @@ def traced_function(clock: Clock) -> Any:
             return make(*arguments)
 
     call._runner = measured
-    given = mlp_arguments("float32")
+    given = mlp_arguments("float32", 64, 784, 128, 10)
     f = graphc.jit(mlp_step)
     for step in ("record", "translate"):
         with clock(step):
