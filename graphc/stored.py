@@ -29,7 +29,7 @@ class Stored(Connected):
 
         require_built(self, "there is nothing to show")
         print_summary(
-            summarise(self, layer_range),
+            summarise(self, layer_range),  # type: ignore[arg-type]
             line_length,
             positions,
             print_fn,
@@ -45,7 +45,7 @@ class Stored(Connected):
         from graphc.saving.archive import save_model
 
         require_built(self, "it has no weights to save")
-        save_model(self, filepath, overwrite)
+        save_model(self, filepath, overwrite)  # type: ignore[arg-type]
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the weights to a file, whole or not at all; the ending says which kind: ".weights.h5", as
@@ -54,7 +54,7 @@ class Stored(Connected):
         from graphc.saving.weights import save_weights
 
         require_built(self, "it has no weights to save")
-        save_weights(self, filepath, overwrite)
+        save_weights(self, filepath, overwrite)  # type: ignore[arg-type]
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
         """Read the weights from a file; ArgumentError says which names or shapes differ, and nothing is
@@ -63,7 +63,7 @@ class Stored(Connected):
         from graphc.saving.weights import load_weights
 
         require_built(self, "it has no weights to load into")
-        load_weights(self, filepath, skip_mismatch)
+        load_weights(self, filepath, skip_mismatch)  # type: ignore[arg-type]
 
     def get_config(self) -> dict[str, Any]:
         """The model as JSON holds it: its layers and, in a functional one, their calls. A class that makes
@@ -73,7 +73,7 @@ class Stored(Connected):
             return super().get_config()
         from graphc.saving.models import functional_config
 
-        return functional_config(self)
+        return functional_config(self)  # type: ignore[arg-type]
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
@@ -90,7 +90,7 @@ class Stored(Connected):
         """The architecture as Keras 3's JSON; `model_from_json` reads it."""
         from graphc.saving.models import to_json
 
-        return to_json(self, **kwargs)
+        return to_json(self, **kwargs)  # type: ignore[arg-type]
 
 
 def _arguments(cls: type) -> set[str]:

@@ -38,7 +38,7 @@ class Metric(Configured):
         is taken as Keras takes it.
         """
         if isinstance(shape, str):
-            shape, name = (), shape
+            name, shape = shape, ()
         made = initializers.get(initializer or "zeros")(tuple(shape), dtype or self.dtype)
         variable = Variable(np.array(made), trainable=False, name=name or "state")
         self.variables.append(variable)
