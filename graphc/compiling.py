@@ -109,7 +109,7 @@ def compile(target: Any, *specs: Any, step: str | None = None, training: bool = 
         training: for a model without step: whether layers see training=True.
         options: backend="llvm" (default), "numba" or "reference"; check=None, "nan" or "reference"; threads;
         passes; cache;
-            fast_math (no guards for Winograd's algorithm in 3x3 convolutions); tune.
+            fast_math (no guards for Winograd's algorithm in convolutions); tune.
 
     Raises:
         ArgumentError: something else than a model or a function with specs, or an option that there is not.
