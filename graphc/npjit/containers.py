@@ -32,7 +32,8 @@ class Containers(Surface):
         if isinstance(x, tuple) and hasattr(x, "_fields") and name in ("_replace", "_asdict"):
             return self.named(x, name, kwargs)
         if name in ("index", "count", "copy") and not isinstance(x, dict | set | frozenset):
-            elements = list(self.iter(x)) if outside else x
+            elements = self.listed_in_full(x, name != "copy") if outside else x
+            args = [self.listed_in_full(a, True) for a in args]
             return getattr(elements, name)(*args, **kwargs)
         if not outside:
             args = [list(self.iter(a)) if isinstance(a, list) and self.rec.var(a) else a for a in args]
@@ -136,7 +137,7 @@ class Containers(Surface):
         return v
 
     def list_remove(self, x: list[Any], v: Any) -> None:
-        i = list(self.iter(x)).index(v)
+        i = self.listed_in_full(x, True).index(self.listed_in_full(v, True))
         self.taken(x, i, "delitem")
 
     def dict_taken(self, x: dict[Any, Any], k: Any, *default: Any) -> Any:

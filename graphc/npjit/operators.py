@@ -193,6 +193,9 @@ class Operators(Surface):
 
     def same(self, a: Any, b: Any) -> bool:
         """Whether a is b: later calls must find it so too."""
+        if type(a) is Num or type(b) is Num:
+            numbers = all(type(x) is Num or isinstance(x, NUMBER) for x in (a, b))
+            return numbers and self.steered(a) is self.steered(b)
         if self.rec is not None and a is not None and b is not None:
             names = [self._identity(x) for x in (a, b)]
             if None not in names and names[0] != names[1]:

@@ -263,3 +263,13 @@ def comparisons_of_containers(pairs, d, s):
 def comparisons_of_records(q, p, runs):
     best = min(runs)
     return q == deque([1, 2]), p == Pair(1, 2), max(p), best.loss, best.total, runs[0] > runs[1]
+
+
+@prog(
+    lambda i: ([[(0, 1), (1, 2)], [(1, 2), (0, 1)], [(1, 2), (1, 2)]][i % 3], 1 + i % 2, R(i).normal(size=2))
+)
+def places_in_lists(pairs, n, x):
+    other = pairs.copy()
+    found = pairs.index((1, 2)), pairs.count((1, 2)), (0, 1) in pairs, n is len(pairs), n is None
+    pairs.remove((1, 2))
+    return found, other, pairs[0][0] * x
