@@ -18,6 +18,8 @@ ASKED = 16
 """Each 16th call of plain Python asks whether it is still a call that the recording is for."""
 LOOKED_AT, LONGER = 64, 10
 """Each 64th call of plain Python is measured, and ten times the usual time is much longer."""
+TEDIOUS, HOPELESS = 1_000_000_000, 10
+"""Where recording takes a second, one call of plain Python is enough to win if it takes a tenth of that."""
 Way = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
 
@@ -146,12 +148,19 @@ class Aside:
     @property
     def tries_plain(self) -> bool:
         """Whether the next call is to be done by plain Python."""
-        return len(self.recorded) > ROUNDS and len(self.plain) < ROUNDS
+        wanted = ROUNDS if len(self.recorded) > ROUNDS else int(self._takes_long())
+        return len(self.plain) < wanted
+
+    def _takes_long(self) -> bool:
+        """Whether recording takes so long that it is not done four times before plain Python is asked."""
+        return len(self.recorded) > 1 and min(self.recorded[1:]) > TEDIOUS
 
     @property
     def won(self) -> bool:
         """Whether plain Python is known to be the faster."""
-        return len(self.plain) >= ROUNDS and min(self.plain) < min(self.recorded[1:])
+        if len(self.plain) >= ROUNDS:
+            return min(self.plain) < min(self.recorded[1:])
+        return bool(self.plain) and self._takes_long() and HOPELESS * min(self.plain) < min(self.recorded[1:])
 
     def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A measured call by plain Python."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graphc.npjit import choice
-from graphc.npjit.choice import ASKED, MORE, ROUNDS, Choice, seldom_asking
+from graphc.npjit.choice import ASKED, MORE, ROUNDS, Aside, Choice, seldom_asking
 from graphc.npjit.emit import MISS, Fast
 
 
@@ -68,3 +68,21 @@ def test_plain_python_asks_seldom() -> None:
     assert asked == [ASKED, 2 * ASKED, 3 * ASKED, 4 * ASKED]
     assert [r for r in results if r is MISS] == [MISS]
     assert results[:ASKED] == [*range(-1, -ASKED, -1), ASKED]
+
+
+def test_recordings_that_take_seconds_are_few() -> None:
+    aside = Aside()
+    second = 1_000_000_000
+    aside.recorded = [9 * second]  # with what the first call has to import and compile
+    assert not aside.tries_plain
+    aside.recorded.append(4 * second)
+    assert aside.tries_plain
+    aside.plain.append(second // 5)
+    assert aside.won
+    aside.plain[0] = second
+    assert not aside.won
+    assert not aside.tries_plain
+    aside.recorded += [second // 2, second // 2]
+    assert aside.tries_plain
+    aside.plain += [second, second]
+    assert not aside.won
