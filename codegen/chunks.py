@@ -179,10 +179,10 @@ def _long_axis(nest: Nest) -> Axis | None:
 
 
 def _goes_far(nest: Nest) -> bool:
-    """Whether folds of columns go through so much memory that it leaves the cache before the next columns are
+    """Whether folds of columns alone go through so much memory that it leaves the cache before the next columns are
     read.
     """
-    if not nest.outer or nest.outer[-1].name != nest.lane:
+    if len(nest.outer) != 1 or nest.outer[0].name != nest.lane:
         return False
     inner = next((stage.axes for stage in nest.stages if stage.axes), ())
     total = product(a.extent for a in (*nest.outer, *inner))
