@@ -7,6 +7,7 @@ Python variables staying alive.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -121,6 +122,7 @@ class Dag:
                 if tensor.history is not None:
                     parent = id(tensor.history[0])
                     calls[parent] = max(depth + 1, calls.get(parent, 0))
+        self._call_depths = calls
         return layers
 
     @cached_property
@@ -138,8 +140,16 @@ class Dag:
 
     @cached_property
     def executed(self) -> list[Call]:
-        """The calls that a replay runs: all but the inputs."""
-        return [c for c in self.calls if not c.is_input]
+        """The calls that a replay runs: all but the inputs. Where a layer that is called several times keeps
+        statistics, the order decides in which of its calls they begin: then it is Keras's, by depth.
+        """
+        found = [c for c in self.calls if not c.is_input]
+        times = Counter(id(c.layer) for c in found)
+        shared = {id(c.layer): c.layer for c in found if times[id(c.layer)] > 1}
+        if any(not v.trainable for layer in shared.values() for v in layer.weights):
+            met = {call: number for number, call in enumerate(self._call_depths)}
+            found.sort(key=lambda c: (-self._call_depths[id(c)], met[id(c)]))
+        return found
 
     def _check_names(self) -> None:
         names: dict[str, Any] = {}
