@@ -62,7 +62,7 @@ def test_long_formulas_are_kept_and_short_ones_computed_again(lab, n):
         lab.check(a, b, ulps=16, near_zero=16)
 
 
-@pytest.mark.parametrize("rows, columns", [(1, 100), (9, 70_000)])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 100), (9, 70_000)])
 def test_rows_that_no_cache_keeps_are_computed_again(lab, rows, columns):
     kernel, _ = lab.kernel(gated_norm, [tensor("f32", rows, columns), tensor("f32", columns)])
     assert not [t for t in kernel.temporaries if t.name.startswith("kept")]
