@@ -179,8 +179,8 @@ def _long_axis(nest: Nest) -> Axis | None:
 
 
 def _goes_far(nest: Nest) -> bool:
-    """Whether folds of columns alone go through so much memory that it leaves the cache before the next columns are
-    read.
+    """Whether folds of columns alone go through so much memory that it leaves the cache before the next
+    columns are read.
     """
     if len(nest.outer) != 1 or nest.outer[0].name != nest.lane:
         return False
