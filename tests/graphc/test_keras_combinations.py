@@ -216,12 +216,3 @@ def test_a_last_axis_of_size_1_may_be_left_out_or_too_many():
     assert model.evaluate(x, x, verbose=0) == 0.0
     wide = Sequential([Input((3,)), layers.Dense(1)])
     assert wide.predict(np.ones((2, 3, 1)), verbose=0).shape == wide(np.ones((2, 3, 1))).shape == (2, 1)
-
-
-def test_shared_statistics_take_calls_of_one_depth_in_keras_s_order():
-    a, b = Input((2,), name="a"), Input((2,), name="b")
-    norm = layers.BatchNormalization(momentum=0.5)
-    model = Model([a, b], [norm(a), norm(b)])
-    model([np.full((3, 2), 8.0, "f4"), np.full((3, 2), 4.0, "f4")], training=True)
-    # Keras 3: the last output's call is the first to run, 4 / 2 and then 2 / 2 + 8 / 2
-    assert model.get_weights()[2].tolist() == [5.0, 5.0]
