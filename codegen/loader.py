@@ -153,6 +153,10 @@ class Code:
 
         return call
 
+    def hold(self, other: object) -> None:
+        """Keep what else this code refers to from now on, as long as it lives."""
+        self._keep = (*self._keep, other)
+
     def keep_forever(self) -> None:
         """Never free this code: for code that a thread may still be inside when the interpreter exits."""
         self._loaded.keep_forever()

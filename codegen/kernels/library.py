@@ -65,6 +65,7 @@ class ProductLibrary:
 
     def _part(self, part: str) -> Code:
         code = _borrowing(part, self.dtype, self.target, self.store, self.core)
+        self.core.hold(code)  # its tables refer to the part, whoever keeps the core
         if part in DRIVERS:
             self._enter("drivers", DRIVERS.index(part), code.address(f"product_{part}_{self.dtype}"))
         s, packed = self.strategy, sizes(self.strategy, FULL)

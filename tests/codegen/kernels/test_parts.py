@@ -3,8 +3,11 @@ uses.
 """
 
 import ctypes
+import functools
+import gc
 import itertools
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -130,9 +133,27 @@ def test_a_few_sizes_want_a_few_parts():
     assert parts_for(s, "", 0, 512, 784, True) == parts_for(s, "", 3, 5, 0, True) == set()
 
 
-def test_a_step_loads_what_its_sizes_want(monkeypatch, tmp_path):
+@pytest.fixture
+def fresh_libraries(monkeypatch, tmp_path):
+    """Nothing is loaded, and nothing is in the cache; what other tests have loaded stays theirs."""
     monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path / "cache"))
-    library_module._products.cache_clear()
+    monkeypatch.setattr(library_module, "_products", functools.cache(library_module.ProductLibrary))
+
+
+def test_what_keeps_the_core_keeps_its_parts():
+    library = ProductLibrary("f32", host())
+    library.require(["narrow"])
+    core, part = library.core, weakref.ref(library._loaded["narrow"])
+    del library
+    gc.collect()
+    assert part() is not None
+    del core
+    gc.collect()
+    assert part() is None
+
+
+@pytest.mark.usefixtures("fresh_libraries")
+def test_a_step_loads_what_its_sizes_want():
     b = Builder("f")
     b.output(b.matmul(b.input("x", tensor("f32", "B", 40)), b.input("w", tensor("f32", 40, 64))))
     f = compile(b.build())
@@ -150,9 +171,8 @@ def test_a_step_loads_what_its_sizes_want(monkeypatch, tmp_path):
     assert set(library._loaded) == set(parts(library.strategy))
 
 
-def test_code_for_several_threads_has_the_whole_library(monkeypatch, tmp_path):
-    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path / "cache"))
-    library_module._products.cache_clear()
+@pytest.mark.usefixtures("fresh_libraries")
+def test_code_for_several_threads_has_the_whole_library():
     b = Builder("f")
     b.output(b.matmul(b.input("x", tensor("f64", "B", 40)), b.input("w", tensor("f64", 40, 64))))
     compile(b.build(), threads=2)
@@ -160,8 +180,8 @@ def test_code_for_several_threads_has_the_whole_library(monkeypatch, tmp_path):
     assert set(library._loaded) == set(parts(library.strategy))
 
 
+@pytest.mark.usefixtures("fresh_libraries")
 def test_threads_share_one_library():
-    library_module._products.cache_clear()
     found, start = [], threading.Barrier(6)
 
     def work():
