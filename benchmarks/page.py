@@ -44,10 +44,10 @@ losses of a training step, so that the updates of the weights count too, or a sa
 agree within the tolerance below each table. Then rounds go through all candidates; "least" and "median" are
 those of all rounds. With one thread times are CPU time of the whole process, with two they are wall time.
 "Compile" is what the first two calls take beyond two later ones, in CPU seconds, with empty caches, and with
-what they import (the library itself is imported before); "peak memory" is that of the process after it. The
-share of the peak is the operations that
-`f.cost()` counts for graphc's step, over the time and this machine's multiply-adds per second in registers,
-measured in the same rounds. What bounds graphc's kernels one by one: [roofline.md](roofline.md).
+what they import (libraries are imported, and functions decorated, before); "peak memory" is that of the
+process after it. The share of the peak is the operations that `f.cost()` counts for graphc's step, over the
+time and this machine's multiply-adds per second in registers, measured in the same rounds; Winograd's
+algorithm needs fewer than are counted. What bounds graphc's kernels one by one: [roofline.md](roofline.md).
 """
 
 

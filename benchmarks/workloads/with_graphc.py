@@ -56,17 +56,11 @@ def network(case: Case, folder: Path) -> Build:
 def function(case: Any, folder: Path) -> Build:
     """A NumPy function as it stands, under `jit` or `value_and_grad`."""
     arguments = case.arguments()
-    gradient = case.gradient is not None
-
-    def build() -> Ready:
-        f = (
-            graphc.value_and_grad(case.function, argnums=case.gradient)
-            if gradient
-            else graphc.jit(case.function)
-        )
-        return Ready(lambda: f(*arguments), lambda: f.cost().total.flops)
-
-    return build
+    if case.gradient is None:
+        f = graphc.jit(case.function)
+    else:
+        f = graphc.value_and_grad(case.function, argnums=case.gradient)
+    return lambda: Ready(lambda: f(*arguments), lambda: f.cost().total.flops)
 
 
 def peak(case: Any, folder: Path) -> Build:
