@@ -26,8 +26,9 @@ Way = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 class Choice:
     """A fast function that times the ways of doing a call; `settle` gets the name and function of the best.
 
-    A way's first call is not counted: it may compile, and it warms caches. Where `is_sure`, native code is
-    taken without measuring if there is some.
+    Only calls that the recording is for are tried, so plain Python is timed without the guards that it will
+    seldom need if it wins. A way's first call is not counted: it may compile, and it warms caches. Where
+    `is_sure`, native code is taken without measuring if there is some.
     """
 
     def __init__(
@@ -43,8 +44,9 @@ class Choice:
             "native": self._compiling,
             "flat": fast.flat,
         }
+        self.plain = plain
         if plain is not None:
-            self.ways["plain"] = _guarded(fast, plain)
+            self.ways["plain"] = lambda args, kwargs: plain(*args, **kwargs)
         self.times: dict[str, list[int]] = {}
         self.reason = ""
 
@@ -60,24 +62,18 @@ class Choice:
 
     def _tried(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = min(self._contenders(), key=self._count)
-        asking = self._asking(args, kwargs) if name == "plain" else 0
         begin = perf_counter_ns()
         result = self.ways[name](args, kwargs)
         if result is MISS:
             return MISS
         if name in self.ways:
-            self.times.setdefault(name, []).append(max(1, perf_counter_ns() - begin - asking))
+            self.times.setdefault(name, []).append(max(1, perf_counter_ns() - begin))
         left = self._contenders()
         if len(left) == 1 or all(self._count(w) > MORE for w in left):
             best = min(left, key=lambda w: self._least(w) * HANDICAP.get(w, 1))
-            self.settle(self, best, self.ways[best])
+            plain = self.plain if best == "plain" else None
+            self.settle(self, best, self.ways[best] if plain is None else _guarded(self.fast, plain))
         return result
-
-    def _asking(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-        """What the guards take, which plain Python does without if it wins."""
-        begin = perf_counter_ns()
-        self.fast.guards(args, kwargs)
-        return perf_counter_ns() - begin
 
     def _count(self, way: str) -> int:
         return len(self.times.get(way, ()))

@@ -6,12 +6,11 @@ Where Python needs such a value, the numbers that it was computed from are guard
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from graphc.npjit.log import Node, replaced
+from graphc.npjit.log import Node, nodes_in, replaced
 from graphc.npjit.values import Num
 
 MOST = 200
@@ -60,7 +59,7 @@ class Determined:
                 self.data.update((node, n))
                 return None
             waiting.append((n, True))
-            for leaf in _leaves([n.args, n.kwargs or {}]):
+            for leaf in nodes_in([n.args, n.kwargs or {}], Num):
                 if type(leaf) is Node:
                     waiting.append((leaf, False))
                 else:
@@ -71,20 +70,6 @@ class Determined:
 def _is_small(node: Node) -> bool:
     shape = getattr(node.meta, "shape", None) or ()
     return all(n is not None for n in shape) and int(np.prod(shape, dtype=object)) <= SMALL
-
-
-def _leaves(a: Any) -> Iterator[Any]:
-    """The nodes and Nums in an argument."""
-    t = type(a)
-    if t is Node or t is Num:
-        yield a
-    elif isinstance(a, tuple | list):
-        for x in a:
-            yield from _leaves(x)
-    elif t is slice:
-        yield from _leaves((a.start, a.stop, a.step))
-    elif t is dict:
-        yield from _leaves(list(a.values()))
 
 
 def _computed(node: Node, values: dict[Node, Any]) -> Any:

@@ -219,18 +219,18 @@ def source(node: Node) -> Node:
     return node
 
 
-def nodes_in(a: Any) -> Iterator[Node]:
-    """The nodes in an argument."""
+def nodes_in(a: Any, more: type = Node) -> Iterator[Any]:
+    """The nodes in an argument, and what is of class `more`."""
     t = type(a)
-    if t is Node:
+    if t is Node or t is more:
         yield a
     elif isinstance(a, (tuple, list)):
         for x in a:
-            yield from nodes_in(x)
+            yield from nodes_in(x, more)
     elif t is slice:
-        yield from nodes_in((a.start, a.stop, a.step))
+        yield from nodes_in((a.start, a.stop, a.step), more)
     elif t is dict:
-        yield from nodes_in(list(a.values()))
+        yield from nodes_in(list(a.values()), more)
 
 
 def operands(a: Any) -> Iterator[Node]:

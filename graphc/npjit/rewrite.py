@@ -1,7 +1,7 @@
 """A function made anew from its source, with every load, store, operator and call going to the runtime.
 
 `rewritten(f)` has the same globals, defaults and closure cells as f. None: there is no source, or a form in
-it that is not rewritten (async, exec, match, ...), and f runs as it is.
+it that is not rewritten (async, exec, ...), and f runs as it is.
 """
 
 from __future__ import annotations
