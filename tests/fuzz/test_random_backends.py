@@ -9,7 +9,7 @@ from fuzz_checks import check_close, compiled_run, seeds
 from graphc.codegen.stats import STATS
 from graphc.ir.evaluate import run
 
-SEEDS = {"reference": (30, 300), "llvm": (200, 5000), "numba": (6, 60)}
+SEEDS = {"reference": (30, 300), "llvm": (300, 5000), "numba": (8, 60)}
 """How many programs each backend runs by default, and in the long run; Numba takes a second for each."""
 
 

@@ -15,7 +15,7 @@ from graphc.ir import Graph, parse
 from graphc.ir.evaluate import Run, run
 
 BLOCK = 20
-QUICK, LONG = range(0, 240, BLOCK), range(240, 5240, BLOCK)
+QUICK, LONG = range(0, 300, BLOCK), range(300, 5300, BLOCK)
 PASSES = ("simplify", "cse", "fold", "dce", "fuse", "fuse, inline", "schedule")
 """Passes that keep every bit of every value; they get a graph without `gradient` nodes."""
 
