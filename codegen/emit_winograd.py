@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from graphc.codegen.emit_windows import ConvolveWriter
 from graphc.codegen.kernels.strategy import FAST
-from graphc.codegen.kernels.winograd_places import LINE, SQUARE, Form, Units, winograd_scratch_bytes
+from graphc.codegen.kernels.winograd_forms import LINE, SQUARE, Form
+from graphc.codegen.kernels.winograd_places import winograd_scratch_bytes
 from graphc.codegen.kernels.winograd_tiles import UNIT
+from graphc.codegen.kernels.winograd_units import Units
 from graphc.codegen.loops import Part, Product, Windows
 from graphc.codegen.target import Target
 from graphc.codegen.text import Operand

@@ -24,9 +24,10 @@ from graphc.codegen.kernels.cuts import balanced, piece
 from graphc.codegen.kernels.geometry import Geometry, read_geometry
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS
 from graphc.codegen.kernels.strategy import FAST, Strategy
+from graphc.codegen.kernels.winograd_forms import FORMS, Form
 from graphc.codegen.kernels.winograd_guards import pixels_fit
 from graphc.codegen.kernels.winograd_kernel import transform_kernel
-from graphc.codegen.kernels.winograd_places import FORMS, LINE, Block, Form, Scratch, Units, panel_of_u
+from graphc.codegen.kernels.winograd_places import Scratch, panel_of_u
 from graphc.codegen.kernels.winograd_tiles import (
     GAP,
     RUN,
@@ -39,10 +40,11 @@ from graphc.codegen.kernels.winograd_tiles import (
 from graphc.codegen.kernels.winograd_transforms import (
     POSITIONS,
     transform_input,
-    transform_line,
-    transform_line_output,
+    transform_input_line,
     transform_output,
+    transform_output_line,
 )
+from graphc.codegen.kernels.winograd_units import Block, Units
 from graphc.codegen.text import Function
 
 
@@ -112,8 +114,7 @@ def winograd_block(s: Strategy, form: Form) -> str:
         inner = f.mul(first, t.lanes)
         u = panel_of_u(f, t, form, scratch.u, g["channels"], (jc.i, inner))
         _multiply(f, s, g, form, block, scratch, u, nrv)
-        write = _write_lines if form is LINE else _write_tiles
-        write(f, s, g, block, scratch, inner, nrv)
+        _write(f, s, g, form, block, scratch, inner, nrv)
     _show(f, t, g, block)
     return f.text()
 
@@ -203,12 +204,9 @@ def _read_tiles(f: Function, s: Strategy, g: Geometry, form: Form, block: Block,
             right = f.select("i64", there, g["pixel"], channels)
             number = f.add(f.mul(row.i, block.tiles_wide), tile.i)
             v = f.at(t.name, scratch.v, f.mul(number, each))
-            strides = f"i64 {down}, i64 {right}"
-            if form is LINE:
-                strides = f"i64 {f.select('i64', f.equal(g['taps_high'], 1), right, down)}"
-            which = "line" if form is LINE else "input"
-            rest = f"{strides}, i64 {channels}, ptr {v}, i64 {pitch}"
-            f.do(f"call void @transform_{which}_{t.dtype}(ptr {source}, {rest})")
+            steps = ", ".join(f"i64 {step}" for step in form.pixel_steps(f, g, down, right))
+            rest = f"{steps}, i64 {channels}, ptr {v}, i64 {pitch}"
+            f.do(f"call void @transform_input{form.suffix}_{t.dtype}(ptr {source}, {rest})")
 
 
 def copy_patch(t: Element) -> str:
@@ -246,10 +244,8 @@ def _multiply(
     groups = (("0", tiles.larger, size), (before, f.sub(tiles.count, tiles.larger), tiles.size))
     pitch = f.add(f.mul(width, POSITIONS), GAP)
     with f.loop(0, form.positions, 1) as p:
-        parts = "1"
-        if form is LINE:
-            parts = f.select("i64", f.equal(f.urem(p.i, 3), 0), form.depth, form.depth - 1)
-        runs = balanced(f, f.udiv(f.mul(g["channels"], parts), UNIT), RUN // UNIT)
+        values = f.mul(g["channels"], form.parts_of(f, p.i))
+        runs = balanced(f, f.udiv(values, UNIT), RUN // UNIT)
         with f.loop(0, runs.count, 1) as run:
             k, length = (f.mul(n, UNIT) for n in piece(f, run.i, runs))
             b = f.at(t.name, u, f.add(f.mul(p.i, f.add(f.mul(each, width), GAP)), f.mul(k, width)))
@@ -263,67 +259,42 @@ def _multiply(
                     f.do(f"call void {kernel}({operands}, i1 {f.less(0, run.i)})")
 
 
-def _write_tiles(
-    f: Function, s: Strategy, g: Geometry, block: Block, scratch: Scratch, inner: str, nrv: str
+def _write(
+    f: Function, s: Strategy, g: Geometry, form: Form, block: Block, scratch: Scratch, inner: str, nrv: str
 ) -> None:
-    """The results of a panel."""
-    t = s.t
+    """The results of a panel, a row of tiles at a time."""
+    t, tall = s.t, form.tile(f, g)[0]
     pitch = f.add(f.mul(nrv, POSITIONS * t.lanes), GAP)
-    steps = [(f.mul(f"%{n}_row", g["out_width"]), f"%{n}_row") for n in ("c", "init")]
-    writer = f.load("ptr", f.at("ptr", f"@transforms_{t.dtype}", nrv))
-    with f.loop(0, block.tiles_high, 1) as row:
-        r = f.add(block.first, f.mul(f.mul(row.i, g["out_width"]), 2))
-        high = f.sub(block.high, f.mul(row.i, 2))
-        m = f.at(t.name, scratch.m, f.mul(f.mul(row.i, block.tiles_wide), pitch))
-        places = []
-        for name, (down, right) in zip(("c", "init"), steps):
-            at = f.at(t.name, f"%{name}", f.add(inner, f.mul(r, f"%{name}_row")))
-            places.append(f"ptr {at}, i64 {down}, i64 {right}")
-        ends = f"{t.name} %alpha, {t.name} %floor, i64 {high}, i64 {block.wide}"
-        f.do(f"call void {writer}(ptr {m}, i64 {pitch}, {', '.join(places)}, ptr {scratch.patch}, {ends})")
-
-
-def _write_lines(
-    f: Function, s: Strategy, g: Geometry, block: Block, scratch: Scratch, inner: str, nrv: str
-) -> None:
-    """The results of a panel, where tiles are pairs of results."""
-    t = s.t
-    pitch = f.add(f.mul(nrv, POSITIONS * t.lanes), GAP)
-    across = f.equal(g["taps_high"], 1)
-    tall = f.select("i64", across, 1, 2)
-    writer = f.load("ptr", f.at("ptr", f"@line_transforms_{t.dtype}", nrv))
+    writer = f.load("ptr", f.at("ptr", f"@transforms{form.suffix}_{t.dtype}", nrv))
     with f.loop(0, block.tiles_high, 1) as row:
         y = f.mul(row.i, tall)
         r = f.add(block.first, f.mul(g["out_width"], y))
         m = f.at(t.name, scratch.m, f.mul(f.mul(row.i, block.tiles_wide), pitch))
         places = []
         for name in ("c", "init"):
-            step = f"%{name}_row"
-            at = f.at(t.name, f"%{name}", f.add(inner, f.mul(r, step)))
-            following = f.select("i64", across, f.mul(step, 2), step)
-            second = f.select("i64", across, step, f.mul(step, g["out_width"]))
-            places.append(f"ptr {at}, i64 {following}, i64 {second}")
-        below = f.select("i64", f.less(f.add(y, 1), block.high), block.tiles_wide, 0)
-        pairs = f.select("i64", across, f.udiv(block.wide, 2), below)
-        ends = f"{t.name} %alpha, {t.name} %floor, i64 {block.tiles_wide}, i64 {pairs}"
-        f.do(f"call void {writer}(ptr {m}, i64 {pitch}, {', '.join(places)}, ptr {scratch.patch}, {ends})")
+            at = f.at(t.name, f"%{name}", f.add(inner, f.mul(r, f"%{name}_row")))
+            first, second = form.result_steps(f, g, f"%{name}_row")
+            places.append(f"ptr {at}, i64 {first}, i64 {second}")
+        ends = ", ".join(f"i64 {size}" for size in form.result_sizes(f, g, block, y))
+        operands = f"{', '.join(places)}, ptr {scratch.patch}, {t.name} %alpha, {t.name} %floor, {ends}"
+        f.do(f"call void {writer}(ptr {m}, i64 {pitch}, {operands})")
 
 
 def transform_table(s: Strategy, form: Form) -> str:
     """The table of the transforms of results by vectors."""
-    t, line = s.t, "line_" if form is LINE else ""
+    t = s.t
     entries = ["ptr null"] * (s.vectors + 1)
     for nrv in widths(s):
-        entries[nrv] = f"ptr @transform_{line}output_{t.dtype}_{nrv}"
+        entries[nrv] = f"ptr @transform_output{form.suffix}_{t.dtype}_{nrv}"
     kind = f"[{len(entries)} x ptr]"
-    return f"@{line}transforms_{t.dtype} = internal constant {kind} [{', '.join(entries)}], align 64"
+    return f"@transforms{form.suffix}_{t.dtype} = internal constant {kind} [{', '.join(entries)}], align 64"
 
 
 def winograd_parts(s: Strategy) -> tuple[list[str], list[str]]:
     """The globals and the functions of the module, beside `pack_b_panels`."""
     t = s.t
-    functions = [*position_kernels(s), transform_input(t), transform_line(t)]
-    functions += [write(s, nrv) for nrv in widths(s) for write in (transform_output, transform_line_output)]
+    functions = [*position_kernels(s), transform_input(t), transform_input_line(t)]
+    functions += [write(s, nrv) for nrv in widths(s) for write in (transform_output, transform_output_line)]
     functions += [pixels_fit(t, UNIT), copy_patch(t), later_rows(t)]
     for form in FORMS:
         functions += [transform_kernel(s, form), winograd_block(s, form), winograd_units(s, form)]

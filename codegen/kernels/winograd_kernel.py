@@ -8,10 +8,10 @@ from graphc.codegen.element import Element
 from graphc.codegen.kernels.cuts import balanced, piece
 from graphc.codegen.kernels.packers import call_pack_b
 from graphc.codegen.kernels.strategy import Strategy
+from graphc.codegen.kernels.winograd_forms import Form
 from graphc.codegen.kernels.winograd_guards import greatest, magnitude, some_zero, taps_fit
-from graphc.codegen.kernels.winograd_places import LINE, Form, panel_of_u
+from graphc.codegen.kernels.winograd_places import panel_of_u
 from graphc.codegen.kernels.winograd_tiles import GAP
-from graphc.codegen.kernels.winograd_transforms import transform_line_taps, transform_taps
 from graphc.codegen.text import Function
 
 _KERNEL = (
@@ -50,8 +50,7 @@ def _transform_columns(f: Function, t: Element, form: Form, at: str, width: str,
         here = f.add(at, f.mul(l.i, width))
         taps = [f.vload(t, f.at(t.name, "%taps", f.add(here, f.mul(pitch, i)))) for i in range(form.taps)]
         out = f.at(t.name, u, here)
-        transform = transform_line_taps if form is LINE else transform_taps
-        for p, values in enumerate(transform(f, t, taps)):
+        for p, values in enumerate(form.transform_taps(f, t, taps)):
             start = f.mul(f.add(f.mul(pitch, form.depth), GAP), p)
             for part, x in enumerate(values):
                 f.vstore(t, x, f.at(t.name, out, f.add(start, f.mul(pitch, part))))

@@ -91,11 +91,11 @@ def transform_line_taps(f: Function, t: Element, g: Sequence[str]) -> list[list[
     return [[*x, g[6]] if p in (0, 3) else [*x] for p, x in enumerate(parts)]
 
 
-def transform_line(t: Element) -> str:
+def transform_input_line(t: Element) -> str:
     """The eight pixels of two windows of seven, %step apart, for the four positions: B^T of the first four,
     of four from the fourth on, and the last two, for the first and, negated, the second result.
     """
-    f = Function(f"transform_line_{t.dtype}", _LINE, linkage="internal")
+    f = Function(f"transform_input.lines_{t.dtype}", _LINE, linkage="internal")
     with f.loop(0, "%channels", t.lanes) as l:
         at = f(f"freeze i64 {l.i}")
         d = [f.vload(t, f.at(t.name, f.at(t.name, "%d", f.mul("%step", i)), at)) for i in range(8)]
@@ -115,13 +115,13 @@ def _four(f: Function, t: Element, x: Sequence[str]) -> tuple[str, ...]:
     return _sub(f, t, x[0], x[2]), _add(f, t, x[1], x[2]), _sub(f, t, x[2], x[1]), _sub(f, t, x[1], x[3])
 
 
-def transform_line_output(s: Strategy, nrv: int) -> str:
+def transform_output_line(s: Strategy, nrv: int) -> str:
     """c = max(init + alpha * A^T m, floor) for %tiles tiles, the first %pairs of which have two results;
     tiles are %c_next elements apart, results %c_second.
     """
     t = s.t
     arguments = _LINE_OUTPUT.format(T=t.name)
-    f = Function(f"transform_line_output_{t.dtype}_{nrv}", arguments, linkage="internal")
+    f = Function(f"transform_output.lines_{t.dtype}_{nrv}", arguments, linkage="internal")
     alpha, floor = f.broadcast(t, "%alpha"), f.broadcast(t, "%floor")
     with f.loop(0, "%tiles", 1, [("ptr", "%m"), ("ptr", "%c"), ("ptr", "%init")]) as tile:
         m, *starts = tile.values
