@@ -31,6 +31,8 @@ HARMLESS = (
 )
 """Class attributes whose `__get__` runs no code of the user's."""
 FLAGS = type(np.empty(0).flags)
+STREAMS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator)
+"""What draws that are pending change: its attributes are those of the state until then."""
 _MISSING = object()
 
 LIMITS = (np.finfo, np.iinfo)
@@ -76,8 +78,14 @@ class Attributes(Surface):
             return v
         dynamic = d is not None and not isinstance(d, HARMLESS) and hasattr(type(d), "__get__")
         if (
-            dynamic and getattr(d, "__graphc_fn__", None) is None and type(d) is not functools.cached_property
-        ) or (type(in_class(t, "__getattribute__")) is types.FunctionType):
+            (
+                dynamic
+                and getattr(d, "__graphc_fn__", None) is None
+                and type(d) is not functools.cached_property
+            )
+            or type(in_class(t, "__getattribute__")) is types.FunctionType
+            or isinstance(x, STREAMS)
+        ):
             return self.opaque(getattr, x, name)
         v = getattr(x, name)
         if type(v) is types.MethodType and type(d) is types.FunctionType:
@@ -165,7 +173,7 @@ class Attributes(Surface):
         if t is Sym or is_array(x):
             self._set_of_array(x if t is Sym else rec.array(x, None), name, v)
             return
-        if t is FLAGS:
+        if t is FLAGS or isinstance(x, STREAMS):
             self.opaque(setattr, x, name, v)
             return
         d = in_class(t, name)

@@ -57,3 +57,18 @@ def pythons_stream_seeded(x):
 def draws_before_a_failure(x):
     a, rng = random.random(), np.random.default_rng(1)
     return (rng.normal(size=3) + np.random.rand(3)) @ x * a
+
+
+@prog(lambda i: (R(i), R(i).normal(size=3)))
+def bits_read_between_draws(rng, x):
+    a = rng.normal(size=2)
+    k = rng.bit_generator.state["state"]["state"] % 97
+    return a + k, rng.random(), x * 2
+
+
+@prog(lambda i: (R(i), R(i).normal(size=3)))
+def bits_put_back_between_draws(rng, x):
+    before = rng.bit_generator.state
+    a = rng.normal(size=2)
+    rng.bit_generator.state = before
+    return a - rng.normal(size=2), x * 2, rng.integers(0, 9, 3)
