@@ -75,3 +75,23 @@ def _extent(a: Any) -> Any:
     if isinstance(a, np.ndarray):
         return a.shape
     return a if type(a) is int else len(a) if isinstance(a, list | tuple | dict) else None
+
+
+Site = tuple[str, int]
+"""A line, and how many slices were looked at there before in the same recording."""
+
+
+class Moves:
+    """What the recordings of one function have found at each place: bounds and lengths, and what moves."""
+
+    def __init__(self) -> None:
+        self.found: dict[Site, tuple[Any, Any]] = {}
+        self.moving: set[Site] = set()
+
+    def moves(self, site: Site, bounds: Any, length: Any) -> bool:
+        """Whether something of equal length has been elsewhere at this place."""
+        before = self.found.setdefault(site, (bounds, length))
+        if before[1] == length and before[0] != bounds:
+            self.moving.add(site)
+        self.found[site] = bounds, length
+        return site in self.moving

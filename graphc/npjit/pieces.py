@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphc.ir.errors import NumericsError
 from graphc.npjit.checking import refuse_nan
+from graphc.npjit.known_sizes import Moves
 from graphc.npjit.log import Node, apart, nodes_in
 from graphc.npjit.running import LOST, last_uses, run_nodes
 from graphc.npjit.values import Sym
@@ -41,6 +42,7 @@ class Pieces:
         self.times: dict[Any, list[int]] = {}
         self.noisy: set[Any] = set()
         self.compiled = 0
+        self.moves = Moves()
 
     @functools.cached_property
     def families(self) -> Families:

@@ -21,11 +21,11 @@ from graphc.npjit.inputs import where
 from graphc.npjit.known_sizes import Known
 from graphc.npjit.log import OBJECT, PLACE, Chain, Meta, Node, Parts, follow, mutate, pick
 from graphc.npjit.overlaps import before_change
-from graphc.npjit.pending import Pending
 from graphc.npjit.pieces import Pieces
 from graphc.npjit.promotion import only_arithmetic
 from graphc.npjit.shadows import part
 from graphc.npjit.values import Num, Storage, Sym
+from graphc.npjit.windows import Windows
 
 LIMIT = 20_000
 """Nodes in one segment: then it is run, as at a break."""
@@ -35,7 +35,7 @@ SIZED_BY_FLOATS = (np.arange,)
 """Functions whose result has a size that a float decides."""
 
 
-class Recording(Pending):
+class Recording(Windows):
     """See the module. `name` is that of the graphs which are made of it."""
 
     is_ahead = False
@@ -122,6 +122,10 @@ class Recording(Pending):
     ) -> Any:
         """The deferred result of fn(*args, **kwargs)."""
         kwargs = kwargs or {}
+        if getitem:
+            whole, args = args[0], self.windowed(*args)
+            if args[0] is not whole and args[1] is ...:
+                return args[0]
         if fn in SIZED_BY_FLOATS:
             args = [self.fixed(a) for a in args]
             if any(type(a) is Sym for a in args):
@@ -152,7 +156,7 @@ class Recording(Pending):
             self.hold([args, kwargs])
             raise
         if alias is not None:
-            return self._aliased(fn, args, kwargs, tree, alias, shadow)
+            return self.aliased(fn, args, kwargs, tree, alias, shadow)
         keywords = {k: self.lower(v) for k, v in kwargs.items()} if kwargs else None
         node = self.add(Node(fn, [self.lower(a) for a in args], keywords, tree, impure))
         return self.result(node, tree, shadow)
@@ -177,7 +181,7 @@ class Recording(Pending):
             return slice(self._frozen(a.start), self._frozen(a.stop), self._frozen(a.step))
         return a
 
-    def _aliased(
+    def aliased(
         self,
         fn: Callable[..., Any],
         args: Sequence[Any],
@@ -260,7 +264,8 @@ class Recording(Pending):
             runtime().opaque(fn, *args, **kwargs)  # raises what NumPy raises
             return
         if fn is operator.setitem:
-            args = [args[0], self._sized(args, True)[1], args[2]]
+            s, key = self.windowed(s, args[1])
+            args = [s, self._sized([s, key], True)[1], args[2]]
         elif not only_arithmetic(fn):
             args = [a if a is s else self._frozen(a) for a in args]
         if check and not (fn is operator.setitem and masks((args[1],))):

@@ -222,7 +222,8 @@ class Assembly:
         """New version -> input, where the last native run may write over the input itself."""
         own = set(step.nodes)
         found: dict[Node, Node] = {}
-        views = {n for s in plan.steps if not s.native for n in s.nodes if n in set(self.wanted)}
+        read = {*self.wanted, *(u for n in step.nodes for u in uses(n))}
+        views = {n for s in plan.steps if not s.native for n in s.nodes if n in read}
         for leaf, final in self.written.items():
             if final not in own or final in found or leaf not in self.structure.leaves:
                 continue
@@ -279,7 +280,9 @@ def contiguous(meta: Any) -> bool:
 
 
 def _may_view(leaf: Node, views: set[Node]) -> bool:
-    """Whether a wanted value may be a view of an input's memory, which must keep its old elements."""
+    """Whether a value that is wanted, or read by the run, may be a view of an input's memory, which must keep
+    its old elements.
+    """
     return any(n.fn in (follow, pick) and leaf in set(uses(n)) for n in views)
 
 
