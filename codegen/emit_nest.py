@@ -4,10 +4,11 @@ axis, and what is left over; in them the stages (`emit_turns`, `emit_rows`).
 
 from __future__ import annotations
 
-from graphc.codegen.emit_body import Body, Lanes
+from graphc.codegen.emit_body import Body
 from graphc.codegen.emit_frame import Frame
 from graphc.codegen.emit_lanes import unrolled
 from graphc.codegen.emit_rows import Rows
+from graphc.codegen.emit_scope import Lanes
 from graphc.codegen.emit_shares import Shares
 from graphc.codegen.loops import Axis, Fold, Nest, Running, Stage
 from graphc.codegen.text import Operand

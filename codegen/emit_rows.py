@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graphc.codegen.accumulators import Accumulators, Carried, Joined
-from graphc.codegen.emit_body import ALONE, Body, Lanes
+from graphc.codegen.emit_body import Body
 from graphc.codegen.emit_frame import Frame
 from graphc.codegen.emit_lanes import unrolled
+from graphc.codegen.emit_scope import ALONE, Lanes
 from graphc.codegen.emit_turns import Turns
 from graphc.codegen.loops import Axis, Fold, Nest, Running, Stage
 from graphc.codegen.rows_ahead import rows_ahead

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 
 from graphc.codegen.accumulators import Accumulators, Carried
 from graphc.codegen.element import Element
-from graphc.codegen.emit_body import Body, Lanes, Scalar
+from graphc.codegen.emit_body import Body
 from graphc.codegen.emit_folds import Folder
 from graphc.codegen.emit_frame import Frame
 from graphc.codegen.emit_lanes import masked_tail, vector_lanes
+from graphc.codegen.emit_scope import Lanes, Scalar
 from graphc.codegen.loops import Axis, Check, Fold, Index, Nest, Running, Stage, Store
 from graphc.codegen.text import Operand
 

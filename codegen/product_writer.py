@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from graphc.codegen.element import Element, const
-from graphc.codegen.emit_body import Body, Scalar
+from graphc.codegen.emit_body import Body
 from graphc.codegen.emit_frame import ALIGNMENT, OWN, Frame, total_bytes
 from graphc.codegen.emit_nest import emit_columns
+from graphc.codegen.emit_scope import Scalar
 from graphc.codegen.emit_shares import ENOUGH
 from graphc.codegen.kernels.library import product_scratch_bytes
 from graphc.codegen.kernels.product import HOOK_ARGUMENTS
