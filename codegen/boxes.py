@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
-from graphc.codegen.loops import Load, Nest
+from graphc.codegen.loops import Nest
 from graphc.ir.dims import Dim, Shape
 
 Box = tuple[tuple[Dim, Dim], ...]
@@ -61,24 +61,3 @@ def _inside(ranges: list[tuple[Dim, Dim]]) -> list[tuple[Dim, Dim]]:
     end = sum(sizes[-1])
     parts = [(0, start), (start, count), (start + count, end - start - count)]
     return [(a, n) for a, n in parts if n]
-
-
-TURNS, LEAST_APART, MOST_TOGETHER = 8, 16, 16
-"""Turns that are computed together, how far apart lanes read then, and the most instructions of one turn."""
-
-
-def crossed(nest: Nest, names: Mapping[int, str]) -> int | None:
-    """The axis, if any, along which loads go through memory whose lanes read it in great steps: some of its
-    turns together use what each line of memory has, before it is gone from the cache.
-    """
-    code = [i for stage in nest.stages for i in stage.body]
-    lane = nest.lane or ""
-    far = [i for i in code if isinstance(i, Load) and _is_far(i.offset.stride(lane))]
-    if not far or len(code) > MOST_TOGETHER or len(names) < 2:
-        return None
-    outer = [axis for axis, name in names.items() if name != lane]
-    return next((a for a in outer if all(i.offset.stride(names[a]) == 1 for i in far)), None)
-
-
-def _is_far(stride: Dim) -> bool:
-    return not isinstance(stride, int) or stride >= LEAST_APART

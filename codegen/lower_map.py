@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import accumulate, pairwise
 
-from graphc.codegen.boxes import TURNS, Box, boxes, crossed
+from graphc.codegen.boxes import Box, boxes
+from graphc.codegen.crossings import TURNS, crossed, turns_of
 from graphc.codegen.index_maps import ZERO, Indices, combine
 from graphc.codegen.loops import Nest, Stage, Store
 from graphc.codegen.scalar import BODY, OUTER
@@ -34,6 +35,7 @@ def lower_map(values: Values, outputs: Outputs, shape: Shape, nodes: Iterable[No
     places = _interleaved(shape, nodes)
     columns = _ranges(shape, nodes)
     whole: Box = tuple((0, d) for d in shape)
+    # at which counts conditions change is known once the values are computed
     nest, names = _nest(values, outputs, shape, whole, places)
     cuts = {axis: values.cuts.get(name, set()) for axis, name in names.items()}
     found = boxes(shape, cuts, columns, nest) if shape else [whole]
@@ -44,23 +46,11 @@ def lower_map(values: Values, outputs: Outputs, shape: Shape, nodes: Iterable[No
         places, axis = [{len(shape) - 1: column} for column in range(shape[-1])], None
     nests = []
     for box in found:
-        for part, turns in _turns(box, axis):
+        for part, turns in turns_of(box, axis):
             values.start()
             here = places if turns == 1 else [{axis or 0: turn} for turn in range(turns)]
             nests.append(_nest(values, outputs, shape, part, here, turns)[0])
     return nests
-
-
-def _turns(box: Box, axis: int | None) -> Iterator[tuple[Box, int]]:
-    """What of a box goes `TURNS` turns of an axis at a time, and the rest."""
-    start, count = box[axis] if axis is not None else (0, 0)
-    if axis is None or not isinstance(count, int) or count < TURNS:
-        yield box, 1
-        return
-    rest = count % TURNS
-    yield (*box[:axis], (start, count - rest), *box[axis + 1 :]), TURNS
-    if rest:
-        yield (*box[:axis], (start + (count - rest), rest), *box[axis + 1 :]), 1
 
 
 def _interleaved(shape: Shape, nodes: Iterable[Node]) -> list[dict[int, int]]:
