@@ -22,8 +22,8 @@ _hits: weakref.WeakKeyDictionary[Any, tuple[int, set[Any]]] = weakref.WeakKeyDic
 class CachedCalls(Surface):
     def cached(self, f: Any, args: Any, kwargs: Any) -> Any:
         """A call of a cached function: where it runs is a break, where its result is found is none."""
-        names = [self._argument(a) for a in (*args, *kwargs.values())]
-        if None in names:
+        again = self.call_text(f, args, kwargs, self._argument)
+        if again is None:
             return self.opaque(f, *args, **kwargs)
         args, kwargs = self.steered(args), {k: self.steered(v) for k, v in kwargs.items()}
         call = tuple([(type(a), a) for a in args]), tuple([(k, type(v), v) for k, v in kwargs.items()])
@@ -32,8 +32,7 @@ class CachedCalls(Surface):
             result = self.opaque(f, *args, **kwargs)
             self._note(f, call)
             return result
-        given = [*names[: len(args)], *[f"{k}={n}" for k, n in zip(kwargs, names[len(args) :])]]
-        return self.rec.wrap(f(*args, **kwargs), f"{self.rec.const(f)}({', '.join(map(str, given))})")
+        return self.rec.wrap(f(*args, **kwargs), again)
 
     def _argument(self, a: Any) -> str | None:
         """An argument in the text of a later call; None if it may be another object with another meaning."""

@@ -37,17 +37,16 @@ class Streams(Surface):
         rec = self.rec
         if maker is np.random.default_rng and args and isinstance(args[0], np.random.Generator):
             return args[0]
-        texts = [self._seed(a) for a in (*args, *kwargs.values())]
-        if None in texts:
+        again = self.call_text(maker, args, kwargs, self._seed)
+        if again is None:
             return self.opaque(maker, *args, **kwargs)
         try:
             made = maker(*map(_value, args), **{k: _value(v) for k, v in kwargs.items()})
         except Exception:
             rec.hold([args, kwargs])
             raise
-        named = [*texts[: len(args)], *[f"{k}={t}" for k, t in zip(kwargs, texts[len(args) :])]]
         var = rec.new("o")
-        rec.begun[var] = f"{rec.const(maker)}({', '.join(map(str, named))})"
+        rec.begun[var] = again
         rec.objects[id(made)] = Known(made, var)
         rec.kept.append(made)
         return made
