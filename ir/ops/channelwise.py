@@ -65,11 +65,16 @@ def per_channel_sums(b, x, ct, attributes):
         terms = b.windows(x, **attributes) * b.reshape(ct, shape=(*ct.shape[:-1], *(1,) * rank, ct.shape[-1]))
         return b.sum(terms, axes=tuple(range(rank + 1)))
     # row by row first, so that what is read for one tap is in the cache for the others
-    sums = [b.sum(element * ct, axes=(rank,)) for element in elements(b, x, attributes)]
-    sums = [b.sum(s, axes=tuple(range(rank))) for s in sums]
-    channels = ct.shape[-1]
-    stacked = b.concatenate(*(b.reshape(s, shape=(1, channels)) for s in sums), axis=0)
-    return b.reshape(stacked, shape=(*size, channels))
+    sums = [b.sum(element * ct, axes=(rank,), keepdims=True) for element in elements(b, x, attributes)]
+    return b.reshape(totals(b, sums), shape=(*size, ct.shape[-1]))
+
+
+def totals(b, sums):
+    """The sums of values over all axes but the last one, side by side: one loop over what lies side by side
+    in memory.
+    """
+    rows = b.concatenate(*sums, axis=sums[0].rank - 1)
+    return b.sum(rows, axes=tuple(range(rows.rank - 1)))
 
 
 def has_few_terms(x, size, groups):
@@ -118,16 +123,13 @@ def summed_by_terms(b, x, ct, attributes):
     rank, shape = len(attributes["size"]), (*attributes["size"], x.shape[-1], ct.shape[-1])
     # image by image first, or row by row, so that what is read for one tap is in the cache for the others
     inner = tuple(range(1, rank + 1)) if product(ct.shape[1:]) <= IMAGE else (rank,)
-    rest = tuple(axis for axis in range(rank + 1) if axis not in inner)
     sums = []
     for element in elements(b, x, attributes):
         for channel in range(x.shape[-1]):
             start, stop = (*(0,) * (rank + 1), channel), (*element.shape[:-1], channel + 1)
             value = b.slice(element, start=start, stop=stop, step=(1,) * element.rank)
-            sums.append(b.sum(value * ct, axes=inner))
-    axes = tuple(range(len(rest)))
-    stacked = b.concatenate(*(b.reshape(b.sum(s, axes=axes), shape=(1, shape[-1])) for s in sums), axis=0)
-    return b.reshape(stacked, shape=shape)
+            sums.append(b.sum(value * ct, axes=inner, keepdims=True))
+    return b.reshape(totals(b, sums), shape=shape)
 
 
 # -- groups of few channels ----------------------------------------------------------------------------------
@@ -174,7 +176,5 @@ def grouped_sums(b, x, ct, attributes, groups):
     for element in elements(b, x, attributes):
         for number in range(each):
             terms = b.take_of_groups(element, each=each, number=number, results=results) * ct
-            sums.append(b.sum(terms, axes=(rank,)))
-    sums = [b.sum(s, axes=tuple(range(rank))) for s in sums]
-    stacked = b.concatenate(*(b.reshape(s, shape=(1, channels)) for s in sums), axis=0)
-    return b.reshape(stacked, shape=(*attributes["size"], each, channels))
+            sums.append(b.sum(terms, axes=(rank,), keepdims=True))
+    return b.reshape(totals(b, sums), shape=(*attributes["size"], each, channels))

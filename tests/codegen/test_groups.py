@@ -93,4 +93,4 @@ def test_loops_hold_no_more_folds_than_registers():
     kernels = [k.kernel for k in compile(b.build(), cache=False).lowered.kernels]
     folds = [sum(isinstance(i, Fold) for s in p.stages for i in s.body) for k in kernels for p in k.parts]
     assert max(folds) == MOST_FOLDS
-    assert sum(folds) == 2 * 27
+    assert sum(folds) == 27 + 1  # those of all images are one loop over all columns

@@ -74,7 +74,7 @@ def small(train: bool) -> Graph:
     ("make", "backend", "train", "count"),
     [
         (network, "llvm", False, 5),
-        (network, "llvm", True, 5),
+        (network, "llvm", True, 6),
         (small, "llvm", False, 2),
         (small, "numba", False, 2),
     ],
