@@ -18,6 +18,7 @@ from graphc.npjit.array_guard import Geometry, fit, table
 from graphc.npjit.expressions import CannotError, Expressions
 from graphc.npjit.log import Node, apart, follow, mutate, pick
 from graphc.npjit.lookup import store_raw
+from graphc.npjit.narrowing import Narrowed
 from graphc.npjit.native import segments
 from graphc.npjit.random_states import random_state, restore
 from graphc.npjit.recording import Recording
@@ -65,7 +66,9 @@ class Emitter(Expressions):
         options: dict[str, Any] | None = None,
         hot: Callable[[tuple[int, ...]], bool] | None = None,
     ) -> None:
-        super().__init__(rec)
+        self.narrowed = Narrowed(rec.log, storages_of(rec), rec.shadows)
+        super().__init__(rec, self.narrowed)
+        self.tests = {self.moved.get(n, n): outcome for n, outcome in rec.tests.items()}
         self.options, self.hot = options or {}, hot
         self.symbols = tuple(rec.all_symbols)
         self.covered = False  # whether native code does it for all sizes
@@ -73,12 +76,9 @@ class Emitter(Expressions):
 
     # ---- the function
 
-    def storages(self) -> list[Storage]:
-        return list({id(s.storage): s.storage for _, s in self.rec.arrays if s.storage is not None}.values())
-
     def distinct(self) -> list[str]:
         """What was written must not be reachable under another name of this call."""
-        rec, lines, storages = self.rec, [], self.storages()
+        rec, lines, storages = self.rec, [], storages_of(self.rec)
         if any(s.members > 1 for s in storages):
             raise CannotError("overlapping arrays")
         lines += self.fits([s.var or "" for s in storages if s.mutated])
@@ -117,8 +117,7 @@ class Emitter(Expressions):
         CannotError
             No later call can be done from this recording.
         """
-        written = [s for s in self.storages() if s.mutated]
-        stores = [Store(s.var or "", self.first(s), s.node, self.expr(s.node)) for s in written]
+        stores = [self.store(s) for s in storages_of(self.rec) if s.mutated]
         end: list[str] = []
         for e in self.rec.effects:
             text = self.effect(e)
@@ -136,12 +135,25 @@ class Emitter(Expressions):
         guards = self.compiled([*counted, "return None"])
         return Fast(flat, guards, lambda: self.native(wanted, stores, start, end, flat))
 
+    def store(self, s: Storage) -> Store:
+        """The store into an input, or into the part of it that stands for it."""
+        after = self.moved.get(s.node, s.node)
+        var, part = s.var or "", self.narrowed.parts.get(id(s))
+        if part is not None:
+            part.leaf.var = self.rec.new("w")
+            self.opening.append(f"{part.leaf.var} = {var}[{self.expr(part.index)}]")
+            var = part.leaf.var
+        before = after
+        while before in self.positions:
+            before = before.args[0]
+        return Store(var, before, after, self.expr(after))
+
     def graph(self) -> list[str]:
         """The operations by NumPy, in the states for floating-point errors that they were recorded in."""
         lines: list[str] = []
         states, before = self.rec.states, ""
-        dropped = last_uses(self.rec.log, self.wanted)
-        for i, n in enumerate(self.rec.log):
+        dropped = last_uses(self.log, self.wanted)
+        for i, n in enumerate(self.log):
             state = next((s for at, s in reversed(states) if at <= i), None)
             changed = {k: v for k, v in state.items() if states[0][1][k] != v} if state else {}
             keywords = ", ".join(f"{k}={v!r}" for k, v in changed.items())
@@ -155,9 +167,9 @@ class Emitter(Expressions):
 
     def test(self, n: Node) -> list[str]:
         """Another outcome of a test is for another recording."""
-        if n not in self.rec.tests:
+        if n not in self.tests:
             return []
-        return [f"if {self.expr(n)} is not {self.rec.tests[n]}: raise Elsewhere"]
+        return [f"if {self.expr(n)} is not {self.tests[n]}: raise Elsewhere"]
 
     def native(
         self,
@@ -169,7 +181,7 @@ class Emitter(Expressions):
     ) -> Callable[..., Any] | None:
         """The function whose operations are one compiled program."""
         raising = any(not QUIET.issuperset(state.values()) for _, state in self.rec.states[1:])
-        if self.rec.noisy or raising or len(self.rec.tests) > MOST_TESTS:
+        if self.rec.noisy or raising or len(self.tests) > MOST_TESTS:
             return None
         options = resolve(**self.options)
         lines: list[str] = []
@@ -177,7 +189,7 @@ class Emitter(Expressions):
         graphs: list[Any] = []
         programs: list[Any] = []
         in_place: set[str] = set()
-        runs = stretches(self.rec.log, self.rec.tests, wanted)
+        runs = stretches(self.log, self.tests, wanted)
         # a view from an earlier part must keep its elements
         viewed = any(n.fn in (follow, pick) for r in runs[:-1] for n in r.wanted)
         for number, run in enumerate(runs):
@@ -194,7 +206,9 @@ class Emitter(Expressions):
                 {before: own[after] for before, after in pairs.items()},
                 options,
                 self.rec.name,
-                self.rec.for_native(self.symbols, own),
+                self.rec.for_native(
+                    self.symbols, own | {n: own[m] for n, m in self.moved.items() if m in own}
+                ),
                 families=self.rec.pieces.families,
                 always=self.rec.is_ahead,
             )
@@ -247,16 +261,9 @@ class Emitter(Expressions):
     def _is_hot(self, sizes: tuple[int, ...]) -> bool:
         return not self.covered and self.hot is not None and self.hot(sizes)
 
-    def first(self, storage: Storage) -> Node:
-        """The node of an array as it came in."""
-        node = storage.node
-        while node in self.positions:
-            node = node.args[0]
-        return node
-
     def guarded(self, graph: list[str]) -> list[str]:
         """The operations; where one raises, random streams go back to where they were."""
-        draws = [n for n in self.rec.log if n.impure]
+        draws = [n for n in self.log if n.impure]
         sources = {self.expr(n.args[3][1] if n.fn is mutate else n.args[0]) for n in draws}
         saves = [f"state{i} = random_state({s})" for i, s in enumerate(sorted(sources))]
         restores = [f"    restore({s}, state{i})" for i, s in enumerate(sorted(sources))]
@@ -269,6 +276,11 @@ class Emitter(Expressions):
         exec(compile(text, "<graphc fast path>", "exec"), scope)
         scope["fast"].text = text
         return scope["fast"]
+
+
+def storages_of(rec: Recording) -> list[Storage]:
+    """The pieces of memory that came in."""
+    return list({id(s.storage): s.storage for _, s in rec.arrays if s.storage is not None}.values())
 
 
 def _python_fits(rec: Recording, rows: dict[str, Geometry], written: list[str]) -> list[str]:

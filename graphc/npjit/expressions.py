@@ -13,6 +13,7 @@ import numpy as np
 
 from graphc.npjit.effects import LINES, NAMED, Effect
 from graphc.npjit.log import Node, Place, Step, follow, mutate, pick
+from graphc.npjit.narrowing import Narrowed
 from graphc.npjit.recording import Recording
 from graphc.npjit.values import Num, Sym
 
@@ -28,12 +29,13 @@ class Expressions:
     objects that they name, `wanted` are the operations whose results they use.
     """
 
-    def __init__(self, rec: Recording) -> None:
+    def __init__(self, rec: Recording, narrowed: Narrowed) -> None:
         self.rec = rec
+        self.log, self.moved = narrowed.log, narrowed.moved
         self.lines: list[str] = []
         self.made: dict[int, str] = {}
         self.wanted: dict[Node, None] = {}
-        self.positions = {n: i for i, n in enumerate(rec.log)}
+        self.positions = {n: i for i, n in enumerate(self.log)}
 
     # ---- operations
 
@@ -41,6 +43,7 @@ class Expressions:
         """An argument of an operation."""
         t = type(a)
         if t is Node:
+            a = self.moved.get(a, a)
             if a in self.positions:
                 self.wanted[a] = None
                 return f"r{self.positions[a]}"

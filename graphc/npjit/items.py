@@ -176,7 +176,15 @@ class Items(Surface):
 
     def iitem(self, op: str, slot: tuple[Any, Any, Any], v: Any) -> None:
         x, k, old = slot
-        self.setitem(self.iop(op, old, v), x, k)
+        new = self.iop(op, old, v)
+        if new is not old or not self._is_view_of(old, x):  # a view has been changed in its place
+            self.setitem(new, x, k)
+
+    def _is_view_of(self, v: Any, x: Any) -> bool:
+        if type(v) is not Sym or v.storage is None or self.rec is None:
+            return False
+        base = self.rec.array(x, None) if is_array(x) else x
+        return type(base) is Sym and base.storage is v.storage
 
     def delitem(self, x: Any, k: Any) -> None:
         rec = self.rec

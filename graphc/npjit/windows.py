@@ -34,11 +34,11 @@ class Windows(Pending):
         """Whether numbers move from call to call, so that they are not guarded."""
         texts = tuple([b.expr if type(b) is Num else None for b in bounds])
         values = tuple([b.value if type(b) is Num else b for b in bounds])
-        if texts in self.freed:
-            return True
         line = self.line or where()
         site = line, self.visits[line]
         self.visits[line] += 1
+        if texts in self.freed:
+            return True
         held = all(f"{b.expr} != {b.value!r}" in self.lines for b in bounds if type(b) is Num)
         if not self.pieces.moves.moves(site, values, length) or held:
             return False
