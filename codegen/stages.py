@@ -48,8 +48,9 @@ class Stages:
         """The traced stage, and each stage that a pass changed; the passes run at the first call."""
         with self._lock:
             if not self._kept:
-                observers = passes.observers.from_environment()
-                self._all = passes.PassManager(self.options.passes, observers).run(self.traced)
+                from graphc.passes.observers import from_environment
+
+                self._all = passes.PassManager(self.options.passes, from_environment()).run(self.traced)
                 self._kept = [s for i, s in enumerate(self._all) if s.changed or not i]
             return self._kept
 

@@ -121,13 +121,14 @@ def _opt_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _opt(args: argparse.Namespace) -> int:
     from graphc import ir, passes
+    from graphc.passes.observers import Dump, from_environment, verify_each
 
     text = sys.stdin.read() if args.file == "-" else _text_of(args.file)
-    observers: list[passes.Observer] = passes.observers.from_environment()
+    observers: list[passes.Observer] = from_environment()
     if args.verify_each:
-        observers.append(passes.observers.verify_each)
+        observers.append(verify_each)
     if args.dump_each:
-        observers.append(passes.observers.Dump(args.dump_each))
+        observers.append(Dump(args.dump_each))
     print(passes.PassManager(args.passes, observers).run(ir.parse(text))[-1].graph)
     return 0
 

@@ -11,58 +11,9 @@ passes, in order: `infer`, `autodiff`, `updates`, `simplify`, `cse`, `decompose`
 from __future__ import annotations
 
 from graphc.ir.graph import Graph
-from graphc.passes import (  # each fills the table of passes
-    autodiff,
-    cse,
-    dce,
-    decompose,
-    epilogues,
-    fold,
-    fold_norm,
-    fuse,
-    hoist,
-    infer,
-    inline,
-    observers,
-    recall,
-    row_sums,
-    schedule,
-    simplify,
-    straighten,
-    thin,
-    trim,
-    updates,
-)
-from graphc.passes.manager import PASSES, Observer, PassManager, Stage, register
+from graphc.passes.manager import Observer, PassManager, Stage, all_passes, register
 
-__all__ = [
-    "PASSES",
-    "Observer",
-    "PassManager",
-    "Stage",
-    "autodiff",
-    "cse",
-    "dce",
-    "decompose",
-    "epilogues",
-    "fold",
-    "fold_norm",
-    "fuse",
-    "hoist",
-    "infer",
-    "inline",
-    "observers",
-    "recall",
-    "register",
-    "row_sums",
-    "run",
-    "schedule",
-    "simplify",
-    "straighten",
-    "thin",
-    "trim",
-    "updates",
-]
+__all__ = ["Observer", "PassManager", "Stage", "all_passes", "register", "run"]
 
 
 def run(graph: Graph, pipeline: str | None = None) -> Graph:
@@ -70,4 +21,6 @@ def run(graph: Graph, pipeline: str | None = None) -> Graph:
 
     Every compile starts here, so `GRAPHC_DUMP` and `GRAPHC_LOG` are heeded.
     """
+    from graphc.passes import observers
+
     return PassManager(pipeline, observers.from_environment()).run(graph)[-1].graph

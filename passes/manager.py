@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from graphc.ir.errors import ArgumentError
@@ -43,28 +43,35 @@ Observer = Callable[[Stage, Stage], None]
 twice.
 """
 
-PASSES: dict[str, Pass] = {}
-"""All passes by name."""
+_registered: dict[str, Pass] = {}
 
 
 def register(name: str) -> Callable[[Pass], Pass]:
     """Decorator that gives a pass its name in pipelines."""
 
     def add(function: Pass) -> Pass:
-        if name in PASSES:
+        if name in _registered:
             raise ArgumentError(f"there is a pass {name!r} already")
-        PASSES[name] = function
+        _registered[name] = function
         return function
 
     return add
 
 
+def all_passes() -> Mapping[str, Pass]:
+    """All passes by name. Their files are imported at the first call: with a warm cache there is none."""
+    from graphc.passes import every  # noqa: F401, its imports register them
+
+    return _registered
+
+
 def get_pass(name: str) -> Pass:
     """The pass called `name`; ArgumentError lists those that there are."""
-    if name in PASSES:
-        return PASSES[name]
-    near = difflib.get_close_matches(name, PASSES, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(PASSES))}"
+    known = all_passes()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
     raise ArgumentError(f"there is no pass {name!r}; {hint}")
 
 

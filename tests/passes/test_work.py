@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from graphc.ir import Builder, Expr, Graph, get_op, tensor
-from graphc.passes import PASSES
+from graphc.passes import all_passes
 from graphc.passes.memory import plan
 from graphc.passes.pipelines import pass_names
 
@@ -119,7 +119,7 @@ def work(make: Callable[[int], Graph], n: int) -> dict[str, int]:
     graph, found = make(n), {}
     for i, name in enumerate([*pass_names(None), "memory"]):
         with counted() as counter:
-            after: Any = plan(graph) if name == "memory" else PASSES[name](graph)
+            after: Any = plan(graph) if name == "memory" else all_passes()[name](graph)
         graph = graph if name == "memory" else after
         found[f"{i} {name}"] = counter.calls
     return found
