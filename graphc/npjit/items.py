@@ -37,6 +37,8 @@ class Items(Surface):
         f = in_class(t, "__getitem__")
         if type(f) is types.FunctionType and not issubclass(t, dict | list | tuple):
             return self.call(f, x, k)
+        if type(k) is Num and self._moves(x, k):
+            return rec.wrap(x[k.value], f"{rec.var(x)}[{k.expr}]")
         k = self.steered(k)
         if type(k) is slice and isinstance(x, list | tuple) and rec.var(x) is not None:
             self.guard_structure(x)
@@ -48,6 +50,16 @@ class Items(Surface):
         if id(x) in rec.tainted:
             return rec.tainted[id(x)].tracked(v)
         return rec.wrap(v, self.item_path(x, k))
+
+    def _moves(self, x: Any, k: Num) -> bool:
+        """Whether an element of an outside list or tuple has another number in each call, as batches have."""
+        rec = self.rec
+        if type(x) not in (list, tuple) or rec.var(x) is None or id(x) in rec.changes or id(x) in rec.tainted:
+            return False
+        if not isinstance(k.value, int | np.integer) or not -len(x) <= k.value < len(x):
+            return False
+        v = x[k.value]
+        return rec.moves((k,), (type(v), v.shape, v.dtype) if is_array(v) else type(v))
 
     def _missing(self, x: Any, k: Any) -> Any:
         """A key that is not in a dict of a class with `__missing__`."""

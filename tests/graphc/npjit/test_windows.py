@@ -170,3 +170,42 @@ def test_gradients_through_moving_windows(f: Callable[..., Any], dtype: Any, way
         value = first(w, x, k, 3)[0]
         np.testing.assert_allclose(value, f(w, x, k, 3), **tolerance)
     assert max(first.recordings, second.recordings) <= 4  # at first, moving, at the end, from the end
+
+
+def listed(batches: list[Any], names: tuple[str, ...], k: int) -> Any:
+    x, y = batches[k]
+    x[0] += 1
+    return np.tanh(x).sum(), x * y, names[k], [b[0].sum() for b in batches], batches[k - 1][0]
+
+
+def put(batches: list[Any], names: tuple[str, ...], k: int) -> Any:
+    first = batches[k]
+    batches[k] = (first[0] * 2, first[1])
+    batches[0][0][0] = 5
+    return batches[k][0].sum(), batches[1][0] + 1
+
+
+@pytest.mark.parametrize("f", [listed, put])
+def test_elements_of_lists_by_numbers_that_move(f: Callable[..., Any], way: str) -> None:
+    fast = graphc.jit(f)
+    plain, compiled = [[(np.full(3, i + 1.0), i) for i in range(5)] for _ in range(2)]
+    names = ("a", "a", "b", "a", "b")
+    for k in [0, 1, 2, 3, 4, -1, 0, 3, 3, 2, 5, -6, 1]:
+        args = [outcome(g, (d, names, k)) for g, d in ((f, plain), (fast, compiled))]
+        assert diff(*args, "reduce") is None
+        assert diff(plain, compiled, "reduce") is None
+
+
+def test_batches_in_a_list_share_a_recording() -> None:
+    @graphc.jit
+    def step(batches: list[np.ndarray], w: np.ndarray, k: int) -> Any:
+        x = batches[k]
+        w -= 0.1 * x.mean(axis=0)
+        return (x @ w).sum()
+
+    batches = [*np.random.default_rng(0).normal(size=(12, 5, 3))]
+    w, v = np.ones(3), np.ones(3)
+    for k in range(12):
+        assert diff(step.fn(batches, w, k), step(batches, v, k), "reduce") is None
+    assert step.recordings == 2
+    assert diff(w, v, "reduce") is None
