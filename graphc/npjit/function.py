@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from graphc.codegen.options import check_names, resolve
 from graphc.codegen.stats import STATS
-from graphc.npjit.choice import Aside, Choice, Settled, Way, seldom_asking
+from graphc.npjit.choice import Choice
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.emit import MISS, Emitter, Fast
 from graphc.npjit.expressions import CannotError
-from graphc.npjit.inspected import Inspected
 from graphc.npjit.known_sizes import Known
 from graphc.npjit.lookup import CLASS_ATTRIBUTES, in_class
 from graphc.npjit.pieces import Pieces
@@ -27,43 +26,35 @@ from graphc.npjit.recording import Recording
 from graphc.npjit.rehearsal import NeedsValues, Rehearsal
 from graphc.npjit.rewrite import rewritten, why_not
 from graphc.npjit.runtime import RUNTIME
-from graphc.passes.log import log
+from graphc.npjit.settled import Aside
+from graphc.npjit.ways import Ways
 
 if TYPE_CHECKING:
     from graphc.codegen.profile import Profile
 
 HOT = 50
 """Calls with the same sizes after which these get a recording of their own."""
-FAR = 4
-"""The place of a fast function from which it comes to the front when it is used."""
-BRANCHES = 7
-"""Recordings of one call signature that differ in outcomes of tests on data."""
-WAYS = {"native": "native code", "flat": "NumPy without Python between", "plain": "plain Python"}
+PATIENT = 8
+"""Calls of a function that can't be recorded after which they go straight to Python."""
 NOT_TRACED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
-class Jit(Inspected):
+class Jit(Ways):
     """A function whose calls are recorded once and then done by fast functions whose guards hold.
 
     Works for functions, methods (as a decorator in the class), bound methods and callable objects.
     """
 
     def __init__(self, fn: Callable[..., Any], options: dict[str, Any] | None = None) -> None:
+        super().__init__()
         functools.update_wrapper(self, fn, updated=())
         self.__graphc_fn__ = self.fn = fn
         self.options = options or {}
         self.name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
-        self.fast: dict[Any, list[Way]] = {}
-        self.aside: dict[Any, Aside] = {}
-        self.known: dict[Any, Known] = {}
         self.sizes: dict[Any, int] = {}
         self.promoted: set[Any] = set()
-        self.branches: dict[Any, list[Way]] = {}
-        self.detours: dict[Any, Aside] = {}
-        self.unbranched: set[Any] = set()
         self.pieces = Pieces(self.options)
-        self.notes: list[str] = []
-        self.recordings = self.hits = 0
+        self.recordings = self.untraceable = 0
         self.last: Recording | None = None
         self._why: tuple[str | None, str] | None = None
 
@@ -76,16 +67,19 @@ class Jit(Inspected):
         if ways:
             r = ways[0](args, kwargs)
             if r is MISS and len(ways) > 1:
-                r = self._by_others(key, ways[1:], args, kwargs)
+                r = self.by_others(key, ways[1:], args, kwargs)
             if r is not MISS:
-                self.hits += 1
+                self._hits += 1
                 return r
+        return self.slow(key, args, kwargs)
+
+    def slow(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that no fast function is for."""
         if RECORDING.get() is not None:  # from Python code that is not rewritten, inside a recording
             return self.fn(*args, **kwargs)
         why = self.untraced()
         if why:
-            self.note(f"graph break: it runs as Python: {why}")
-            return self.fn(*args, **kwargs)
+            return self._untraceable(why, args, kwargs)
         known = self.known.get(key)
         if known is not None and self.plain() is not None and known.waits(args):
             return self.fn(*args, **kwargs)
@@ -98,62 +92,14 @@ class Jit(Inspected):
             return aside.call(plain, args, kwargs)
         finally:
             if aside.won:
-                self._step_aside(key, aside, plain)
+                self.step_aside(key, aside, plain)
 
-    def _by_others(self, key: Any, ways: list[Way], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The result of the first fast function that the call is for, or MISS."""
-        detour = self.detours.get(key) if key in self.branches else None
-        plain = self.plain() if detour is not None and detour.tries_plain else None
-        if detour is not None and plain is not None:
-            try:
-                return detour.call(plain, args, kwargs)
-            finally:
-                if detour.won:
-                    self._leave_branches(key, detour, plain)
-        begin = perf_counter_ns()
-        for i, fast in enumerate(ways, 1):
-            r = fast(args, kwargs)
-            if r is not MISS:
-                if key in self.branches:
-                    self._detoured(key, fast, perf_counter_ns() - begin)
-                elif i >= FAR and not hasattr(fast, "is_plain"):
-                    self._to_front(key, fast)
-                return r
-        return MISS
-
-    def _detoured(self, key: Any, fast: Way, took: int) -> None:
-        """Ways through tests on data were tried in vain: each did its operations up to the test."""
-        detour = self.detours.setdefault(key, Aside())
-        if not detour.plain:
-            detour.recorded.append(took)
-        self._to_front(key, fast)
-
-    def _leave_branches(self, key: Any, detour: Aside, plain: Callable[..., Any]) -> None:
-        """Plain Python does what goes now this way, now that."""
-        ways = self.branches.pop(key)
-        self.fast[key] = [f for f in self.fast[key] if f not in ways]
-        del self.detours[key]
-        detour.failing, self.aside[key] = False, detour
-        self._step_aside(key, detour, plain)
-
-    def _to_front(self, key: Any, fast: Way) -> None:
-        """What was used last is tried first."""
-        if LOCK.acquire(blocking=False):
-            try:
-                self.fast[key] = [fast, *(f for f in self.fast[key] if f is not fast)]
-            finally:
-                LOCK.release()
-
-    def _step_aside(self, key: Any, aside: Aside, plain: Callable[..., Any]) -> None:
-        """Plain Python does calls of this form from now on."""
-        self.note(f"steps aside for calls like this: {aside.summary()}")
-
-        def reopen(way: Settled) -> None:
-            self.fast[key] = [f for f in self.fast[key] if f is not way]
-
-        del self.aside[key]
-        used = [f for f in self.fast.get(key, ()) if not isinstance(f, Choice)]  # others were for few calls
-        self.fast[key] = [*used, Settled(plain, min(aside.plain), aside.failing, reopen)]
+    def _untraceable(self, why: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.note(f"graph break: it runs as Python: {why}")
+        self.untraceable += 1
+        if self.untraceable == PATIENT and not self.fast:
+            self.leave_to_python()
+        return self.fn(*args, **kwargs)
 
     @functools.cached_property
     def graph_name(self) -> str:
@@ -237,20 +183,9 @@ class Jit(Inspected):
             known.add(rec)
             if rec.settled_by:
                 self.note(rec.settled_by)
-            choice = Choice(fast, self.plain(), functools.partial(self._settle, key), known.is_sure)
-            self.fast.setdefault(key, []).insert(0, choice)
-            if rec.tests:
-                self._branch(key, choice)
+            choice = Choice(fast, self.plain(), functools.partial(self.settle, key), known.is_sure)
+            self.add(key, choice, bool(rec.tests))
         return result
-
-    def _branch(self, key: Any, choice: Choice) -> None:
-        """One more way through tests on data: with too many of them, calls are recorded each time instead."""
-        ways = self.branches.setdefault(key, [])
-        ways.append(choice)
-        if len(ways) > BRANCHES:
-            self.fast[key] = [f for f in self.fast[key] if f not in ways]
-            self.unbranched.add(key)
-            self.note(f"more than {BRANCHES} ways through tests on data")
 
     def _known(self, key: Any) -> Known:
         """What earlier recordings tell of sizes; nothing if frequent sizes call for this one."""
@@ -305,20 +240,6 @@ class Jit(Inspected):
             self.note(f"recorded at each call: {e}")
             return None
 
-    def _settle(self, key: Any, choice: Choice, name: str, way: Way) -> None:
-        """A choice has been made."""
-        if name == "native":
-            self.known[key].native += 1
-        reason = f"; not compiled: {choice.reason}" if choice.reason else ""
-        self.note(f"{WAYS[name]} is the fastest ({choice.summary()}){reason}")
-        for step in getattr(choice.ways.get("native"), "kept", ()):
-            self.note(f"{step.line}: {step.what} stays NumPy's: {step.reason}")
-        plain = self.plain()
-        if name == "plain" and plain is not None and self.fast.get(key) == [choice]:
-            way = seldom_asking(plain, way)  # with other recordings behind it, it would take their calls
-        for known in (self.fast, self.branches):
-            known[key] = [way if f is choice else f for f in known.get(key, ())]
-
     def prepare(self, arguments: Sequence[Any], known: Known) -> bool:
         """Compile ahead of the first call for arguments like these, whose values do not count; False where
         that can't be done. `known` has other sizes for those that are to be symbols.
@@ -345,12 +266,6 @@ class Jit(Inspected):
         return native is not None
 
     # ---- reports and copies
-
-    def note(self, text: str) -> None:
-        """Keep a line for `explain`, and log it."""
-        if text not in self.notes:
-            self.notes.append(text)
-            log("trace", f"{self.name}: {text}")
 
     def explain(self) -> str:
         """What happened to the calls so far: recordings, fast calls, graph breaks with line and remedy."""

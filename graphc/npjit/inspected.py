@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from graphc.ir.errors import StateError
-from graphc.npjit.choice import Choice, Way
+from graphc.npjit.choice import Choice
+from graphc.npjit.settled import Way
 
 if TYPE_CHECKING:
     from graphc.codegen.compiled import Compiled

@@ -9,7 +9,8 @@ import pytest
 from npjit_harness import copy_tree, diff
 
 import graphc
-from graphc.npjit import choice, function
+from graphc.npjit import ways
+from graphc.npjit.choice import Choice
 
 
 def early_stopping(w: np.ndarray, g: np.ndarray, state: dict[str, Any]) -> Any:
@@ -57,7 +58,7 @@ PROGRAMS = [early_stopping, random_choice, raises, halvings]
 @pytest.mark.parametrize("f", PROGRAMS)
 def test_as_plain(f: Any, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if compiled:
-        monkeypatch.setattr(choice, "_guarded", lambda fast, plain: fast.flat)
+        monkeypatch.setattr(Choice, "_settled", lambda choice, best: choice.fast.flat)
     jitted = graphc.jit(f)
     r = np.random.default_rng(0)
     plain: list[Any] = [np.ones(5), None, {"best": 1e9, "bad": 0}]
@@ -98,7 +99,7 @@ def test_too_many_ways_are_recorded_each_time() -> None:
     for i in range(20):
         x = np.full(3, 2.0**i)
         assert jitted(x) == halved(x)
-    assert f"more than {function.BRANCHES} ways" in jitted.explain()
+    assert f"more than {ways.BRANCHES} ways" in jitted.explain()
 
 
 def test_gradients_of_both_ways() -> None:

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from graphc.npjit import choice
-from graphc.npjit.choice import ASKED, MORE, ROUNDS, Aside, Choice, seldom_asking
+from graphc.npjit.choice import MORE, ROUNDS, Choice
 from graphc.npjit.emit import MISS, Fast
+from graphc.npjit.settled import OFTEN, SELDOM, SHORT, Aside, Plain, joined
 
 
 class Clock:
-    """The time of a call is what its way adds."""
+    """The time of a call is what its way adds, in microseconds."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0
@@ -21,7 +22,7 @@ class Clock:
 
     def way(self, name: str, *times: int) -> Any:
         def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-            self.now += times[min(self.calls.count(name), len(times) - 1)]
+            self.now += 1000 * times[min(self.calls.count(name), len(times) - 1)]
             self.calls.append(name)
             return name
 
@@ -56,18 +57,48 @@ def test_close_ones_are_measured_more_often(monkeypatch: pytest.MonkeyPatch) -> 
     assert clock.calls.count("flat") == ROUNDS + 1
 
 
+def test_the_way_around_a_fast_function_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    ways = [clock.way("native", 900, 1), clock.way("flat", 2), clock.way("plain", 1)]
+    assert settled(clock, *ways)[0] == "plain"
+
+
 def test_plain_python_asks_seldom() -> None:
     asked: list[int] = []
 
-    def guarded(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def guard(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         asked.append(args[0])
-        return MISS if args[0] > 50 else args[0]
+        return MISS if args[0] > 50 else None
 
-    run = seldom_asking(lambda x: -x, guarded)
-    results = [run((i,), {}) for i in range(1, 4 * ASKED + 1)]
-    assert asked == [ASKED, 2 * ASKED, 3 * ASKED, 4 * ASKED]
-    assert [r for r in results if r is MISS] == [MISS]
-    assert results[:ASKED] == [*range(-1, -ASKED, -1), ASKED]
+    run = Plain(lambda x: -x, SHORT, (guard,))
+    results = [run((i,), {}) for i in range(1, 4 * OFTEN + 1)]
+    assert asked == [OFTEN, 2 * OFTEN, 3 * OFTEN, 4 * OFTEN]
+    assert [i for i, r in enumerate(results, 1) if r is MISS] == [4 * OFTEN]
+    assert results[:OFTEN] == [*range(-1, -OFTEN - 1, -1)]
+    assert Plain(abs, SHORT - 1).every == SELDOM
+
+
+def test_plain_python_for_the_calls_of_two_recordings() -> None:
+    ones, twos = (lambda args, kwargs, n=n: None if args[0] == n else MISS for n in (1, 2))
+    both = joined(Plain(abs, 9000, (ones,)), Plain(abs, 5000, (twos,)))
+    assert [both.look((n,), {}) is MISS for n in (1, 2, 3)] == [False, False, True]
+    assert both.usual == 5000
+    for_all = Plain(abs, 1)
+    assert joined(both, for_all) is joined(for_all, both) is for_all
+
+
+def test_much_longer_calls_reopen(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, reopened = [0], []
+    monkeypatch.setattr("graphc.npjit.settled.perf_counter_ns", lambda: now[0])
+
+    def work(took: int) -> None:
+        now[0] += took
+
+    plain = Plain(work, 100_000, reopen=reopened.append)
+    plain.look((900_000,), {})
+    assert not reopened
+    plain.look((1_100_000,), {})
+    assert reopened == [plain]
 
 
 def test_recordings_that_take_seconds_are_few() -> None:

@@ -10,15 +10,15 @@ import pytest
 from npjit_harness import copy_tree, diff
 
 import graphc
-from graphc.npjit import choice, function, pieces
+from graphc.npjit import pieces, settled, ways
 
 
 @pytest.fixture(autouse=True)
 def every_piece_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "WORTH", -1)
     monkeypatch.setattr(pieces, "SEEN", 1)
-    monkeypatch.setattr(function, "BRANCHES", 0)  # so that tests on data are breaks
-    monkeypatch.setattr(choice, "ROUNDS", 1_000)  # so that plain Python does not take over
+    monkeypatch.setattr(ways, "BRANCHES", 0)  # so that tests on data are breaks
+    monkeypatch.setattr(settled, "ROUNDS", 1_000)  # so that plain Python does not take over
 
 
 def converges(x: np.ndarray, w: np.ndarray, log: list[Any], state: dict[str, Any]) -> Any:
