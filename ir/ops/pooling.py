@@ -101,6 +101,9 @@ _CASES = (
     _case((3, 3), (3, 3)),
     _case((4, 4), (2, 2), batch=0),
     _case((4, 4, 2), (2, 2, 2)),
+    _case((6, 7), (5, 4), (1, 1), ((2, 2), (0, 3))),
+    _case((4, 3, 4), (2, 3, 3), (1, 1, 1), ((1, 0), (1, 1), (2, 2))),
+    _case((9, 8), (7, 6), (2, 3), ((3, 3), (2, 2)), channels=9),
 )
 
 
@@ -184,6 +187,31 @@ def _returned_in_phases(b, wanted, first, ct, size, strides, padding):
     return in_phases(b, wanted, size, strides, padding, one_phase)
 
 
+LARGE = 16
+"""Elements of a window from which on the gradient goes axis by axis; those of smaller ones are gone through
+sooner than further values come from memory.
+"""
+
+
+def _is_large(size, strides):
+    several = sum(k > 1 for k in size) > 1
+    return several and np.prod(size) >= LARGE and (all(s == 1 for s in strides) or not few(size))
+
+
+def _axis_by_axis(b, x, y, ct, size, strides, padding):
+    """The gradient of `max_pool` as that of two pools, along the last axis of the windows, then along the
+    others: the first of the lines that have the greatest element, and the first such element of this line, is
+    the first one of the window, padding and NaN included.
+    """
+    last = max(axis for axis, k in enumerate(size) if k > 1)
+    along, across = ({}, {})
+    for name, given, rest in (("size", size, 1), ("strides", strides, 1), ("padding", padding, (0, 0))):
+        along[name] = tuple(g if axis == last else rest for axis, g in enumerate(given))
+        across[name] = tuple(rest if axis == last else g for axis, g in enumerate(given))
+    lines = b.max_pool(x, **along)
+    return b.max_pool_gradient(x, lines, b.max_pool_gradient(lines, y, ct, **across), **along)
+
+
 @op("max_pool", Kind.COARSE)
 class MaxPool:
     """The greatest element of each window; NaN if there is one among them."""
@@ -239,6 +267,8 @@ class MaxPoolGradient:
 
     def decompose(b, x, y, ct, size, strides, padding):
         rank = len(size)
+        if _is_large(size, strides):
+            return _axis_by_axis(b, x, y, ct, size, strides, padding)
         first = _first(b, x, y, size, strides, padding)
         if few(size) and few_phases(strides, padding, (1,) * rank):
             return _returned_in_phases(b, x.type, first, ct, size, strides, padding)
