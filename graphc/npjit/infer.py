@@ -38,11 +38,13 @@ SMALL = 1 << 16
 
 
 class Alias(NamedTuple):
-    """The result is argument `position` itself ("same"), a view of it ("view"), or several ("views")."""
+    """The result is argument `position` itself ("same"), a view of it ("view"), or several ("views"), of
+    argument `positions[j]` the j-th where they are of different ones."""
 
     kind: str
     position: int
     writeable: bool = True
+    positions: tuple[int, ...] = ()
 
 
 Tree = Meta | Parts
@@ -169,7 +171,9 @@ def _asked(
         content = "identity"
     some = any(map(open_dims, args)) or any(map(open_dims, kwargs.values()))
     name = name_of(fn)
-    hide = some or (getitem and masks((args[1],))) or name in DATA_SHAPED
+    masked = getitem and masks((args[1],))
+    content = "chosen" if masked else content  # one element, which goes with any other index
+    hide = some or masked or name in DATA_SHAPED
     hide = hide or (name == "where" and len(args) == 1) or (name == "ix_" and masks(args))
     hide = hide or by_array(fn, args, kwargs, COUNTED)
     lower = _Lower(found, content, copy)
@@ -179,6 +183,10 @@ def _asked(
             positional = [lower(a) for a in args]
             result = (stand_in or fn)(*positional, **{k: lower(v) for k, v in kwargs.items()})
             alias = _alias(result, args, found)
+            if alias is not None and alias.kind == "views" and len(found) > 1:
+                alias = alias._replace(positions=_positions(fn, args, kwargs, content, alias.position))
+    except np.linalg.LinAlgError:  # of stand-ins, which may be singular where the real matrices are not
+        raise ForeignError from None
     except Exception:
         if some:
             raise UnknownError from None
@@ -218,7 +226,8 @@ class _Lower:
 
 
 def stand_in_of(m: Meta, content: str = "") -> Any:
-    """A value of this meta: ones, and zeros for integers, unless `content` says "ones" or "identity"."""
+    """A value of this meta: ones, and zeros for integers, unless `content` says "ones", "identity" or
+    "chosen" (True once)."""
     key = m, content
     d = _stand_ins.get(key)
     if d is not None:
@@ -244,7 +253,9 @@ def _array(m: Meta, content: str) -> np.ndarray:
     if m.dtype.kind in "fc" and size <= SMALL:
         buffer[...] = 1
     d: np.ndarray = np.ndarray(m.shape, m.dtype, buffer, -low, m.strides)
-    if content and m.dtype.kind in "biufc":
+    if content == "chosen" and m.dtype == bool and d.size:
+        d[(0,) * d.ndim] = True
+    elif content in ("ones", "identity") and m.dtype.kind in "biufc":
         matrix = content == "identity" and d.ndim >= 2
         d[...] = np.eye(d.shape[-2], d.shape[-1]) * 2 if matrix else 1
     return d
@@ -279,3 +290,19 @@ def _alias(result: Any, args: Sequence[Any], found: list[tuple[Any, Any]]) -> Al
             elif not several and result.size and np.may_share_memory(result, d):
                 shared = shared or Alias("view", i, result.flags.writeable)
     return shared
+
+
+def _positions(
+    fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], content: str, default: int
+) -> tuple[int, ...]:
+    """Which argument each of several results is a view of, told by stand-ins that share no memory."""
+    found: list[tuple[Any, Any]] = []
+    lower = _Lower(found, content, True)
+    positional = [lower(a) for a in args]
+    result = fn(*positional, **{k: lower(v) for k, v in kwargs.items()})
+
+    def position(x: np.ndarray) -> int:
+        shared = (i for i, d in enumerate(positional) if type(d) is np.ndarray and np.may_share_memory(x, d))
+        return next(shared, default)
+
+    return tuple([position(x) for x in result])

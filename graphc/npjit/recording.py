@@ -33,6 +33,8 @@ LIMIT = 20_000
 
 SIZED_BY_FLOATS = (np.arange,)
 """Functions whose result has a size that a float decides."""
+INDEXED = frozenset(["setitem", "at"])
+"""Names of functions that change what an index names."""
 
 
 class Recording(Windows):
@@ -192,6 +194,11 @@ class Recording(Windows):
     ) -> Any:
         """A view: no node, but a step more from its storage."""
         i = alias.position
+        if len(set(alias.positions)) > 1:
+            assert not isinstance(tree, Meta)
+            each = [alias._replace(position=k, positions=()) for k in alias.positions]
+            parts = [self.aliased(fn, args, kwargs, tree, a, shadow)[j] for j, a in enumerate(each)]
+            return tree.cls(parts)
         s = args[i] if type(args[i]) is Sym else self.array(args[i], None)
         if alias.kind == "same":
             return s
@@ -268,7 +275,7 @@ class Recording(Windows):
             args = [s, self._sized([s, key], True)[1], args[2]]
         elif not only_arithmetic(fn):
             args = [a if a is s else self._frozen(a) for a in args]
-        if check and not (fn is operator.setitem and masks((args[1],))):
+        if check and not (getattr(fn, "__name__", "") in INDEXED and masks((args[1],))):
             try:
                 self.inferred(fn, args, kwargs, changes_first=True)
             except UnknownError:

@@ -41,3 +41,12 @@ def by_match(x):
         case _:
             y = x
     return np.sum(y**2)
+
+
+@g(lambda i: (V(i, 3), V(i + 1, 2, 1)), lambda i: (V(i, 2, 3), V(i + 1, 2, 3)))
+def views_of_several(x, y):
+    y = y * 2
+    a, b = np.broadcast_arrays(x, y)
+    c, d = np.atleast_2d(x, y)
+    y[0] = x[..., 1].sum() ** 2
+    return np.sum(a * b**2) + np.sum(np.meshgrid(x[..., 0], d[:, 0], copy=False)[1] ** 3) + (c * d).sum()

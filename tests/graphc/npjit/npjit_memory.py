@@ -285,3 +285,13 @@ def odd_arrays(st, ob, cx, dt, sa, mx, ma, x):
         np.can_cast(int, float),
         np.promote_types("f4", "i4"),
     )
+
+
+@prog(lambda i: (V(i, *[(3,), (2, 3)][i % 2]), V(i + 1, 2, [1, 3][i % 2])))
+def views_of_several(x, y):
+    a, b = np.broadcast_arrays(x, y)
+    c, d = np.atleast_2d(x, y)
+    e, f = np.meshgrid(x[..., 0].reshape(-1), y[..., 0].reshape(-1), copy=False)
+    y[0] = 5
+    x[..., 1] = y[1, 0]
+    return (a + b, c * d, e - f, b.sum(), f[0])
