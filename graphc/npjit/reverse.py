@@ -206,7 +206,7 @@ class Walk:
             given = pull(found.rules, ct, out, found.args, found.kwargs, wanted, masked)
         except LookupError as e:
             raise missing(node.fn, node.line) from e
-        below = found.rules.masks or (found.rules.keeps and masked)
+        below = found.rules.masks or "where" in (node.kwargs or {}) or (found.rules.keeps and masked)
         for g, a in zip(given, found.args):
             self.spread(g, a, below)
 
@@ -232,14 +232,15 @@ class Walk:
         if source(base) not in self.active:
             return
         steps = self.steps(self.value(base), chain)
-        value = ct.value
+        value, masked = ct.value, ct.masked
         for i in range(len(chain) - 1, -1, -1):
             fn, args, kwargs = chain[i]
             if i == 0 and fn is operator.getitem:
                 self.gathered(base, self.lifted(args[1]), value)
                 return
-            value = self.stepped(node, fn, args, kwargs, steps[i], steps[i + 1], value)
-        self.add(base, value, ct.masked)
+            value, chosen = self.stepped(node, fn, args, kwargs, steps[i], steps[i + 1], value)
+            masked = masked or chosen
+        self.add(base, value, masked)
 
     def steps(self, base: Any, chain: Any) -> list[Any]:
         """The values along a chain: the base, what each step gives."""
@@ -255,17 +256,20 @@ class Walk:
             )
         return found
 
-    def stepped(self, node: Node, fn: Any, args: Any, kwargs: Any, before: Any, after: Any, ct: Any) -> Any:
-        """The cotangent in front of one step of a chain."""
+    def stepped(
+        self, node: Node, fn: Any, args: Any, kwargs: Any, before: Any, after: Any, ct: Any
+    ) -> tuple[Any, bool]:
+        """The cotangent in front of one step of a chain, and whether the step chooses among elements."""
         if fn is pick:
-            return [ct if j == args[1] else None for j in range(len(before))]
+            return [ct if j == args[1] else None for j in range(len(before))], False
         found = find(fn, [self.lifted(a, before) for a in args], self.lifted(kwargs or {}))
         if is_complex(before):
             raise missing(fn, node.line, "{} of complex numbers")
         if found is None or found.rules is NOTHING:
             raise missing(fn, node.line)
         wanted = [a is before for a in found.args]
-        return pull(found.rules, ct, after, found.args, found.kwargs, wanted)[wanted.index(True)]
+        given = pull(found.rules, ct, after, found.args, found.kwargs, wanted)
+        return given[wanted.index(True)], found.rules.masks
 
     def changed(self, node: Node, ct: Cotangent) -> None:
         """A new version of memory: what was overwritten loses its cotangent to what was written."""

@@ -250,5 +250,41 @@ def _resize(a: Any, new_shape: Any) -> Any:
 
 composite("resize", _resize)
 composite("polymul", lambda a1, a2: np.convolve(a1, a2))
+
+
+def _poly_sum(a1: Any, a2: Any) -> Any:
+    n, m = np.size(a1), np.size(a2)
+    return np.pad(a1, (max(m - n, 0), 0)) + np.pad(a2, (max(n - m, 0), 0))
+
+
+composite("polyadd", lambda a1, a2: _poly_sum(np.atleast_1d(a1), np.atleast_1d(a2)))
+composite("polysub", lambda a1, a2: _poly_sum(np.atleast_1d(a1), -np.atleast_1d(a2)))
+
+
+def _polyder(p: Any, m: Any = 1) -> Any:
+    for _ in range(int(m)):
+        n = int(np.shape(p)[0]) - 1
+        p = p[:-1] * np.arange(n, 0, -1)
+    return p
+
+
+def _polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
+    if k is not None:
+        raise ArgumentError("graphc has no gradient of np.polyint with constants.\n  fix     leave `k` out.")
+    for _ in range(int(m)):
+        p = np.append(p / np.arange(int(np.shape(p)[0]), 0, -1), 0.0)
+    return p
+
+
+composite("polyder", _polyder)
+composite("polyint", _polyint)
+
+
+def _polyfit(x: Any, y: Any, deg: Any) -> Any:
+    """Least squares; the coefficients do not depend on NumPy's scaling of the columns."""
+    return np.linalg.pinv(np.vander(x, int(deg) + 1)) @ y
+
+
+composite("polyfit", _polyfit)
 composite("divmod", lambda x, y: (np.floor_divide(x, y), np.remainder(x, y)))
-composite("modf", lambda x: (x - np.fmod(x, 1.0), np.fmod(x, 1.0)))
+composite("modf", lambda x: (np.fmod(x, 1.0), np.trunc(x)))

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphc.ir.errors import ArgumentError
 from graphc.npjit.vjps.calls import np
+from graphc.npjit.vjps.composites import through
 from graphc.npjit.vjps.linalg import turn
 from graphc.npjit.vjps.table import define
 
@@ -82,8 +84,6 @@ def _svd(
 
 
 def _only_reduced(ct: Any) -> None:
-    from graphc.ir.errors import ArgumentError
-
     if ct is not None:
         raise ArgumentError(
             "the extra vectors of np.linalg.svd have no gradient.\n  fix     pass full_matrices=False."
@@ -120,8 +120,31 @@ define("linalg.svd", _svd)
 define("linalg.svdvals", lambda ct, out, x: _singular_values(ct, x))
 
 
+def _wide_qr(a: Any, rows: int) -> tuple[Any, Any]:
+    """q and r of a matrix with fewer rows than columns: q is that of its first columns."""
+    q, r = np.linalg.qr(a[..., :rows])
+    return q, np.concatenate([r, turn(q) @ a[..., rows:]], axis=-1)
+
+
 def _qr(cts: Any, outs: Any, a: Any, mode: str = "reduced") -> Any:
-    """Seeger et al. 2017, section 4.3, for at least as many rows as columns."""
+    """Seeger et al. 2017, section 4.3; with fewer rows than columns by the first columns."""
+    rows, columns = (int(n) for n in np.shape(a)[-2:])
+    if mode not in ("reduced", "complete", "r"):
+        raise LookupError("qr")
+    if mode == "r":
+        cts, outs = [None, cts], np.linalg.qr(a)
+    if rows < columns:
+        return through(lambda a: _wide_qr(a, rows), cts, (a,), {})[0]
+    if mode == "complete" and rows > columns:
+        if cts[0] is not None:
+            raise ArgumentError(
+                "the extra columns of q of np.linalg.qr have no gradient.\n  fix     pass mode='reduced'."
+            )
+        cts, outs = [None, cts[1][..., :columns, :]], np.linalg.qr(a)
+    return _tall_qr(cts, outs, a)
+
+
+def _tall_qr(cts: Any, outs: Any, a: Any) -> Any:
     q, r = outs[0], outs[1]
     m = -(turn(cts[0]) @ q) if cts[0] is not None else None
     if cts[1] is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphc.npjit.vjps.calls import np
-from graphc.npjit.vjps.table import elementwise, zero
+from graphc.npjit.vjps.table import define, elementwise, zero
 
 LN2, LN10 = 0.6931471805599453, 2.302585092994046
 
@@ -78,8 +78,8 @@ elementwise("power", _power_base, _power_exponent)
 elementwise("float_power", _power_base, _power_exponent)
 
 for _name in ("remainder", "mod"):
-    elementwise(_name, lambda ct, out, x, y: ct, lambda ct, out, x, y: -ct * np.floor(x / y))
-elementwise("fmod", lambda ct, out, x, y: ct, lambda ct, out, x, y: -ct * np.trunc(x / y))
+    elementwise(_name, lambda ct, out, x, y: ct, lambda ct, out, x, y: -ct * np.floor_divide(x, y))
+elementwise("fmod", lambda ct, out, x, y: ct, lambda ct, out, x, y: -ct * np.rint((x - out) / y))
 
 
 def _over_hypot(ct: Any, side: Any, out: Any) -> Any:
@@ -118,6 +118,7 @@ elementwise(
 elementwise("copysign", lambda ct, out, x, y: ct * np.copysign(np.sign(x), x * y), None, singular=False)
 elementwise("nextafter", lambda ct, out, x, y: ct, None, singular=False)
 elementwise("ldexp", lambda ct, out, x, n: np.ldexp(ct, n), None)
+define("frexp", lambda cts, outs, x: None if cts[0] is None else np.ldexp(cts[0], -outs[1]), keeps=True)
 elementwise(
     "heaviside",
     None,

@@ -23,6 +23,7 @@ from graphc.npjit.vjps.table import RULES, ZERO, Rules, function
 FAMILIES = [
     *("elementwise", "choosing", "reductions", "shapes", "joining", "indexing", "ordering", "running"),
     *("products", "einsum", "linalg", "decompositions", "creation", "composites", "norms", "statistics"),
+    "ufunc_methods",
 ]
 for _family in FAMILIES:
     importlib.import_module(f"graphc.npjit.vjps.{_family}")
@@ -80,6 +81,7 @@ METHODS = {
     "reshape": Method("reshape", _reshape_size),
     "flatten": Method("ravel"),
     "conj": Method("conjugate"),
+    "compress": Method("ndarray.compress"),
     "T": Method("transpose"),
     "mT": Method("matrix_transpose"),
     "item": Method("", list),

@@ -40,7 +40,7 @@ def _getitem(ct: Any, out: Any, x: Any, key: Any) -> Any:
     return g
 
 
-RULES[operator.getitem] = Rules("getitem", (_getitem,), keeps=True)
+RULES[operator.getitem] = Rules("getitem", (_getitem,), masks=True)
 
 
 def _take(
@@ -62,12 +62,12 @@ def _take(
     return np.moveaxis(g, 0, axis)
 
 
-define("take", _take, keeps=True)
+define("take", _take, masks=True)
 
 
 def along(g: Any, indices: Any, axis: int) -> tuple[Any, ...]:
-    """The key with which take_along_axis reads."""
-    shape = np.shape(indices)
+    """The key with which take_along_axis reads from an array like g."""
+    shape = np.shape(g)
     axis = axis % len(shape)
     return tuple(
         indices
@@ -85,7 +85,7 @@ def _take_along_axis(ct: Any, out: Any, arr: Any, indices: Any, axis: Any = -1) 
     return g
 
 
-define("take_along_axis", _take_along_axis, keeps=True)
+define("take_along_axis", _take_along_axis, masks=True)
 
 
 def _compress(ct: Any, out: Any, condition: Any, a: Any, axis: Any = None, o: Any = None) -> Any:
@@ -93,12 +93,17 @@ def _compress(ct: Any, out: Any, condition: Any, a: Any, axis: Any = None, o: An
     return _take(ct, out, a, chosen, axis)
 
 
-define("compress", None, _compress, keeps=True)
+define("compress", None, _compress, masks=True)
+define(
+    "ndarray.compress",
+    lambda ct, out, a, condition, axis=None, o=None: _compress(ct, out, condition, a, axis),
+    masks=True,
+)
 define(
     "extract",
     None,
     lambda ct, out, condition, arr: _take(ct, out, arr, np.flatnonzero(condition)),
-    keeps=True,
+    masks=True,
 )
 
 
@@ -109,7 +114,7 @@ def _delete(ct: Any, out: Any, arr: Any, obj: Any, axis: Any = None) -> Any:
     return _take(ct, out, arr, np.delete(np.arange(size), obj), axis)
 
 
-define("delete", _delete, keeps=True)
+define("delete", _delete, masks=True)
 
 
 def _insert_places(arr: Any, obj: Any, values: Any, axis: int) -> Any:

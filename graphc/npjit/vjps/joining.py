@@ -105,22 +105,22 @@ for _name in ("split", "array_split"):
     define(
         _name,
         lambda cts, outs, ary, indices_or_sections, axis=0: _joined(cts, outs, axis),
-        keeps=True,
+        masks=True,
     )
-define("vsplit", lambda cts, outs, ary, indices_or_sections: _joined(cts, outs, 0), keeps=True)
+define("vsplit", lambda cts, outs, ary, indices_or_sections: _joined(cts, outs, 0), masks=True)
 define(
     "hsplit",
     lambda cts, outs, ary, indices_or_sections: _joined(cts, outs, 0 if np.ndim(ary) == 1 else 1),
-    keeps=True,
+    masks=True,
 )
-define("dsplit", lambda cts, outs, ary, indices_or_sections: _joined(cts, outs, 2), keeps=True)
+define("dsplit", lambda cts, outs, ary, indices_or_sections: _joined(cts, outs, 2), masks=True)
 
 
 def _unstack(cts: Any, outs: Any, x: Any, *, axis: int = 0) -> Any:
     return np.stack([np.zeros_like(o) if c is None else c for c, o in zip(cts, outs)], axis=axis)
 
 
-define("unstack", _unstack, keeps=True)
+define("unstack", _unstack, masks=True)
 
 
 @joint("c_.__getitem__", keeps=True)

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphc.npjit.vjps.calls import np
-from graphc.npjit.vjps.table import define
+import numpy
+
+from graphc.ir.errors import ArgumentError
+from graphc.npjit.vjps.calls import np, record
+from graphc.npjit.vjps.composites import composite, through
+from graphc.npjit.vjps.table import RULES, Rules, define
 
 
 def turn(x: Any) -> Any:
@@ -23,7 +27,29 @@ def on_matrices(ct: Any) -> Any:
 
 
 define("linalg.inv", lambda ct, out, a: -(turn(out) @ ct @ turn(out)))
-define("linalg.det", lambda ct, out, a: on_matrices(ct * out) * turn(np.linalg.inv(a)))
+
+
+def cofactors(a: numpy.ndarray) -> numpy.ndarray:
+    """The derivative of the determinant of each matrix, of singular ones too.
+
+    >>> cofactors(numpy.array([[1.0, 2.0], [2.0, 4.0]])).round(12).tolist()
+    [[4.0, -2.0], [-2.0, 1.0]]
+    """
+    det = numpy.linalg.det(a)
+    if numpy.all(det != 0):
+        return det[..., None, None] * numpy.linalg.inv(a).swapaxes(-1, -2)
+    u, s, vt = numpy.linalg.svd(a)
+    others = numpy.stack([numpy.delete(s, i, -1).prod(-1) for i in range(s.shape[-1])], -1)
+    sign = numpy.linalg.det(u) * numpy.linalg.det(vt)
+    return sign[..., None, None] * ((u * others[..., None, :]) @ vt)
+
+
+def _cofactors(ct: Any, out: Any, a: Any) -> tuple[Any]:
+    return (through(lambda a: on_matrices(np.linalg.det(a)) * turn(np.linalg.inv(a)), ct, (a,), {})[0],)
+
+
+RULES[cofactors] = Rules("cofactors", joint=_cofactors)
+define("linalg.det", lambda ct, out, a: on_matrices(ct) * record(cofactors, a))
 
 
 def _slogdet(cts: Any, outs: Any, a: Any) -> Any:
@@ -34,6 +60,8 @@ define("linalg.slogdet", _slogdet)
 
 
 def _solve_b(ct: Any, out: Any, a: Any, b: Any) -> Any:
+    if np.ndim(b) == 1:  # a vector, which a stack of matrices shares
+        return np.linalg.solve(turn(a), np.expand_dims(ct, -1))[..., 0]
     return np.linalg.solve(turn(a), ct)
 
 
@@ -45,6 +73,26 @@ def _solve_a(ct: Any, out: Any, a: Any, b: Any) -> Any:
 
 
 define("linalg.solve", _solve_a, _solve_b)
+
+
+def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    if axes is not None:
+        raise ArgumentError(
+            "graphc has no gradient of np.linalg.tensorsolve with axes.\n  fix     transpose a."
+        )
+    shape, size = np.shape(a)[np.ndim(b) :], np.size(b)
+    return np.reshape(np.linalg.solve(np.reshape(a, (size, size)), np.reshape(b, (size,))), shape)
+
+
+def _tensorinv(a: Any, ind: Any = 2) -> Any:
+    shape, size = np.shape(a), 1
+    for n in shape[: int(ind)]:
+        size = size * n
+    return np.reshape(np.linalg.inv(np.reshape(a, (size, -1))), (*shape[int(ind) :], *shape[: int(ind)]))
+
+
+composite("linalg.tensorsolve", _tensorsolve)
+composite("linalg.tensorinv", _tensorinv)
 
 
 def _cholesky(ct: Any, out: Any, a: Any, *, upper: bool = False) -> Any:

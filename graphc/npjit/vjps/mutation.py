@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy
 
-from graphc.npjit.vjps.calls import dtype_of, np
+from graphc.npjit.vjps.calls import cast, dtype_of, np
 from graphc.npjit.vjps.choosing import taken
 from graphc.npjit.vjps.find import IN_PLACE_OF, find
 from graphc.npjit.vjps.indexing import along, repeats
@@ -113,17 +113,22 @@ def _copyto(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[
     return kept, [fit(part, src) if dtype_of(src).kind == "f" else None, *(None for _ in rest)]
 
 
-def _masked(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """np.place and np.putmask; values that are repeated cyclically have one rule where there is one of
-    them."""
-    mask, values = args
-    mask = np.reshape(np.asarray(mask) != 0, np.shape(ct))
-    part = None
-    if dtype_of(values).kind == "f":
-        if np.size(values) != 1:
-            raise LookupError("place with several values")
-        part = np.reshape(np.sum(taken(ct, mask)), np.shape(values))
-    return np.where(mask, 0, ct), [None, part]
+def _masked(counted: bool) -> Change:
+    """np.putmask, and np.place, which takes the values in turn (`counted`): they are repeated cyclically."""
+
+    def rule(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        mask, values = args
+        mask = np.reshape(np.asarray(mask) != 0, np.shape(ct))
+        part = None
+        if dtype_of(values).kind == "f":
+            flat = np.reshape(mask, (-1,))
+            turns = np.cumsum(flat) - 1 if counted else np.arange(np.size(ct))
+            part = np.zeros(np.size(values), dtype_of(ct))
+            np.add.at(part, np.remainder(turns, np.size(values)), np.reshape(taken(ct, mask), (-1,)))
+            part = fit(np.reshape(part, np.shape(values)), values)
+        return np.where(mask, 0, ct), [None, part]
+
+    return rule
 
 
 def _put_along_axis(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -160,15 +165,51 @@ def _add_at(sign: int) -> Change:
     return rule
 
 
+def _times_at(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Each factor gets the product of the others at its place, without a division by zero."""
+    key, value = args
+    wide = np.broadcast_to(value, np.shape(ct[key]))
+    zeros = wide == 0
+    product, count = np.ones_like(before), np.zeros(np.shape(before), numpy.int64)
+    np.multiply.at(product, key, np.where(zeros, 1, wide))
+    np.add.at(count, key, cast(zeros, dtype_of(count)))
+    whole = np.where(count == 0, product, 0)
+    if dtype_of(value).kind != "f":
+        return ct * whole, [None, None]
+    alone = np.where(zeros, np.where(count[key] == 1, product[key], 0), whole[key] / np.where(zeros, 1, wide))
+    return ct * whole, [None, fit((ct * before)[key] * alone, value)]
+
+
+def _over_at(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    key, value = args
+    kept = np.copy(ct)
+    np.divide.at(kept, key, value)
+    return kept, [None, fit(-(ct * after)[key] / value, value) if dtype_of(value).kind == "f" else None]
+
+
+def _extreme_at(ct: Any, before: Any, after: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """All that reach the extreme share."""
+    key, value = args
+    first, reached = before == after, after[key] == value
+    ties = cast(first, dtype_of(ct))
+    np.add.at(ties, key, cast(reached, dtype_of(ct)))
+    share = ct / np.maximum(ties, 1)
+    return taken(share, first), [None, fit(taken(share[key], reached), value)]
+
+
 CHANGES: dict[Any, Change] = {
     operator.setitem: _setitem,
     numpy.copyto: _copyto,
-    numpy.place: _masked,
-    numpy.putmask: _masked,
+    numpy.place: _masked(counted=True),
+    numpy.putmask: _masked(counted=False),
     numpy.put: _put,
     numpy.put_along_axis: _put_along_axis,
     numpy.fill_diagonal: _fill_diagonal,
     numpy.add.at: _add_at(1),
     numpy.subtract.at: _add_at(-1),
+    numpy.multiply.at: _times_at,
+    numpy.divide.at: _over_at,
+    numpy.maximum.at: _extreme_at,
+    numpy.minimum.at: _extreme_at,
 }
 METHODS: dict[str, Change] = {"fill": _fill, "sort": _sort, "partition": _partition, "put": _put}

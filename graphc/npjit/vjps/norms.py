@@ -22,7 +22,9 @@ def _vector_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fal
         return np.min(size, axis=axis, keepdims=keepdims)
     if ord == 0:
         return np.sum(x * 0, axis=axis, keepdims=keepdims)
-    return np.sum(size**ord, axis=axis, keepdims=keepdims) ** (1 / ord)
+    total = np.sum(size**ord, axis=axis, keepdims=keepdims)
+    at_zero = total == 0  # where the root has no slope, and the subgradient is 0
+    return np.where(at_zero, 0, np.where(at_zero, 1, total) ** (1 / ord))
 
 
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any:

@@ -56,7 +56,7 @@ def _unique(
     return np.reshape(g, np.shape(ar)) if axis is None else np.moveaxis(g, 0, axis)
 
 
-define("unique", _unique, keeps=True)
+define("unique", _unique, masks=True)
 
 
 def _running(ct: Any, out: Any, array: Any, axis: int = 0, dtype: Any = None, o: Any = None) -> Any:

@@ -152,31 +152,6 @@ def _kron_right(ct: Any, out: Any, a: Any, b: Any) -> Any:
 define("kron", _kron_left, _kron_right)
 
 
-def _apart(x: Any, y: Any) -> tuple[Any, Any]:
-    """x with as many axes of size 1 behind it as y has axes."""
-    return np.reshape(x, (*np.shape(x), *(1,) * np.ndim(y))), y
-
-
-define(
-    "multiply.outer",
-    lambda ct, out, a, b: _outer_sum(ct * b, a, b),
-    lambda ct, out, a, b: ct * _apart(a, b)[0],
-)
-define("add.outer", lambda ct, out, a, b: _outer_sum(ct, a, b), lambda ct, out, a, b: ct)
-define("subtract.outer", lambda ct, out, a, b: _outer_sum(ct, a, b), lambda ct, out, a, b: -ct)
-define(
-    "divide.outer",
-    lambda ct, out, a, b: _outer_sum(ct / b, a, b),
-    lambda ct, out, a, b: -ct * out / b,
-)
-
-
-def _outer_sum(g: Any, a: Any, b: Any) -> Any:
-    """g summed over the axes of b, which come last."""
-    rank = np.ndim(a)
-    return np.sum(g, axis=tuple(range(rank, rank + np.ndim(b)))) if np.ndim(b) else g
-
-
 define(
     "linalg.outer",
     lambda ct, out, x1, x2: np.matmul(ct, x2),

@@ -223,6 +223,8 @@ def _logaddexp(ct: Any, out: Any, a: Any, axis: Any, keepdims: bool, where: Any,
 
 
 define("logaddexp.reduce", _from_reduce(_logaddexp))
+define("fmax.reduce", _from_reduce(_extreme), masks=True)
+define("fmin.reduce", _from_reduce(_extreme), masks=True)
 
 
 @functools.wraps(_sum)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphc.npjit.vjps.calls import cast, dtype_of, np
-from graphc.npjit.vjps.table import define
+from graphc.npjit.vjps.table import define, joint
 
 
 def _backwards(ct: Any, axis: int) -> Any:
@@ -31,9 +31,20 @@ def _cumprod(ct: Any, out: Any, a: Any, axis: Any = None, dtype: Any = None, o: 
     return np.where(zeros, np.where(first, _backwards(ct * without, axis), 0), plain)
 
 
-for _name in ("cumsum", "nancumsum"):
-    define(_name, _cumsum, keeps=True)
+def _skipping_nan(rule: Any) -> Any:
+    """The rule for a function that takes NaN for the neutral element."""
+
+    def skipping(ct: Any, out: Any, a: Any, axis: Any = None, dtype: Any = None, o: Any = None) -> Any:
+        missing = np.isnan(a)
+        return np.where(missing, 0, rule(ct, out, np.where(missing, 1, a), axis))
+
+    return skipping
+
+
+define("cumsum", _cumsum, keeps=True)
 define("cumprod", _cumprod)
+define("nancumsum", _skipping_nan(_cumsum), masks=True)
+define("nancumprod", _skipping_nan(_cumprod), masks=True)
 define(
     "add.accumulate",
     lambda ct, out, array, axis=0, dtype=None, o=None: _cumsum(ct, out, array, axis),
@@ -63,16 +74,20 @@ define("cumulative_sum", _cumulative(_cumsum), keeps=True)
 define("cumulative_prod", _cumulative(_cumprod))
 
 
-def _add_reduceat(
-    ct: Any, out: Any, array: Any, indices: Any, axis: int = 0, dtype: Any = None, o: Any = None
-) -> Any:
-    """Segment i goes from indices[i] to indices[i + 1], or is one element where that is not larger."""
-    n = np.shape(array)[axis]
+def segments(indices: Any, n: Any) -> Any:
+    """Which of n elements stand in which segment: the i-th goes from indices[i] to indices[i + 1], or is one
+    element where that is not larger."""
     starts = np.asarray(indices)
     stops = np.append(starts[1:], n)
     stops = np.where(stops > starts, stops, starts + 1)
     steps = np.arange(n)
-    inside = (steps >= np.expand_dims(starts, 1)) & (steps < np.expand_dims(stops, 1))
+    return (steps >= np.expand_dims(starts, 1)) & (steps < np.expand_dims(stops, 1))
+
+
+def _add_reduceat(
+    ct: Any, out: Any, array: Any, indices: Any, axis: int = 0, dtype: Any = None, o: Any = None
+) -> Any:
+    inside = segments(indices, np.shape(array)[axis])
     moved = np.moveaxis(ct, axis, -1) @ cast(inside, dtype_of(ct))
     return np.moveaxis(moved, -1, axis)
 
@@ -82,21 +97,33 @@ define("add.reduceat", _add_reduceat)
 
 def _diff(
     ct: Any, out: Any, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
-) -> Any:
+) -> tuple[Any, ...]:
+    """Of the array, of what stands before it and of what stands behind it."""
     axis = axis % np.ndim(a)
+    size = np.shape(a)[axis]
     if np.shape(ct)[axis] == 0:
-        return np.zeros_like(a)
+        ends = (None if x is None else np.zeros_like(x) for x in (prepend, append))
+        return np.zeros_like(a), None, None, *ends
     head, tail = (slice(None),) * axis + (slice(None, 1),), (slice(None),) * axis + (slice(-1, None),)
     for _ in range(n):
         inner = -np.diff(ct, axis=axis)
         ct = np.concatenate([-ct[head], inner, ct[tail]], axis=axis)
     start = 0 if prepend is None else np.shape(prepend)[axis] if np.ndim(prepend) else 1
-    return ct[(slice(None),) * axis + (slice(start, start + np.shape(a)[axis]),)]
+    ends = (slice(None, start), slice(start, start + size), slice(start + size, None))
+    before, inside, behind = (ct[(slice(None),) * axis + (end,)] for end in ends)
+    return inside, None, None, before, behind
 
 
-define("diff", _diff, keeps=True)
-define(
-    "ediff1d",
-    lambda ct, out, ary, to_end=None, to_begin=None: _diff(ct, out, np.reshape(ary, (-1,))),
-    keeps=True,
-)
+joint("diff", keeps=True)(_diff)
+
+
+def _ediff1d(ct: Any, out: Any, ary: Any, to_end: Any = None, to_begin: Any = None) -> tuple[Any, Any, Any]:
+    flat = np.reshape(ary, (-1,))
+    start, stop = (0 if x is None else np.size(x) for x in (to_begin, to_end))
+    last = np.shape(ct)[0] - stop
+    inside = np.reshape(_diff(ct[start:last], out, flat)[0], np.shape(ary))
+    ends = (to_end, ct[last:]), (to_begin, ct[:start])
+    return inside, *(None if x is None else np.reshape(g, np.shape(x)) for x, g in ends)
+
+
+joint("ediff1d", keeps=True)(_ediff1d)

@@ -82,8 +82,8 @@ define("fliplr", lambda ct, out, m: np.fliplr(ct), keeps=True)
 define("flipud", lambda ct, out, m: np.flipud(ct), keeps=True)
 define("rot90", lambda ct, out, m, k=1, axes=(0, 1): np.rot90(ct, -k, axes), keeps=True)
 define("roll", lambda ct, out, a, shift, axis=None: np.roll(ct, _opposite(shift), axis), keeps=True)
-define("tril", lambda ct, out, m, k=0: np.tril(ct, k), keeps=True)
-define("triu", lambda ct, out, m, k=0: np.triu(ct, k), keeps=True)
+define("tril", lambda ct, out, m, k=0: np.tril(ct, k), masks=True)
+define("triu", lambda ct, out, m, k=0: np.triu(ct, k), masks=True)
 
 
 def _opposite(shift: Any) -> Any:
@@ -134,7 +134,7 @@ def _repeat(ct: Any, out: Any, a: Any, repeats: Any, axis: Any = None) -> Any:
     return np.moveaxis(g, 0, axis)
 
 
-define("repeat", _repeat, keeps=True)
+define("repeat", _repeat, masks=True)
 
 
 def _widths(pad_width: Any, rank: int) -> list[tuple[Any, Any]]:
@@ -188,9 +188,9 @@ def _diag(ct: Any, out: Any, v: Any, k: int = 0) -> Any:
     return np.diagonal(ct, k) if np.ndim(v) == 1 else _diagonal(ct, out, v, k)
 
 
-define("diagonal", _diagonal, keeps=True)
-define("linalg.diagonal", lambda ct, out, x, *, offset=0: _diagonal(ct, out, x, offset, -2, -1), keeps=True)
-define("diag", _diag, keeps=True)
+define("diagonal", _diagonal, masks=True)
+define("linalg.diagonal", lambda ct, out, x, *, offset=0: _diagonal(ct, out, x, offset, -2, -1), masks=True)
+define("diag", _diag, masks=True)
 define("diagflat", lambda ct, out, v, k=0: _shaped(np.diagonal(ct, k), v), keeps=True)
 
 
@@ -200,8 +200,12 @@ def _trace(ct: Any, out: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: in
     return _diagonal(each, out, a, offset, axis1, axis2)
 
 
-define("trace", _trace)
-define("linalg.trace", lambda ct, out, x, *, offset=0, dtype=None: _trace(ct, out, x, offset, -2, -1))
+define("trace", _trace, masks=True)
+define(
+    "linalg.trace",
+    lambda ct, out, x, *, offset=0, dtype=None: _trace(ct, out, x, offset, -2, -1),
+    masks=True,
+)
 
 
 def _windows(ct: Any, out: Any, x: Any, window_shape: Any, axis: Any = None, **options: Any) -> Any:
@@ -212,10 +216,10 @@ def _windows(ct: Any, out: Any, x: Any, window_shape: Any, axis: Any = None, **o
     g = np.zeros_like(x)
     shape = np.shape(out)
     for offsets in _offsets(sizes):
-        place: list[Any] = [slice(None)] * rank
-        for a, o in zip(axes, offsets):
-            place[a % rank] = slice(o, o + shape[a % rank])
-        g[tuple(place)] += ct[(..., *offsets)]
+        starts = [0] * rank
+        for a, o in zip(axes, offsets):  # an axis may be given twice
+            starts[a % rank] += o
+        g[tuple(slice(s, s + n) for s, n in zip(starts, shape))] += ct[(..., *offsets)]
     return g
 
 
@@ -239,7 +243,7 @@ def _strided(ct: Any, out: Any, x: Any, shape: Any = None, strides: Any = None, 
     return np.reshape(g, np.shape(x))
 
 
-define("lib.stride_tricks.as_strided", _strided, keeps=True)
+define("lib.stride_tricks.as_strided", _strided, masks=True)
 
 
 def _offsets(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:

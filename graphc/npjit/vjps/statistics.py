@@ -120,8 +120,56 @@ def _nanvar(
 
 
 composite("nanmean", _nanmean)
+
+
+def _nanquantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Any:
+    if method != "linear":
+        raise ArgumentError(
+            "graphc has the gradient of quantiles with method='linear' only.\n  fix     leave `method` out."
+        )
+    ranked, _ = _ranked(a, axis, keepdims)  # NaN comes last
+    lead = np.ndim(q)
+    last = np.sum(np.logical_not(np.isnan(ranked)), axis=0) - 1
+    position = np.reshape(np.asarray(q), (-1, *(1,) * np.ndim(last))) * last
+    below = cast(np.floor(position), dtype_of(0))
+    share = cast(position - below, dtype_of(a))
+    low = np.take_along_axis(ranked, below, axis=0)
+    high = np.take_along_axis(ranked, np.minimum(below + 1, last), axis=0)
+    found = low * (1 - share) + high * share
+    found = np.reshape(found, (*np.shape(q), *np.shape(last)))
+    return _back_in(found, a, axis, keepdims, lead)
+
+
+composite("nanquantile", _nanquantile)
+composite(
+    "nanpercentile",
+    lambda a, q, *rest, **options: _nanquantile(a, np.asarray(q) / 100, *rest, **options),
+)
+composite(
+    "nanmedian",
+    lambda a, axis=None, out=None, overwrite_input=False, keepdims=False: _nanquantile(
+        a, 0.5, axis, keepdims=keepdims
+    ),
+)
 composite("nanvar", _nanvar)
-composite("nanstd", lambda a, *rest, **options: np.sqrt(_nanvar(a, *rest, **options)))
+
+
+def _nanstd(a: Any, *rest: Any, **options: Any) -> Any:
+    """Subgradient 0 where all elements are equal."""
+    square = _nanvar(a, *rest, **options)
+    flat = square == 0
+    return np.where(flat, 0, np.sqrt(np.where(flat, 1, square)))
+
+
+composite("nanstd", _nanstd)
 composite(
     "nanprod",
     lambda a, axis=None, dtype=None, out=None, keepdims=False: np.prod(

@@ -7,6 +7,7 @@ import copy
 import io
 from typing import Any
 
+import npjit_gradient_functions
 import npjit_gradient_views
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from npjit_harness import diff
 
 import graphc
 
-COLLECTED = (npjit_gradient_views,)
+COLLECTED = (npjit_gradient_functions, npjit_gradient_views)
 
 
 @pytest.mark.parametrize("name", LOSSES)
