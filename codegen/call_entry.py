@@ -1,6 +1,5 @@
 """A whole call in native code: `entry(table, x0, x1, ...)` checks the arguments, makes the outputs, runs the
-step, and
-gives what the caller wants: an array, a NumPy scalar, or a tuple of them.
+step, and gives what the caller wants: an array, a NumPy scalar, or a tuple of them.
 
 Where anything is not exactly as expected, or the step fails, it gives NotImplemented, and Python takes the
 slow road. Outputs begin at a cache line: each is a view of a slightly longer array of bytes. A large one is
@@ -15,18 +14,14 @@ import functools
 import importlib
 from itertools import pairwise
 
-from graphc.codegen.entry import (
-    _CONTIGUOUS_ALIGNED,
-    _DATA,
-    _WRITEABLE,
-    _call_step,
-    _checked_argument,
-    _checked_frame,
-    _checked_number,
-    _field,
-    _require,
-    entry_globals,
-    symbols,
+from graphc.codegen.entry import CONTIGUOUS_ALIGNED, DATA, WRITEABLE, entry_globals, symbols
+from graphc.codegen.entry_checks import (
+    call_step,
+    checked_argument,
+    checked_frame,
+    checked_number,
+    field,
+    require,
 )
 from graphc.codegen.frames import SPARES
 from graphc.codegen.layout import Layout
@@ -74,16 +69,16 @@ def call_entry_text(name: str, step: str, layout: Layout, release_gil: bool) -> 
     """The entry `name` of a layout, which calls `i64 step(ptr table)`."""
     f = Function(name, "ptr %self, ptr %args, i64 %count", ret="ptr")
     size = f("alloca i64")
-    _require(f, "i64", "%count", 1 + len(layout.inputs))
-    table = _checked_frame(f, f.load("ptr", "%args"), layout.slots)
+    require(f, "i64", "%count", 1 + len(layout.inputs))
+    table = checked_frame(f, f.load("ptr", "%args"), layout.slots)
     at = layout.dims_at
     for i, t in enumerate(layout.inputs):
         argument = f.load("ptr", f.at("ptr", "%args", i + 1))
-        flags = _CONTIGUOUS_ALIGNED | (_WRITEABLE if i >= len(layout.inputs) - layout.passed else 0)
-        if t.rank or flags & _WRITEABLE:
-            data = _checked_argument(f, argument, t.dtype.name, t.rank, table, at, flags)
+        flags = CONTIGUOUS_ALIGNED | (WRITEABLE if i >= len(layout.inputs) - layout.passed else 0)
+        if t.rank or flags & WRITEABLE:
+            data = checked_argument(f, argument, t.dtype.name, t.rank, table, at, flags)
         else:
-            data = _checked_number(f, argument, t.dtype.name)
+            data = checked_number(f, argument, t.dtype.name)
         f.store("ptr", data, f.at("i64", table, i))
         at += t.rank
     results: list[str] = []
@@ -95,10 +90,10 @@ def call_entry_text(name: str, step: str, layout: Layout, release_gil: bool) -> 
         raw = f(f"call ptr @{_MEMORY}(ptr {f.at('ptr', spares, SPARES * i)}, ptr {size})")
         f.give_up(f(f"icmp eq ptr {raw}, null"), "ptr null")
         results.append(_output_in(f, t, raw, f.at("i64", table, at)))
-        data = _field(f, "ptr", results[-1], _DATA)
+        data = field(f, "ptr", results[-1], DATA)
         f.store("ptr", data, f.at("i64", table, len(layout.inputs) + i))
         at += t.rank
-    status = _call_step(f, step, table, release_gil)
+    status = call_step(f, step, table, release_gil)
     failed, fine = f.label("failed"), f.label("fine")
     f.do(f"br i1 {f(f'icmp ne i64 {status}, 0')}, label %{failed}, label %{fine}")
     f.begin(failed)
@@ -115,7 +110,7 @@ def call_entry_text(name: str, step: str, layout: Layout, release_gil: bool) -> 
 
 def _output_in(f: Function, t: TensorType, raw: str, shape: str) -> str:
     """An array of these sizes in the memory of an array of bytes, from its first cache line on."""
-    start = f(f"ptrtoint ptr {_field(f, 'ptr', raw, _DATA)} to i64")
+    start = f(f"ptrtoint ptr {field(f, 'ptr', raw, DATA)} to i64")
     aligned = f(f"inttoptr i64 {f(f'and i64 {f.add(start, 63)}, -64')} to ptr")
     array = _new_array(f, t.dtype.name, t.rank, shape, aligned, _CARRAY)
     f(f"call i32 @graphc_set_base(ptr {array}, ptr {raw})")

@@ -104,7 +104,7 @@ class Rows(Turns):
         step = lanes.lanes * lanes.unroll
         if step == 1 and self.lanes > 1:  # fewer turns than lanes are left
             return self.plain(start, stop, step, found, carried, turn)
-        return self.blocked(start, stop, step, found, carried, body, turn)
+        return self.blocked(start, stop, step, found, carried, turn)
 
     def _row_unrolled(
         self,

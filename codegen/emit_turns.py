@@ -149,7 +149,7 @@ class Turns:
             return self.turns(stage, rest, body.inside(counts={axis.name: count}), found, values)
 
         stop = self.length(axis, body)
-        return self.blocked(0, stop, 1, found, carried, body, turn, inner=not rest)
+        return self.blocked(0, stop, 1, found, carried, turn, inner=not rest)
 
     def length(self, axis: Axis, body: Body) -> Operand:
         """How far a stage's axis counts."""
@@ -167,7 +167,6 @@ class Turns:
         step: int,
         found: Accumulators,
         carried: Carried,
-        body: Body,
         turn: Callable[[Operand, Carried], Carried],
         inner: bool = True,
     ) -> Carried:
@@ -176,7 +175,7 @@ class Turns:
         if not any(folder.blocked for folder in found.folders):
             return self.plain(start, stop, step, found, carried, turn)
         if not inner:
-            return self.plain(start, stop, step, found, carried, self._restarting(found, body, turn))
+            return self.plain(start, stop, step, found, carried, self._restarting(found, turn))
 
         def block(size: int, inside: Callable[..., Carried]) -> Callable[..., Carried]:
             def run(low: Operand, high: Operand, values: Carried, sure: bool = False) -> Carried:
@@ -203,7 +202,7 @@ class Turns:
         return levels(start, stop, carried)
 
     def _restarting(
-        self, found: Accumulators, body: Body, turn: Callable[[Operand, Carried], Carried]
+        self, found: Accumulators, turn: Callable[[Operand, Carried], Carried]
     ) -> Callable[[Operand, Carried], Carried]:
         def run(i: Operand, values: Carried) -> Carried:
             return found.resumed(self.f, values, turn(i, found.restarted(values)))

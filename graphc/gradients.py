@@ -60,7 +60,7 @@ class Vjp:
         trace = Trace("vjp", training=self.training)
         with trace:
             inputs = model_inputs(self.model, trace, types)
-            outputs = replay(self.model, trace, inputs, self.training)
+            outputs = replay(self.model, inputs, self.training)
             cotangents = [
                 trace.input(f"ct_{i}" if len(outputs) > 1 else "ct", y.type) for i, y in enumerate(outputs)
             ]

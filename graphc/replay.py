@@ -7,13 +7,12 @@ replays the model, and appends what else belongs into the graph:
     with trace:
         inputs = model_inputs(model, trace)                # traced tensors: one graph input each
         target = trace.input("y", tensor("i64", "B"))
-        (prediction,) = replay(model, trace, inputs, training=True)
+        (prediction,) = replay(model, inputs, training=True)
         loss = ops.mean(ops.sparse_categorical_crossentropy(target, prediction))
         ...
-        trace.assign(variable, new_value)                  # committed when a call of the compiled graph
-        succeeds
-    graph = trace.finish([loss])                           # updates for all that was assigned, outputs,
-    requirements compiled = codegen.compile(graph).bind([v.array for v in trace.variables])
+        trace.assign(variable, new_value)                  # committed when a call of the graph succeeds
+    graph = trace.finish([loss])                           # outputs, updates of all that was assigned
+    compiled = codegen.compile(graph).bind([v.array for v in trace.variables])
 
 `trace.variables` are the variables of `graph.weights`, in their order; `trace.assigned` those that a call
 changes (whoever calls the compiled function counts their `version` up); `trace.losses` what layers added by
@@ -66,7 +65,7 @@ def model_inputs(model: Model, trace: Trace, types: Sequence[TensorType] | None 
     return [trace.input(name, t) for name, t in zip(model.input_names, chosen)]
 
 
-def replay(model: Model, trace: Trace, inputs: Sequence[Tensor], training: bool) -> list[Tensor]:
+def replay(model: Model, inputs: Sequence[Tensor], training: bool) -> list[Tensor]:
     """The model's outputs for traced inputs, as a flat list; masks are at their `_mask`.
 
     Layers see `training` unless their own call says otherwise.
@@ -87,7 +86,7 @@ def trace_model(
     """
     trace = Trace(name or ("forward_train" if training else "forward"), training=training)
     with trace:
-        outputs = replay(model, trace, model_inputs(model, trace, types), training)
+        outputs = replay(model, model_inputs(model, trace, types), training)
         graph = trace.finish(outputs)
     return Traced(graph, list(trace.variables), trace.assigned)
 

@@ -203,7 +203,7 @@ class Step(Shown):
                 ]
 
             targets, given = enter("y", ys), enter("sample_weight", weights)
-            predictions = replay(model, trace, inputs, training)
+            predictions = replay(model, inputs, training)
             if self.mode == "predict":
                 graph = trace.finish(predictions)
             else:

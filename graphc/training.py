@@ -267,7 +267,6 @@ class Trainer(Feeding):
         steps: int | None = None,
         callbacks: Any = None,
         return_dict: bool = False,
-        **kwargs: Any,
     ) -> Any:
         """Loss and metrics on data: a number, a list in the order of `metrics_names`, or a dict with
         `return_dict`.

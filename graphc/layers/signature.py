@@ -25,10 +25,6 @@ class CallSignature:
     def takes_training(self) -> bool:
         return "training" in self.names
 
-    @property
-    def takes_mask(self) -> bool:
-        return "mask" in self.names
-
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """All arguments by name; TypeError, as Python raises it, if they don't fit."""
         return dict(self.signature.bind(*args, **kwargs).arguments)

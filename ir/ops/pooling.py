@@ -44,6 +44,13 @@ def _taps(rank):
     return tuple(range(rank + 1, 2 * rank + 1))
 
 
+def _numpy_windows(x, size, strides, padding, value):
+    """All windows of an array; `value` is what is outside."""
+    once = (1,) * len(size)
+    out = window_counts(x.shape[1:-1], size, strides, padding, once)
+    return take_windows(x, **taken_windows(out, size, strides, padding, once), value=value)
+
+
 def _pooled(x, out):
     return x.with_shape((x.shape[0], *out, x.shape[-1]))
 
@@ -220,10 +227,7 @@ class MaxPool:
         return _pooled(x, _require(x, size, strides, padding))
 
     def evaluate(x, size, strides, padding):
-        rank = len(size)
-        out = window_counts(x.shape[1:-1], size, strides, padding, (1,) * rank)
-        attributes = taken_windows(out, size, strides, padding, (1,) * rank)
-        return take_windows(x, **attributes, value=-np.inf).max(axis=_taps(rank))
+        return _numpy_windows(x, size, strides, padding, -np.inf).max(axis=_taps(len(size)))
 
     def decompose(b, x, size, strides, padding):
         rank = len(size)
@@ -361,10 +365,9 @@ class AveragePool:
 
     def evaluate(x, size, strides, padding):
         rank = len(size)
-        out = window_counts(x.shape[1:-1], size, strides, padding, (1,) * rank)
-        attributes = taken_windows(out, size, strides, padding, (1,) * rank)
-        total = take_windows(x, **attributes, value=0.0).sum(axis=_taps(rank))
-        return (total / _numpy_counts(x.shape[1:-1], size, strides, padding, out)).astype(x.dtype)
+        windows = _numpy_windows(x, size, strides, padding, 0.0)
+        counts = _numpy_counts(x.shape[1:-1], size, strides, padding, windows.shape[1 : rank + 1])
+        return (windows.sum(axis=_taps(rank)) / counts).astype(x.dtype)
 
     def decompose(b, x, size, strides, padding):
         rank = len(size)

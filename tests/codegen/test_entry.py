@@ -1,3 +1,4 @@
+import ctypes
 import gc
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from graphc.codegen import entry
+from graphc.codegen import entry_checks as checks
 from graphc.codegen.loader import Code, compile_object
 from graphc.codegen.module_text import module
 from graphc.codegen.target import host
@@ -25,14 +27,32 @@ def step_text():
     return f.text(f"i64 {status}")
 
 
+def entry_text(release_gil):
+    """A call that checks its arguments and gives the step's status."""
+    f = Function("call", "ptr %self, ptr %args, i64 %count", ret="ptr")
+    checks.require(f, "i64", "%count", 1 + len(ARGUMENTS))
+    table, at = checks.checked_frame(f, f.load("ptr", "%args"), 13), 10
+    for i, (dtype, rank) in enumerate(ARGUMENTS):
+        array = f.load("ptr", f.at("ptr", "%args", i + 1))
+        f.store("ptr", checks.checked_argument(f, array, dtype, rank, table, at), f.at("i64", table, i))
+        at += rank
+    status = checks.call_step(f, "step", table, release_gil)
+    f.do(f"ret ptr {f(f'call ptr @PyLong_FromLongLong(i64 {status})')}")
+    f.begin("unexpected")
+    f.do(f"call void @Py_IncRef(ptr @{entry.NOT_IMPLEMENTED})")
+    return f.text(f"ptr @{entry.NOT_IMPLEMENTED}")
+
+
 def object_bytes(release_gil):
-    text = entry.entry_text("call", "step", ARGUMENTS, release_gil, dims_slot=10)
-    return compile_object(module(step_text(), text, target=host(), top=entry.entry_globals()), host())
+    text = module(step_text(), entry_text(release_gil), target=host(), top=entry.entry_globals())
+    return compile_object(text, host())
 
 
 @pytest.fixture(params=[False, True], ids=["gil held", "gil released"])
 def fn(request):
-    return entry.python_callable(Code([object_bytes(request.param)], host(), entry.symbols()), "call")
+    new_int = ctypes.cast(ctypes.pythonapi.PyLong_FromLongLong, ctypes.c_void_p).value
+    symbols = entry.symbols() | {"PyLong_FromLongLong": new_int}
+    return entry.python_callable(Code([object_bytes(request.param)], host(), symbols), "call")
 
 
 def frame():

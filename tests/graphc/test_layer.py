@@ -159,7 +159,7 @@ def test_merged_masks():
     with trace:
         from graphc.replay import model_inputs, replay
 
-        outputs = replay(model, trace, model_inputs(model, trace), False)
+        outputs = replay(model, model_inputs(model, trace), False)
         graph = trace.finish([y._mask for y in outputs])
     given = {w.value.name: v.array for w, v in zip(graph.weights, trace.variables)}
     k, x = np.array([[1, 0, 0]], "i4"), np.array([[[1, 1], [0, 2], [0, 0]]], "f4")
@@ -226,7 +226,7 @@ def test_activity_regularizer_and_add_loss_are_collected():
 
     trace = graphc.trace.Trace("losses")
     with trace:
-        replay(model, trace, model_inputs(model, trace), True)
+        replay(model, model_inputs(model, trace), True)
         assert len(trace.losses) == 2
     assert float(model.losses[0]) == pytest.approx(0.01 * 4)
 
