@@ -8,6 +8,7 @@ import npjit_memory
 import npjit_models
 import npjit_printing
 import npjit_records
+import npjit_specials
 import npjit_state
 import npjit_streams
 import pytest
@@ -22,6 +23,7 @@ COLLECTED = (
     npjit_models,
     npjit_printing,
     npjit_records,
+    npjit_specials,
     npjit_state,
     npjit_streams,
 )

@@ -281,7 +281,16 @@ def power(b: Builder, x: Item, y: Item, *, dtype: Any = None) -> Any:
     if out.kind in "iu" and not (isinstance(y, (int, np.integer)) and y >= 0):
         raise Unexpressed("an integer to a power that may be negative")
     base, exponent = (expr_as(b, v, t) for v, t in zip((x, y), types, strict=True))
+    if out in (np.float32, np.float64) and np.shape(x) != () == np.shape(y):
+        return masked(b, (x, y), _power_of_rows(b, base, exponent, y))
     return masked(b, (x, y), b.power(base, exponent))
+
+
+def _power_of_rows(b: Builder, base: Any, exponent: Any, y: Item) -> Any:
+    """One exponent for all elements: NumPy takes roots if it is a half, which differ for -inf and -0."""
+    if type(y) is not Operand:
+        return b.sqrt(base) if y == 0.5 else b.power(base, exponent)
+    return b.select(b.equal(exponent, 0.5), b.sqrt(base), b.power(base, exponent))
 
 
 @rule(operator.pow)
