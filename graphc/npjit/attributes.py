@@ -34,6 +34,13 @@ FLAGS = type(np.empty(0).flags)
 STREAMS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator)
 """What draws that are pending change: its attributes are those of the state until then."""
 _MISSING = object()
+OF_DICTS: dict[Any, str] = {
+    dict.__getitem__: "getitem",
+    dict.get: "dict_get",
+    dict.__setitem__: "setitem",
+    dict.__delitem__: "delitem",
+}
+"""Methods that classes of dicts have as `__getattr__`, `__setattr__` and `__delattr__`, and the runtime's."""
 
 LIMITS = (np.finfo, np.iinfo)
 """What tells the limits of an element type: constants, where the call made it."""
@@ -68,10 +75,11 @@ class Attributes(Surface):
         own = getattr(x, "__dict__", ())
         if name == "__dict__" and rec.var(x) is not None and isinstance(own, dict):
             return self._namespace(x, own)
-        if d is None and name not in own and type(in_class(t, "__getattr__")) is types.FunctionType:
+        otherwise = in_class(t, "__getattr__") if d is None and name not in own else None
+        if otherwise is not None:
             if rec.var(x) is not None and own != () and (id(x), name) not in rec.written:
                 rec.guard(f"{name!r} in {rec.var(x)}.__dict__")
-            return self.call(in_class(t, "__getattr__"), x, name)
+            return self._by_special(otherwise, x, name)
         if type(d) is functools.cached_property and name not in own:
             v = self.call(d.func, x)
             self.store_attr(v, x, name)
@@ -96,6 +104,11 @@ class Attributes(Surface):
         if id(x) in rec.tainted:
             return rec.tainted[id(x)].tracked(v)
         return rec.wrap(v, path)
+
+    def _by_special(self, special: Any, x: Any, *args: Any) -> Any:
+        """What a class has as `__getattr__` and its like; methods of dicts make attributes of the items."""
+        name = OF_DICTS.get(special)
+        return getattr(self, name)(*args[1:], x, args[0]) if name else self.call(special, x, *args)
 
     def _namespace(self, x: Any, own: dict[str, Any]) -> Any:
         """The attributes as a dict, to be read: what is stored in one way is read in the other, which no path
@@ -183,8 +196,10 @@ class Attributes(Surface):
             self.call(d.fset, x, v)
             return
         custom = in_class(t, "__setattr__")
-        if type(custom) is types.FunctionType:
+        if custom is not None and type(custom) is not types.WrapperDescriptorType:
             self.call(custom, x, name, v)
+        elif custom in OF_DICTS:
+            self._by_special(custom, x, name, v)
         elif d is not None and not isinstance(d, HARMLESS) and hasattr(type(d), "__set__"):
             self.opaque(setattr, x, name, v)
         else:
@@ -210,6 +225,9 @@ class Attributes(Surface):
         """The store itself, as object.__setattr__ does it."""
         rec, var = self.rec, self.rec.var(x)
         put = functools.partial(setattr if isinstance(x, type) else object.__setattr__, x, name)
+        if var is None and isinstance(x, type):  # there before the call, or seen by others behind it
+            rec.leak("a class without a path")
+            var = rec.const(x)
         if var is None:
             put(v)
             return
@@ -224,7 +242,7 @@ class Attributes(Surface):
         kind = "attr" if type(in_class(type(x), "__setattr__")) is not types.FunctionType else "rawattr"
         rec.effect(kind, var, name, v, undo)
         if type(v) not in PLAIN:
-            rec.slots.append((functools.partial(getattr, x, name), put))
+            rec.slots.append((functools.partial(self._held, x, name), put))
 
     def _own(self, x: Any, name: str) -> Any:
         if isinstance(getattr(x, "__dict__", None), dict | types.MappingProxyType):
@@ -233,6 +251,13 @@ class Attributes(Surface):
                 return own
         return getattr(x, name, _MISSING)
 
+    def _held(self, x: Any, name: str) -> Any:
+        """What the object itself has: where it was deleted, its class may have another."""
+        found = self._own(x, name)
+        if found is _MISSING:
+            raise AttributeError(name)
+        return found
+
     def delattr(self, x: Any, name: str) -> None:
         rec = self.rec
         x = settled(x)
@@ -240,8 +265,12 @@ class Attributes(Surface):
             delattr(x, name)
             return
         CLASS_ATTRIBUTES.clear()
+        custom = in_class(type(x), "__delattr__")
+        if custom in OF_DICTS:
+            self._by_special(custom, x, name)
+            return
         old = self.getattr(x, name)  # also its path: a later call must have it
-        if type(in_class(type(x), "__delattr__")) is types.FunctionType:
+        if type(custom) is types.FunctionType:
             self.opaque(delattr, x, name)
             return
         delattr(x, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from graphc.npjit.attributes import LIMITS
 from graphc.npjit.library_calls import LIBRARY
-from graphc.npjit.lookup import is_array
+from graphc.npjit.lookup import in_class, is_array
 from graphc.npjit.streams import MAKERS
 from graphc.npjit.texts import is_text
 from graphc.npjit.values import Num, Sym
@@ -35,7 +36,8 @@ def type_of(rt: Any, x: Any, *more: Any) -> Any:
     if type(x) is Num:
         return type(x.value)
     if type(x) is not Sym:
-        return type(x)
+        var = rt.rec.var(x)
+        return type(x) if var is None else rt.rec.wrap(type(x), f"type({var})")
     if is_text(x):
         return str
     m = x.meta
@@ -194,7 +196,15 @@ def power(rt: Any, a: Any, b: Any, modulus: Any = None) -> Any:
 
 
 def reversed_(rt: Any, x: Any) -> Any:
-    return reversed(x) if isinstance(x, range) else reversed(list(rt.iter(x)))
+    t = type(x)
+    special = in_class(t, "__reversed__")
+    if type(special) is types.FunctionType:
+        return rt.call(special, x)
+    if special is None and type(in_class(t, "__getitem__")) is types.FunctionType:
+        return (rt.getitem(x, i) for i in range(int(rt.length(x)) - 1, -1, -1))
+    if t is range or (t is not Sym and not hasattr(t, "__reversed__") and not hasattr(t, "__getitem__")):
+        return reversed(x)  # or raises
+    return reversed(list(rt.iter(x)))
 
 
 def shallow_copy(rt: Any, x: Any) -> Any:

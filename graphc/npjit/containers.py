@@ -148,6 +148,8 @@ class Containers(Surface):
         rec, saved = self.rec, dict(x)
         self.changed(x)
         raw_method(x, "__delitem__")(k)
+        for seen in rec.viewed.get(id(x), ()):
+            seen.pop(k, None)
         rec.written.add((id(x), key(k)))
         rec.effect("delitem", rec.var(x), k, None, functools.partial(_restore, x, saved))
         return v
@@ -158,13 +160,15 @@ class Containers(Surface):
         self.changed(x)
         rec.written.update((id(x), key(k)) for k in x)
         raw_method(x, "clear")()
+        for seen in rec.viewed.get(id(x), ()):
+            seen.clear()
         rec.effect("clear", rec.var(x), None, None, functools.partial(_restore, x, saved))
 
-    def dict_popitem(self, x: dict[Any, Any]) -> Any:
+    def dict_popitem(self, x: dict[Any, Any], last: bool = True) -> Any:
         self.guard_structure(x)
-        if not x:
-            x.popitem()  # raises
-        k = next(reversed(x))
+        if not x or (type(x) is dict and not last):
+            type(x).popitem(x, **({} if last else {"last": last}))  # raises
+        k = next(reversed(x) if last else iter(x))
         return k, self.dict_taken(x, k)
 
     def set_change(self, kind: str, x: set[Any], v: Any) -> None:
@@ -196,6 +200,12 @@ class Containers(Surface):
     def snapshot(self, x: dict[Any, Any]) -> dict[Any, Any]:
         """An outside dict with its values by their paths."""
         return {k: self.getitem(x, k) for k in self.iter(x)}
+
+    def in_view(self, x: dict[Any, Any], with_values: bool = True) -> dict[Any, Any]:
+        """The same for `keys()` and its like: what is stored in x later is seen there too."""
+        found = self.snapshot(x) if with_values else dict.fromkeys(self.iter(x))
+        self.rec.viewed.setdefault(id(x), []).append(found)
+        return found
 
     def dict_copy(self, x: dict[Any, Any]) -> Any:
         if isinstance(x, defaultdict):
@@ -253,15 +263,15 @@ LIST_METHODS: dict[str, Callable[..., Any]] = {
     "remove": lambda rt, x, v: rt.list_remove(x, v),
 }
 DICT_METHODS: dict[str, Callable[..., Any]] = {
-    "items": lambda rt, x: rt.snapshot(x).items(),
-    "values": lambda rt, x: rt.snapshot(x).values(),
-    "keys": lambda rt, x: dict.fromkeys(rt.iter(x)).keys(),
+    "items": lambda rt, x: rt.in_view(x).items(),
+    "values": lambda rt, x: rt.in_view(x).values(),
+    "keys": lambda rt, x: rt.in_view(x, False).keys(),
     "get": lambda rt, x, k, d=None: rt.dict_get(x, k, d),
     "setdefault": lambda rt, x, k, d=None: rt.dict_setdefault(x, k, d),
     "update": lambda rt, x, *a, **k: rt.dict_update(x, *a, **k),
     "copy": lambda rt, x: rt.dict_copy(x),
     "pop": lambda rt, x, k, *d: rt.dict_taken(x, k, *d),
-    "popitem": lambda rt, x: rt.dict_popitem(x),
+    "popitem": lambda rt, x, **options: rt.dict_popitem(x, **options),
     "clear": lambda rt, x: rt.dict_clear(x),
 }
 DEQUE_METHODS: dict[str, Callable[..., Any]] = {

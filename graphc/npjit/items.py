@@ -157,6 +157,8 @@ class Items(Surface):
         if old is _MISSING:
             self.changed(x)
         store(k, v)
+        for seen in rec.viewed.get(id(x), ()):
+            seen[k] = v
         rec.written.add((id(x), key(k)))
         undo = functools.partial(store, k, old)
         if old is _MISSING:
@@ -164,7 +166,7 @@ class Items(Surface):
         by_class = type(in_class(type(x), "__setitem__")) is types.FunctionType
         rec.effect("rawitem" if by_class else "item", var, k, v, undo)
         if type(v) not in PLAIN:
-            rec.slots.append((functools.partial(dict.__getitem__, x, k), functools.partial(store, k)))
+            rec.slots.append((functools.partial(_held, x, k), functools.partial(store, k)))
 
     def _put_in_list(self, x: list[Any], k: Any, v: Any, var: str) -> None:
         if k < 0:
@@ -268,3 +270,11 @@ def settled_key(k: Any) -> Any:
     if type(k) is slice:
         return slice(settled(k.start), settled(k.stop), settled(k.step))
     return settled(k)
+
+
+def _held(x: dict[Any, Any], k: Any) -> Any:
+    """What a dict has for a key, without what its class would make for a missing one."""
+    found = dict.get(x, k, _MISSING)
+    if found is _MISSING:
+        raise KeyError(k)
+    return found

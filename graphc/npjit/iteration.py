@@ -114,7 +114,7 @@ class Iteration(Surface):
             return self._sequence(x)
         if isinstance(x, list | tuple | deque):
             self.guard_structure(x)
-            return self._listed(x)
+            return self._queued(x) if isinstance(x, deque) else self._listed(x)
         if rec.var(x) is not None:
             if isinstance(x, dict | set | frozenset):
                 self.guard_structure(x)
@@ -142,6 +142,11 @@ class Iteration(Surface):
                 return
             yield v
             i += 1
+
+    def _queued(self, x: Any) -> Iterator[Any]:
+        """The elements of a deque, which refuses to be changed meanwhile."""
+        for i, _ in enumerate(x):
+            yield self.getitem(x, i)
 
     def _listed(self, x: Any) -> Iterator[Any]:
         i = 0

@@ -30,6 +30,7 @@ class Outside(Sizes):
         self.slots: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
         self.lists: dict[int, list[Any]] = {}
         self.lasting: dict[int, Any] = {}
+        self.viewed: dict[int, list[dict[Any, Any]]] = {}
         self.namespaces: set[str] = set()
         self.rolled_back = False
         self.log: list[Node] = []

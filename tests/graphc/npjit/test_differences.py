@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import npjit_classes
+import npjit_containers
 import npjit_forms
 import npjit_memory
 import npjit_models
@@ -18,6 +19,7 @@ import graphc
 
 COLLECTED = (
     npjit_classes,
+    npjit_containers,
     npjit_forms,
     npjit_memory,
     npjit_models,
