@@ -14,6 +14,7 @@ from graphc.npjit.determined import UNDETERMINED
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import bound, is_array, method_fn, out_fn, spare
 from graphc.npjit.outputs import METHODS, UFUNC_METHODS, named_out, overwrites, place_of
+from graphc.npjit.spelled_out import is_plain, vectorized
 from graphc.npjit.surface import Surface
 from graphc.npjit.texts import is_text
 from graphc.npjit.values import IN_PLACE, Num, Sym
@@ -69,6 +70,8 @@ class NumpyCalls(Surface):
     def numpy(self, f: Any, args: Any, kwargs: Any) -> Any:
         """A call of a NumPy function, class or ufunc."""
         name = getattr(f, "__name__", "")
+        if type(f) is np.vectorize and self.rec.differentiating and is_plain(f, args, kwargs):
+            return vectorized(self, f, args)
         if self._is_opaque(f, name, args):
             return self.opaque(f, *args, **kwargs)
         first: Any = args[0] if args else None

@@ -153,3 +153,35 @@ LOSSES |= {
         [lambda i: (V(i, 3, 3, 2)[:, :, 0:1].repeat(2, 2) + V(i, 3, 3, 2), np.array([True, False, True]))],
     ),
 }
+
+
+LEAKY = np.vectorize(lambda v: v if v > 0 else 0.1 * v)
+
+
+@np.vectorize
+def raised(v, k):
+    return v**k
+
+
+def called_by_numpy(x):
+    lines = np.apply_along_axis(lambda v: v / np.linalg.norm(v), 1, x)
+    pairs = np.apply_along_axis(lambda v: np.outer(v, v), 0, x)
+    pieces = np.piecewise(x, [x < -1, (x >= -1) & (x < 0.2)], [1.0, lambda v, k: v * k, lambda v, k: v**k], 3)
+    empty = np.piecewise(x[0], x[0] > 100, [lambda v: v / 0, lambda v: v * 2])
+    return weighed(lines) + weighed(pairs) + weighed(pieces) + weighed(empty)
+
+
+def element_by_element(x):
+    whole = np.vectorize(lambda a: a * a, otypes=[float])(x)
+    total = weighed(LEAKY(x)) + weighed(raised(x, 3)) + raised(x[0, 0], 2) + weighed(whole)
+    total += sum(v * v * (place[0] + 1) for place, v in np.ndenumerate(x))
+    total += sum(x[place] * k for k, place in enumerate(np.ndindex(x.shape)))
+    total += weighed(np.fromiter((v**2 for v in x[0]), dtype=float, count=2))
+    total += weighed(np.fromfunction(lambda i, j: x[i, j] * i, (2, 2), dtype=int))
+    return total + np.sum(np.apply_over_axes(np.sum, x, [0, 1]) ** 2)
+
+
+LOSSES |= {
+    "called_by_numpy": (called_by_numpy, [lambda i: (V(i, 3, 2),)]),
+    "element_by_element": (element_by_element, [lambda i: (V(i, 2, 3),)]),
+}
