@@ -14,6 +14,7 @@ from graphc.ir.opdef import get_op
 from graphc.npjit.native.accumulators import Accumulator, accumulators, total
 from graphc.npjit.native.buffers import sliced
 from graphc.npjit.native.rolling import Carried, Local, Loop, Origin, Same, Scanned
+from graphc.npjit.native.sliding import overlapping
 
 Row = tuple[Value, int]
 """Row j of an array that the new graph has."""
@@ -114,9 +115,8 @@ class Rebuilding:
             return None
         starts = np.array([n.attrs["start"] for n in given], object)
         moving = np.flatnonzero((starts != starts[0]).any(0)).tolist()
-        if len(moving) != 1:
-            return None
-        return self._beside(given, starts, moving[0])
+        beside = self._beside(given, starts, moving[0]) if len(moving) == 1 else None
+        return beside if beside is not None else overlapping(self.b, given, starts, moving)
 
     def _beside(self, nodes: Sequence[Node], starts: np.ndarray, axis: int) -> Expr | None:
         x, shape = Expr(self.b, nodes[0].operands[0]), nodes[0].results[0].type.shape

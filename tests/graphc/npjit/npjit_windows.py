@@ -37,7 +37,7 @@ def blocks(d: Arrays, k: int, b: int) -> Any:
 
 def computed(d: Arrays, k: int, b: int) -> Any:
     z = np.tanh(d["x"]) @ d["w"]
-    return z[k : k + b] * 2, z[k : k + b, 0].sum(), z.T[:, k : k + b]
+    return z[k : k + b] * 2, (z[k : k + b, 0] ** 2).sum(), z.T[:, k : k + b]
 
 
 def stepped(d: Arrays, k: int, b: int) -> Any:
