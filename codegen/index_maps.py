@@ -101,6 +101,10 @@ def reshaped(indices: Indices, shape: Shape, source: Shape, extents: Mapping[str
     >>> [str(x) for x in reshaped((combine([(i, 6), (j, 1)]),), (24,), (4, 6), {"i": 4, "j": 6})]
     ['i', 'j']
     """
+    kept = [(d, i) for d, i in zip(shape, indices) if d != 1]
+    if [d for d, _ in kept] == [d for d in source if d != 1]:  # most reshapes add or remove axes of size 1
+        rest = iter(kept)
+        return tuple(ZERO if d == 1 else next(rest)[1] for d in source)
     groups = _groups(shape, source)
     if groups is None:
         return None
