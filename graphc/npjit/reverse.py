@@ -268,7 +268,10 @@ class Walk:
         if found is None or found.rules is NOTHING:
             raise missing(fn, node.line)
         wanted = [a is before for a in found.args]
-        given = pull(found.rules, ct, after, found.args, found.kwargs, wanted)
+        try:
+            given = pull(found.rules, ct, after, found.args, found.kwargs, wanted)
+        except LookupError as e:
+            raise missing(fn, node.line) from e
         return given[wanted.index(True)], found.rules.masks
 
     def changed(self, node: Node, ct: Cotangent) -> None:

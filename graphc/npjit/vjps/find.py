@@ -82,6 +82,7 @@ METHODS = {
     "flatten": Method("ravel"),
     "conj": Method("conjugate"),
     "compress": Method("ndarray.compress"),
+    "view": Method("ndarray.view"),
     "T": Method("transpose"),
     "mT": Method("matrix_transpose"),
     "item": Method("", list),

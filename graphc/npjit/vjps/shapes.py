@@ -77,6 +77,15 @@ def _rolled(rank: int, axis: int, start: int) -> list[int]:
 define("broadcast_to", lambda ct, out, array, shape=None, subok=False: ct, keeps=True)
 for _name in ("copy", "astype", "require"):
     define(_name, lambda ct, out, a, *rest, **options: ct, keeps=True)
+
+
+def _view(ct: Any, out: Any, a: Any, *rest: Any, **options: Any) -> Any:
+    if dtype_of(out) != dtype_of(a):
+        raise LookupError("view")
+    return ct
+
+
+define("ndarray.view", _view, keeps=True)
 define("flip", lambda ct, out, m, axis=None: np.flip(ct, axis), keeps=True)
 define("fliplr", lambda ct, out, m: np.fliplr(ct), keeps=True)
 define("flipud", lambda ct, out, m: np.flipud(ct), keeps=True)

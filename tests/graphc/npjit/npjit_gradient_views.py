@@ -48,5 +48,5 @@ def views_of_several(x, y):
     y = y * 2
     a, b = np.broadcast_arrays(x, y)
     c, d = np.atleast_2d(x, y)
-    y[0] = x[..., 1].sum() ** 2
+    y.view()[0] = x[..., 1].sum() ** 2
     return np.sum(a * b**2) + np.sum(np.meshgrid(x[..., 0], d[:, 0], copy=False)[1] ** 3) + (c * d).sum()
