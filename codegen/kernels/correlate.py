@@ -15,7 +15,7 @@ from __future__ import annotations
 from graphc.codegen.element import Element
 from graphc.codegen.kernels.cuts import balanced, piece
 from graphc.codegen.kernels.geometry import Corner, Window, corner, inside, read_geometry, tap_of, window_at
-from graphc.codegen.kernels.large import tile_parameters, write_loops
+from graphc.codegen.kernels.large import Left, tile_parameters, write_loops
 from graphc.codegen.kernels.packers import tile_slot
 from graphc.codegen.kernels.pixels import are_joined
 from graphc.codegen.kernels.product import Block
@@ -125,7 +125,7 @@ def tap_driver(s: Strategy) -> str:
     taps = balanced(f, "%taps", most)
     channels = balanced(f, g["channels"], s.mc)
 
-    def pack(block: Block, i: str) -> tuple[str, str]:
+    def pack(block: Block, i: str, columns: str) -> Left:
         tap, count = piece(f, f.udiv(i, channels.count), taps)
         channel, length = piece(f, f.urem(i, channels.count), channels)
         start = f.add("%first", block.start)
@@ -140,7 +140,7 @@ def tap_driver(s: Strategy) -> str:
                 f.do(f"call void @find_pixels_{t.dtype}(ptr %geometry, {which})")
             which = f"ptr %geometry, ptr %x, ptr {pixels}, i64 {block.length}, i64 {tap}"
             f.do(f"call void @pack_tap_{t.dtype}({which}, i64 {channel}, i64 {length}, ptr %scratch)")
-        return f.add(f.mul(f.sub(tap, "%tap"), g["channels"]), channel), f.mul(count, length)
+        return Left(f.add(f.mul(f.sub(tap, "%tap"), g["channels"]), channel), f.mul(count, length))
 
     write_loops(f, s, f.mul(taps.count, channels.count), pack, parameters)
     return f.text()

@@ -15,6 +15,7 @@ in L1.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,25 +35,41 @@ from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.kernels.tiles import (
     AHEAD,
     COPY,
+    FETCH,
     FULL,
+    ROWS,
     Tile,
     call_tile,
     find_kernel,
     find_or_any,
     new_parameters,
     set_parameters,
+    table_name,
 )
 from graphc.codegen.text import Function, Operand
+
+PAGE = 4096  # rows so many bytes apart have the same lines of L1
+
+
+@dataclass(frozen=True)
+class Left:
+    """A block of A: its first row, its rows, and, if all but its first tile may be in place, where it is and
+    whether they are.
+    """
+
+    start: str
+    length: str
+    source: str = ""
+    in_place: str = "false"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A block of M: where it starts, its tiles, and whether it is the first one."""
+    """A block of M, its tiles, and whether it is the first one."""
 
-    start: str
+    left: Left
     tiles: Cut
     first: str
-    packed: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,7 @@ def large_driver(s: Strategy) -> str:
     f = Function(f"product_large_{s.t.dtype}", arguments(s.t), linkage="internal")
     parameters = tile_parameters(f, s.t)
     cut = balanced(f, "%m", s.mc)
-    write_loops(f, s, cut.count, lambda block, i: _pack_rows(f, s, block, i, cut), parameters)
+    write_loops(f, s, cut.count, functools.partial(_pack_rows, f, s, cut), parameters)
     return f.text()
 
 
@@ -86,10 +103,10 @@ def write_loops(
     f: Function,
     s: Strategy,
     row_blocks: str,
-    pack: Callable[[Block, str], tuple[str, str]],
+    pack: Callable[[Block, str, str], Left],
     parameters: tuple[str, str],
 ) -> None:
-    """The loops jb, pc, ic; `pack` packs a block of A and gives its first row and their number."""
+    """The loops jb, pc, ic; `pack` packs a block of A for so many columns."""
     t = s.t
     packed_b = f.at(t.name, "%scratch", s.a_elements)
     blocks = k_blocks(f, s)
@@ -101,8 +118,8 @@ def write_loops(
             for table in parameters:
                 set_parameters(f, t, table, block.parameters)
             with f.loop(0, row_blocks, 1) as ic:
-                start, length = pack(block, ic.i)
-                rows = Rows(start, balanced(f, length, s.rows), f.equal(ic.i, 0), "%scratch")
+                left = pack(block, ic.i, columns)
+                rows = Rows(left, balanced(f, left.length, s.rows), f.equal(ic.i, 0))
                 panels = balanced(f, f.ceildiv(columns, t.lanes), s.vectors)
                 with f.loop(0, panels.count, 1) as jc:
                     vectors = piece(f, jc.i, panels)
@@ -113,16 +130,24 @@ def write_loops(
 def tile_parameters(f: Function, t: Element) -> tuple[str, str]:
     """Those of tiles with packed operands, and those of the tiles that pack B."""
     both: dict[str, Operand] = {"c_row": "%c_row", "alpha": "%alpha"}
-    packed = new_parameters(f, t, {"a_row": 1, "start_row": 0, **both})
+    packed = new_parameters(f, t, {"start_row": 0, **both})
     return packed, new_parameters(f, t, {"b_row": "%b_row", "ahead": f.mul("%b_row", AHEAD), **both})
 
 
-def _pack_rows(f: Function, s: Strategy, block: Block, i: str, cut: Cut) -> tuple[str, str]:
-    start, length = piece(f, i, cut)
-    a = f.at(s.t.name, "%a", f.add(f.mul(start, "%a_row"), f.mul(block.start, "%a_col")))
-    operands = f"ptr %scratch, i64 {length}, i64 {block.length}"
-    f.do(f"call void @pack_a_{s.t.dtype}(ptr {a}, i64 %a_row, i64 %a_col, {operands})")
-    return start, length
+def _pack_rows(f: Function, s: Strategy, cut: Cut, block: Block, i: str, columns: str) -> Left:
+    """Pack a block of A, or its first tile alone where the rest is better read in place: rows are contiguous,
+    do not all lie in the same lines of L1, and are read for so few panels that a copy takes longer.
+    """
+    t, (start, length) = s.t, piece(f, i, cut)
+    source = f.at(t.name, "%a", f.add(f.mul(start, "%a_row"), f.mul(block.start, "%a_col")))
+    apart = f(f"icmp ne i64 {f(f'and i64 %a_row, {PAGE // t.size - 1}')}, 0")
+    few = f(f"icmp sle i64 {columns}, {s.few_columns}")
+    in_place = f.both(f.equal("%a_col", 1), f.both(apart, few))
+    first = piece(f, "0", balanced(f, length, s.rows))[1]
+    rows = f.select("i64", in_place, first, length)
+    operands = f"ptr %scratch, i64 {rows}, i64 {block.length}"
+    f.do(f"call void @pack_a_{t.dtype}(ptr {source}, i64 %a_row, i64 %a_col, {operands})")
+    return Left(start, length, source, in_place)
 
 
 def _panel(
@@ -159,21 +184,31 @@ def _panel(
 
 
 def _tiles(f: Function, s: Strategy, block: Block, rows: Rows, panel: Panel) -> None:
-    t = s.t
-    fetch = f.both(panel.copy_now, worth_fetching(f, s, rows.tiles.count, block.length, "%n"))
-    with f.loop(0, rows.tiles.count, 1) as ir:
+    t, count = s.t, rows.tiles.count
+    fetch = f.both(panel.copy_now, worth_fetching(f, s, count, block.length, "%n"))
+    set_parameters(f, t, panel.parameters[0], {"next": panel.slot, "next_row": 0})
+    with f.loop(0, count, 1) as ir:
         inner, mr = piece(f, ir.i, rows.tiles)
-        row = f.add(rows.start, inner)
-        copying = f.both(panel.copy_now, f.equal(ir.i, 0))
-        packed = find_or_any(f, s, FULL, panel.nrv, mr, panel.parameters[0])
+        row = f.add(rows.left.start, inner)
+        behind = f.less(0, ir.i)
+        copying = f.both(panel.copy_now, f.negate(behind))
+        fetching = f.both(fetch, f.both(behind, f.less(ir.i, 1 + FETCH.unroll)))
+        table = f.select("ptr", fetching, f"@{table_name(FETCH, t)}", f"@{table_name(FULL, t)}")
+        a = f.at(t.name, "%scratch", tile_slot(f, s, ir.i, block.length))
+        strides: tuple[Operand, Operand] = (1, mr)
+        if rows.left.source:
+            in_place = f.both(rows.left.in_place, behind)
+            table = f.select("ptr", in_place, f"@{table_name(ROWS, t)}", table)
+            a = f.select("ptr", in_place, f.at(t.name, rows.left.source, f.mul(inner, "%a_row")), a)
+            strides = f.select("i64", in_place, "%a_row", 1), f.select("i64", in_place, "%a_col", mr)
+        packed = find_or_any(f, s, table, panel.nrv, mr, panel.parameters[0])
+        with f.when(fetch):
+            _look_ahead(f, t, block, panel, ir.i, fetching)
         kernel = f.select("ptr", copying, panel.copy, packed)
         parameters = f.select("ptr", copying, panel.parameters[1], panel.parameters[0])
-        set_parameters(f, t, panel.parameters[0], {"a_col": mr})
-        with f.when(fetch):
-            which = f"i64 {block.length}, i64 {ir.i}, i64 {rows.tiles.count}"
-            f.do(f"call void @fetch_rows_{t.dtype}(ptr {panel.next}, i64 %b_row, {which})")
+        set_parameters(f, t, panel.parameters[0], dict(zip(("a_row", "a_col"), strides)))
         tile = Tile(
-            f.at(t.name, rows.packed, tile_slot(f, s, ir.i, block.length)),
+            a,
             f.select("ptr", copying, panel.source, panel.slot),
             c := f.at(t.name, "%c", f.add(panel.column, f.mul(row, "%c_row"))),
             f.at(t.name, block.init, f.add(panel.column, f.mul(row, block.init_row))),
@@ -182,3 +217,16 @@ def _tiles(f: Function, s: Strategy, block: Block, rows: Rows, panel: Panel) -> 
         )
         call_tile(f, s, kernel, (mr, panel.whole), tile, parameters)
         see_tile(f, block, c, row, panel.column, mr, panel.n)
+
+
+def _look_ahead(f: Function, t: Element, block: Block, panel: Panel, tile: str, fetching: str) -> None:
+    """What a tile fetches: behind the first, which packs this panel, as many tiles as a turn has steps share
+    the rows of the next one.
+    """
+    share = f.mul(f.sub(tile, 1), f.udiv(block.length, FETCH.unroll))
+    place = f.at(t.name, panel.next, f.mul(share, "%b_row"))
+    given: dict[str, Operand] = {
+        "next": f.select("ptr", fetching, place, panel.slot),
+        "next_row": f.select("i64", fetching, "%b_row", 0),
+    }
+    set_parameters(f, t, panel.parameters[0], given)

@@ -13,7 +13,7 @@ from graphc.codegen import cache, elf
 from graphc.codegen.forks import free_in_children
 from graphc.codegen.kernels.parts import DRIVERS, Call, parts, parts_for, tiles_of
 from graphc.codegen.kernels.strategy import strategy
-from graphc.codegen.kernels.tiles import FULL, PLAIN, kernel_name, sizes, table_place
+from graphc.codegen.kernels.tiles import FULL, LARGE, PLAIN, kernel_name, sizes, table_place
 from graphc.codegen.loader import Code, stored_object
 from graphc.codegen.target import Target
 from graphc.ir import dims
@@ -73,7 +73,8 @@ class ProductLibrary:
             address = code.address(kernel_name(kind, s.t, nrv, mr))
             self._enter(f"tiles_{kind.name}", table_place(s, nrv, mr), address)
             if kind is PLAIN and (nrv, mr) not in packed:
-                self._enter(f"tiles_{FULL.name}", table_place(s, nrv, mr), address)
+                for large in LARGE:
+                    self._enter(f"tiles_{large.name}", table_place(s, nrv, mr), address)
         return code
 
     def _enter(self, table: str, place: int, address: int) -> None:

@@ -13,7 +13,6 @@ from graphc.codegen.kernels.packers import pack_a_blocks, pack_b_panels
 from graphc.codegen.kernels.parts import parts, tiles_of
 from graphc.codegen.kernels.product import (
     driver_table,
-    fetch_rows,
     narrow_driver,
     narrow_rows,
     product,
@@ -23,7 +22,7 @@ from graphc.codegen.kernels.strategy import POLICIES, Strategy
 from graphc.codegen.kernels.stream import finish, stream_driver
 from graphc.codegen.kernels.tiles import (
     COPY,
-    FULL,
+    LARGE,
     PLAIN,
     constants,
     foreign_table,
@@ -38,8 +37,8 @@ Parts = tuple[list[str], list[str]]  # globals, functions
 
 def _product(s: Strategy) -> Parts:
     """The core: what can do every product."""
-    tops = [*(open_table(s, kind) for kind in (FULL, COPY, PLAIN)), driver_table(s), constants(s)]
-    tiles = [any_tile(s), edge(s), fetch_rows(s)]
+    tops = [*(open_table(s, kind) for kind in (*LARGE, COPY, PLAIN)), driver_table(s), constants(s)]
+    tiles = [any_tile(s), edge(s)]
     entries = [product(s, policy) for policy in POLICIES]
     return tops, [*tiles, *pack_b_panels(s), *pack_a_blocks(s), large_driver(s), *entries]
 

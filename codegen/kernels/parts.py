@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphc.codegen.kernels.strategy import CLOSE, NEAR, Strategy
-from graphc.codegen.kernels.tiles import COPY, FULL, PLAIN, Kind, sizes
+from graphc.codegen.kernels.tiles import COPY, FULL, LARGE, PLAIN, Kind, sizes
 from graphc.ir.dims import Dim
 
 DRIVERS = ("narrow", "stream", "row")
@@ -38,7 +38,7 @@ def parts(s: Strategy) -> list[str]:
 
 def tiles_of(s: Strategy, part: str) -> list[tuple[Kind, int, int]]:
     """The microkernels of a part: kind, vectors, rows."""
-    kinds = (PLAIN,) if part not in (PACKED, COPIED) else (FULL, COPY)
+    kinds = (PLAIN,) if part not in (PACKED, COPIED) else (*LARGE, COPY)
     return [(kind, *size) for kind in kinds for size in sizes(s, kind) if _part_of(s, kind, *size) == part]
 
 

@@ -32,7 +32,8 @@ class Strategy:
 
     `rows` and `vectors` give the tile of large products, whose A and B are packed. `narrow` maps the
     vectors of a panel to the rows of a tile where A is read in place: for few rows (the widest panels, so
-    that B is read in long runs) and few columns.
+    that B is read in long runs) and few columns. Up to `few_columns` rows of A are read in place, since a
+    copy would be read too seldom.
     """
 
     t: Element
@@ -44,6 +45,7 @@ class Strategy:
     nc: int
     few_rows: int
     few_vectors: int
+    few_columns: int
     run: int
     depth: int
     row_run: int
@@ -115,6 +117,7 @@ def strategy(dtype: str, target: Target) -> Strategy:
         nc=4096 // t.size,
         few_rows=8,
         few_vectors=3,
+        few_columns=128,
         run=2048 // t.size,
         depth=8,
         row_run=16384 // t.size,

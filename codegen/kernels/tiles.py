@@ -19,7 +19,7 @@ AHEAD = 8  # rows of B that are fetched before they are read, where B lies in pl
 
 PARAMETERS = (
     "a_row", "a_col", "b_row", "ahead", "c_row", "init_row", "start_row", "k", "taps", "alpha", "floor",
-    "rows", "vectors",
+    "rows", "vectors", "next", "next_row",
 )  # fmt: skip
 ARGUMENTS = "ptr noalias %a, ptr noalias %b, ptr %c, ptr %init, ptr %extra, ptr noalias %parameters"
 
@@ -35,6 +35,8 @@ class Kind:
 
 
 FULL = Kind("full", True, True, 4)
+FETCH = Kind("fetch", True, True, 4)  # FULL, and fetches to L2 what is at `next`, a row in each turn
+ROWS = Kind("rows", False, True, 4)  # FETCH with A in place, whose rows are contiguous
 COPY = Kind("copy", True, False, 2)  # stores B at %extra as it reads it, in its packed form
 PLAIN = Kind("plain", False, False, 1)  # the sums begin with what is at %extra
 WALK = Kind(
@@ -43,6 +45,7 @@ WALK = Kind(
 WALK_COPY = Kind("walk_copy", False, False, 2)  # WALK, and COPY
 RUNS = Kind("runs", True, True, 4)  # A in runs, of which %extra has `taps`, as (first k, length)
 WALKS = (WALK, WALK_COPY)
+LARGE = (FULL, FETCH, ROWS)  # of large products; in their tables PLAIN stands in for other sizes
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,12 @@ def microkernel(s: Strategy, kind: Kind, nrv: int, mr: int) -> str:
         acc = _sum_over_taps(f, s, kind, nrv, mr, p, zeros)
     elif kind is RUNS:
         acc = _sum_over_runs(f, t, kind, nrv, mr, p, zeros)
+    elif kind is ROWS:
+        acc = _sum_along_rows(f, t, nrv, mr, p, zeros)
     else:
         sums = zeros if kind.a_packed else _begin(f, t, nrv, mr, p["start_row"])
-        start = [("ptr", "%a"), ("ptr", "%b"), ("ptr", "%extra"), *((t.vec, x) for x in sums)]
+        third = p["next"] if kind is FETCH else "%extra"
+        start = [("ptr", "%a"), ("ptr", "%b"), ("ptr", third), *((t.vec, x) for x in sums)]
         acc = _sum_over_k(f, t, kind, nrv, mr, p, start, p["k"])[3:]
     _write_c(f, t, nrv, mr, p, acc)
     return f.text()
@@ -86,7 +92,7 @@ def _place(f: Function, parameters: str, name: str) -> str:
 
 
 def _type(t: Element, name: str) -> str:
-    return t.name if name in ("alpha", "floor") else "i64"
+    return {"alpha": t.name, "floor": t.name, "next": "ptr"}.get(name, "i64")
 
 
 def get_parameter(f: Function, t: Element, name: str, parameters: str = "%parameters") -> str:
@@ -181,7 +187,39 @@ def _steps(
     a = f.at(t.name, a, count * mr) if kind.a_packed else a
     b = f.at(t.name, b, count * nrv * t.lanes) if kind.b_packed else b
     copy = f.at(t.name, copy, count * nrv * t.lanes) if kind is COPY else copy
+    if kind is FETCH and count > 1:
+        copy = _fetch(f, t, nrv, copy, p["next_row"])
     return [a, b, copy, *acc]
+
+
+def _fetch(f: Function, t: Element, nrv: int, row: str, step: str) -> str:
+    """Fetch a row of a panel to L2; the next one. In the loops over k, since fetches that follow each other
+    wait for each other.
+    """
+    for line in range(0, nrv * t.lanes * t.size, 64):
+        f.prefetch(f.at("i8", row, line), 2)
+    return f.at(t.name, row, step)
+
+
+def _sum_along_rows(
+    f: Function, t: Element, nrv: int, mr: int, p: Mapping[str, str], sums: list[str]
+) -> list[str]:
+    """A pointer for each row of A."""
+    kinds = ["ptr"] * (mr + 2) + [t.vec] * len(sums)
+    values = [*(f.at(t.name, "%a", f.mul(p["a_row"], i)) for i in range(mr)), "%b", p["next"], *sums]
+    start, main = "0", f(f"and i64 {p['k']}, {-ROWS.unroll}")
+    for stop, count in ((main, ROWS.unroll), (p["k"], 1)):
+        with f.loop(start, stop, count, list(zip(kinds, values))) as l:
+            (b, soon), acc = l.values[mr : mr + 2], l.values[mr + 2 :]
+            rows = [f(f"freeze ptr {row}") for row in l.values[:mr]]  # as in `_rows`
+            for u in range(count):
+                bs = [f.vload(t, f.at(t.name, b, (u * nrv + v) * t.lanes)) for v in range(nrv)]
+                acc = _multiply(f, t, [f.at(t.name, row, u) for row in rows], bs, acc)
+            soon = _fetch(f, t, nrv, soon, p["next_row"]) if count > 1 else soon
+            rows = [f.at(t.name, row, count) for row in rows]
+            l.next = [*rows, f.at(t.name, b, count * nrv * t.lanes), soon, *acc]
+        start, values = stop, l.results
+    return values[mr + 2 :]
 
 
 def _sum_over_taps(
@@ -275,10 +313,10 @@ def write_vector(f: Function, t: Element, ends: tuple[str, str], total: str, ini
 
 
 def sizes(s: Strategy, kind: Kind) -> list[tuple[int, int]]:
-    """The tiles (vectors, rows) of a kind: with A packed only the large ones, the rest is PLAIN."""
+    """The tiles (vectors, rows) of a kind: of large products only the large ones, the rest is PLAIN."""
     if kind is RUNS:
         return [(nrv, mr) for nrv in range(1, s.vectors + 1) for mr in (s.rows - 1, s.rows)]
-    if kind.a_packed or kind is WALK_COPY:
+    if kind in (*LARGE, COPY, WALK_COPY):
         return [(s.vectors, mr) for mr in (s.rows - 1, s.rows)]
     if kind is WALK:
         return [(nrv, mr) for nrv in range(1, s.vectors + 1) for mr in range(1, s.rows + 1)]
@@ -338,13 +376,15 @@ def microkernels(s: Strategy, kinds: Iterable[Kind]) -> list[str]:
     return [microkernel(s, kind, nrv, mr) for kind in kinds for nrv, mr in sizes(s, kind)]
 
 
-def find_kernel(f: Function, s: Strategy, kind: Kind, nrv: Operand, mr: Operand) -> str:
-    """The microkernel for a tile; null if there is none."""
-    place = f.at("ptr", f"@{table_name(kind, s.t)}", f.add(f.mul(nrv, _width(s)), mr))
-    return f.load("ptr", place)
+def find_kernel(f: Function, s: Strategy, kind: Kind | str, nrv: Operand, mr: Operand) -> str:
+    """The microkernel for a tile, of a kind or in a table; null if there is none."""
+    first = kind if isinstance(kind, str) else f"@{table_name(kind, s.t)}"
+    return f.load("ptr", f.at("ptr", first, f.add(f.mul(nrv, _width(s)), mr)))
 
 
-def find_or_any(f: Function, s: Strategy, kind: Kind, nrv: Operand, mr: Operand, parameters: str) -> str:
+def find_or_any(
+    f: Function, s: Strategy, kind: Kind | str, nrv: Operand, mr: Operand, parameters: str
+) -> str:
     """The microkernel for a tile, or the one for any tile, whose size is then among the parameters."""
     set_parameters(f, s.t, parameters, {"rows": mr, "vectors": nrv})
     found = find_kernel(f, s, kind, nrv, mr)

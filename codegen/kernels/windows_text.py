@@ -22,6 +22,7 @@ from graphc.codegen.kernels.runs import pack_area, runs_driver
 from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.kernels.tiles import (
     COPY,
+    FETCH,
     FULL,
     RUNS,
     WALKS,
@@ -43,11 +44,11 @@ def _convolve(s: Strategy) -> Parts:
 
 def _correlate(s: Strategy) -> Parts:
     """Packers, and most tiles, are those of `product`."""
-    tops = [*(foreign_table(s, kind) for kind in (FULL, COPY)), foreign_tile(s), table(s, RUNS)]
+    tops = [*(foreign_table(s, kind) for kind in (FULL, FETCH, COPY)), foreign_tile(s), table(s, RUNS)]
     tops += [constants(s), zero_pixel(s)]
     packing = [find_taps(s), gather(s), pack_windows(s), find_pixels(s), pack_tap(s), pack_area(s)]
     drivers = [tap_driver(s), runs_driver(s, correlate_arguments(s.t)), correlate(s)]
-    return tops, [*microkernels(s, (RUNS,)), fetch_rows(s), *packing, *drivers]
+    return tops, [*microkernels(s, (RUNS,)), *packing, *drivers]
 
 
 def _winograd(s: Strategy) -> Parts:

@@ -18,7 +18,7 @@ from graphc.codegen.kernels import library as library_module
 from graphc.codegen.kernels.library import ProductLibrary, product_library, product_scratch_bytes
 from graphc.codegen.kernels.parts import DRIVERS, parts, parts_for, tiles_of
 from graphc.codegen.kernels.strategy import POLICIES, strategy
-from graphc.codegen.kernels.tiles import FULL, PLAIN, sizes, table_place
+from graphc.codegen.kernels.tiles import FULL, LARGE, PLAIN, sizes, table_place
 from graphc.codegen.layout import Layout
 from graphc.codegen.target import host, named
 from graphc.ir import Builder, tensor
@@ -100,7 +100,8 @@ def trapped(calls, wanted):
         for kind, nrv, mr in tiles_of(s, part):
             library._enter(f"tiles_{kind.name}", table_place(s, nrv, mr), address)
             if kind is PLAIN and (nrv, mr) not in sizes(s, FULL):
-                library._enter(f"tiles_{FULL.name}", table_place(s, nrv, mr), address)
+                for large in LARGE:
+                    library._enter(f"tiles_{large.name}", table_place(s, nrv, mr), address)
     return called, traps
 
 
