@@ -109,8 +109,8 @@ def _threads(given: int | None) -> int:
     value, source = (given, "threads") if given is not None else (_environment_threads(), "GRAPHC_THREADS")
     if value is None:
         return 1
-    if value < 1:
-        raise ArgumentError(f"{source}={value} is not possible; choose a number of threads from 1 on.")
+    if not hasattr(value, "__index__") or value < 1:
+        raise ArgumentError(f"{source}={value!r} is not possible; choose a number of threads from 1 on.")
     return value
 
 

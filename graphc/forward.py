@@ -173,6 +173,7 @@ def convert(array: np.ndarray, wanted: TensorType, name: str) -> np.ndarray:
     if array.ndim != len(known) or any(d is not None and d != n for d, n in zip(known, array.shape)):
         raise ShapeError(
             f"the input '{name}' has the shape {tuple(known)}, but got an array of shape {array.shape}."
+            + ("\n  fix     of a single sample x, give x[None]." if array.shape == tuple(known[1:]) else "")
         )
     if array.dtype == target:
         return array

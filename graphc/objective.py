@@ -7,7 +7,8 @@ dict by output name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,29 +161,37 @@ class Objective:
         weights = per_output(weights, names, "loss_weights")
         plain = self._metrics_given("metrics", names)
         weighted = self._metrics_given("weighted_metrics", names)
-        for i, name in enumerate(names):
-            pair = targets[i], predictions[i]
-            if targets[i] is None:
-                continue
-            self.terms.append(
-                Term(
-                    i,
-                    name,
-                    resolve_loss(given_losses[i], *pair),
-                    weights[i],
-                    metrics=[resolve_metric(m, *pair) for m in plain[i]],
-                    weighted=[resolve_metric(m, *pair) for m in weighted[i]],
-                )
+        self.terms = [
+            Term(
+                i,
+                name,
+                resolve_loss(given_losses[i], targets[i], predictions[i]),
+                weights[i],
+                metrics=[resolve_metric(m, targets[i], predictions[i]) for m in plain[i]],
+                weighted=[resolve_metric(m, targets[i], predictions[i]) for m in weighted[i]],
             )
+            for i, name in enumerate(names)
+            if targets[i] is not None
+        ]
         with_loss = [t for t in self.terms if t.loss is not None]
         if len(with_loss) > 1:
             for term in with_loss:
                 term.tracker = _mean(f"{term.name}_loss")
         trackers = {t.tracker.name: t.tracker for t in self.terms if t.tracker is not None}
-        self._named |= {**trackers, **self._name_metrics(len(names))}
+        self._named = {**self._named, **trackers, **self._name_metrics(len(names))}
         self.built = True
         if self._restored is not None:
             self.restore(self._restored)
+
+    @contextlib.contextmanager
+    def building(self) -> Iterator[None]:
+        """What `build` finds is forgotten if there is an error: other targets may mean other metrics."""
+        before = self.terms, self._named, self.built, self._restored
+        try:
+            yield
+        except BaseException:
+            self.terms, self._named, self.built, self._restored = before
+            raise
 
     def _metrics_given(self, what: str, names: Sequence[str]) -> list[list[Any]]:
         given = self.given[what]
@@ -220,21 +229,21 @@ class Objective:
         """The sum of the outputs' losses and of `extra` (regularisation, `add_loss`); updates the losses'
         trackers.
         """
+        given = self.given["loss"]
+        if given is not None and all(t is None for t in targets) and (self.terms or not extra):
+            raise ArgumentError("the loss compares predictions with targets, but y is None: give y beside x")
         parts = []
         for term in self.terms:
             if term.loss is None:
                 continue
+            if targets[term.index] is None:
+                raise ArgumentError(f"the loss of '{term.name}' needs targets, but y has none for it")
             value = term.loss(targets[term.index], predictions[term.index], weights[term.index])
             if term.tracker is not None:
                 term.tracker.update_state(value, _batch_size(predictions[term.index], value))
             parts.append(value if term.weight is None else value * term.weight)
         parts += list(extra)
         if not parts:
-            given = self.given["loss"]
-            if given is not None and all(t is None for t in targets):
-                raise ArgumentError(
-                    "the loss compares predictions with targets, but y is None: give y beside x"
-                )
             raise ArgumentError(
                 "there is nothing to minimise: give compile() a loss, or add_loss() in a layer"
             )

@@ -220,12 +220,13 @@ class Step(Shown):
         def part(name: str) -> AbstractContextManager[None]:
             return trace.inside(name, replace(place, layer=name), trace.training)
 
-        with part("loss"):
-            objective.build(model.output_names, padded, predictions)
-            extra = [*trace.losses, *_penalties(model, trace)]
-            total = objective.total_loss(padded, predictions, weights, extra)
-        with part("metrics"):
-            objective.update_metrics(padded, predictions, weights)
+        with objective.building():
+            with part("loss"):
+                objective.build(model.output_names, padded, predictions)
+                extra = [*trace.losses, *_penalties(model, trace)]
+                total = objective.total_loss(padded, predictions, weights, extra)
+            with part("metrics"):
+                objective.update_metrics(padded, predictions, weights)
         if trace.training:
             with part(model.optimizer.name):
                 trained = [v for v in model.trainable_weights if v.dtype.kind == "f"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphc.ir.errors import DTypeError
+from graphc.ir.errors import ArgumentError, DTypeError
 
 if TYPE_CHECKING:
     from graphc.layers.layer import Layer
@@ -46,6 +46,27 @@ def policy_name(dtype: Any) -> str | None:
             "  fix     leave dtype out, or give dtype='float32'."
         )
     return np.dtype(name).name
+
+
+def is_whole(number: Any) -> bool:
+    """Whether this is a number without a fraction; 8.0 is."""
+    return (
+        isinstance(number, (int, float, np.integer, np.floating))
+        and not isinstance(number, bool)
+        and number == number // 1
+    )
+
+
+def sizes_of(what: str, given: Any) -> tuple[int | None, ...]:
+    """The sizes of an Input, None where they are not known; one number is one size.
+
+    Raises:
+        ArgumentError: something else than whole numbers from 0 on.
+    """
+    sizes = list(given) if hasattr(given, "__iter__") and not isinstance(given, str) else [given]
+    if not all(d is None or (is_whole(d) and d >= 0) for d in sizes):
+        raise ArgumentError(f"the {what} of an Input has whole numbers from 0 on, or None, not {given!r}")
+    return tuple(None if d is None else int(d) for d in sizes)
 
 
 def first_shape(kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:

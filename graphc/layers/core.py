@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from graphc import activations, constraints, initializers, ops, regularizers
 from graphc.ir.errors import ArgumentError
+from graphc.layers.configuration import is_whole
 from graphc.layers.layer import Layer
 from graphc.layers.spec import InputSpec
 
@@ -46,7 +45,7 @@ class Dense(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        if not _is_whole(units) or units <= 0:
+        if not is_whole(units) or units <= 0:
             raise ArgumentError(f"Dense needs a whole number of units above 0, not {units!r}")
         if quantization_config is not None:
             raise ArgumentError("Dense can't be quantised: quantization_config must be None")
@@ -184,12 +183,3 @@ class Lambda(Layer):
             f"{self} holds a Python function, which a file can't.\n"
             "  fix     write a subclass of Layer with get_config, and register it with custom_objects."
         )
-
-
-def _is_whole(number: Any) -> bool:
-    """Whether this is a number without a fraction; 8.0 is."""
-    return (
-        isinstance(number, (int, float, np.integer, np.floating))
-        and not isinstance(number, bool)
-        and number == number // 1
-    )

@@ -8,6 +8,7 @@ from graphc.backend import floatx
 from graphc.functional import Call
 from graphc.ir.errors import ArgumentError
 from graphc.ir.types import dtype_of
+from graphc.layers.configuration import sizes_of
 from graphc.layers.layer import Layer
 from graphc.layers.recording import symbolic_type
 from graphc.naming import unique_name
@@ -39,11 +40,11 @@ class InputLayer(Layer):
         if shape is not None and batch_shape is not None:
             raise ArgumentError("give an Input either shape= or batch_shape=, not both.")
         if batch_shape is None:
-            batch_shape = (batch_size, *((shape,) if isinstance(shape, int) else shape))
+            batch_shape = (*sizes_of("batch_size", batch_size), *sizes_of("shape", shape))
         super().__init__(name=name or unique_name("input_layer"), **kwargs)
         wanted = dtype_of(dtype or legacy.get("input_dtype") or floatx())
         self.__dict__["_dtype"] = wanted.numpy.name
-        self.batch_shape = tuple(None if d is None else int(d) for d in batch_shape)
+        self.batch_shape = sizes_of("batch_shape", batch_shape)
         self.sparse, self.ragged, self.optional = bool(sparse), bool(ragged), optional
         self.built = True
         call = Call(self, (), {}, self.created_at, 0)

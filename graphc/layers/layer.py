@@ -24,7 +24,7 @@ from graphc.layers.configuration import (
 from graphc.layers.masks import gather_masks, settle_masks
 from graphc.layers.rollback import unchanged_on_error
 from graphc.layers.signature import CallSignature, build_parameters, call_signature
-from graphc.layers.spec import check_inputs
+from graphc.layers.spec import check_inputs, check_kind
 from graphc.layers.weighted import Weighted
 from graphc.tensor import Tensor
 from graphc.trace import Trace, active, suspended
@@ -196,7 +196,10 @@ class Layer(Weighted):
         place = _place(trace, place, path)
         signature = call_signature(type(self).call)
         training = kwargs.get("training") if signature.takes_training else kwargs.pop("training", None)
-        arguments = signature.arguments(args, kwargs)
+        try:
+            arguments = signature.arguments(args, kwargs)
+        except TypeError as e:
+            raise TypeError(f"{self}: {e}") from None
         training = (
             trace.training
             if arguments.get("training", training) is None
@@ -208,6 +211,7 @@ class Layer(Weighted):
             arguments = {k: structure.transform(self._convert, v) for k, v in arguments.items()}
             with keeping, naming.scope(self.name, self), trace.inside(path, inside, bool(training)):
                 first = next(iter(arguments.values()), None)
+                check_kind(self, first)
                 if not self.built:
                     self._build_for(arguments)
                 check_inputs(self, first)

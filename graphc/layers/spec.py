@@ -43,6 +43,15 @@ def check_inputs(layer: Layer, inputs: Any) -> None:
             _check(layer, spec, tensor)
 
 
+def check_kind(layer: Layer, inputs: Any) -> None:
+    """ArgumentError if a layer with one `input_spec` gets something else than one tensor."""
+    if not isinstance(layer.input_spec, InputSpec) or isinstance(inputs, Tensor):
+        return
+    number = f" of {len(inputs)}" if isinstance(inputs, (list, tuple, dict)) else ""
+    given = "None" if inputs is None else f"a {type(inputs).__name__}{number}"
+    raise ArgumentError(f"{layer} takes one tensor or array, but got {given}.")
+
+
 def _check(layer: Layer, spec: InputSpec, tensor: Any) -> None:
     shape = tuple(d if isinstance(d, int) else None for d in tensor.shape)
     rank = len(shape)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphc.codegen.options import check_names, resolve
 from graphc.codegen.stats import STATS
+from graphc.ir.errors import ArgumentError
 from graphc.npjit.choice import Choice
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.emit import MISS, Emitter, Fast
@@ -321,7 +322,7 @@ def jit(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     Raises
     ------
     ArgumentError
-        An option that there is not.
+        An option that there is not, or something that can't be called.
 
     >>> import graphc
     >>> import numpy as np
@@ -337,4 +338,6 @@ def jit(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     """
     if options:
         check_names(options)
+    if fn is not None and not callable(fn):
+        raise ArgumentError(f"jit takes a function, a method or a callable object, not {fn!r}")
     return Jit(fn, options) if fn is not None else functools.partial(jit, **options)

@@ -93,7 +93,7 @@ class Optimizer(Configured):
             learning_rate = schedules.deserialize(learning_rate)
         self.schedule = learning_rate if callable(learning_rate) else None
         self._rate = Variable(
-            np.float32(self._scheduled(0) if self.schedule else learning_rate),
+            np.float32(self._scheduled(0)) if self.schedule else _rate(learning_rate),
             trainable=False,
             name="learning_rate",
         )
@@ -122,7 +122,7 @@ class Optimizer(Configured):
                 "constructor a number to set it later"
             )
         else:
-            self._rate.assign(np.float32(value))
+            self._rate.assign(_rate(value))
 
     lr = learning_rate
 
@@ -281,6 +281,13 @@ class Optimizer(Configured):
             **{n: getattr(self, n) for n in (*shared, *SHARED)},
             **own,
         }
+
+
+def _rate(value: Any) -> np.float32:
+    array = np.asarray(value)
+    if array.shape != () or array.dtype.kind not in "biuf":
+        raise ArgumentError(f"the learning rate should be a number, a schedule or a function, not {value!r}")
+    return np.float32(array)
 
 
 def _slot(weight: Variable, name: str, values: np.ndarray | None = None) -> Variable:

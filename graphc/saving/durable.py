@@ -25,7 +25,10 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
             is as it was.
     """
     path = Path(os.path.realpath(path))
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    except OSError as e:
+        raise _told(e, "" if path.parent.is_dir() else "; its folder must be there already", path) from None
     try:
         with os.fdopen(handle, "w+b") as file:
             write(file)
@@ -35,10 +38,15 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
         os.replace(temporary, path)
     except BaseException as e:
         os.unlink(temporary)
-        if isinstance(e, OSError) and e.errno and e.filename is None:
-            raise type(e)(e.errno, f"{e.strerror}; the file is as it was before", str(path)) from e
+        if isinstance(e, OSError) and e.errno and e.filename in (None, temporary):
+            raise _told(e, "; the file is as it was before", path) from e
         raise
     _sync_folder(path.parent)
+
+
+def _told(error: OSError, more: str, path: Path) -> OSError:
+    """What the system says, of the file that was meant."""
+    return type(error)(error.errno, f"{error.strerror}{more}", str(path))
 
 
 def _mode(path: Path) -> int:

@@ -243,3 +243,107 @@ def trained_for_five():
 )
 def test_what_to_do_about_shapes(mistake, remedy):
     assert text_of(mistake).splitlines()[-1] == f"  fix     {remedy}"
+
+
+def classifier(**options):
+    model = Sequential([Input((4,)), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", **options)
+    return model
+
+
+X, LABELS = np.random.default_rng(0).random((8, 4), np.float32), np.arange(8) % 3
+
+
+@pytest.mark.parametrize("use", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
+def test_no_targets(use):
+    model = classifier(loss="sparse_categorical_crossentropy")
+    for _ in range(2):
+        with pytest.raises(
+            graphc.GraphcError, match=r"^the loss compares predictions with targets, but y is None"
+        ):
+            getattr(model, use)(X)
+        model.train_on_batch(X, LABELS)
+
+
+def test_metrics_are_chosen_by_the_targets_of_a_batch_that_fits():
+    given = {"loss": "categorical_crossentropy", "metrics": ["accuracy"]}
+    model, same = classifier(**given), classifier(**given)
+    same.set_weights(model.get_weights())
+    with pytest.raises(graphc.GraphcError, match="needs one-hot targets"):
+        model.train_on_batch(X, LABELS)
+    one_hot = np.eye(3)[LABELS]
+    assert model.train_on_batch(X, one_hot) == same.train_on_batch(X, one_hot)
+    assert model.metrics_names == same.metrics_names
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (lambda: "abc", "a str"),
+        (lambda: None, "None"),
+        (lambda: {"a": np.ones((1, 2))}, "a dict of 1"),
+        (lambda: [Input((3,), name="a")] * 2, "a list of 2"),
+    ],
+    ids=["text", "nothing", "dict", "list"],
+)
+def test_a_layer_of_one_input_called_on_something_else(given, told):
+    layer = layers.Dense(3, name="d")
+    text = text_of(lambda: layer(given()))
+    assert text.startswith(f"Dense 'd' takes one tensor or array, but got {told}.\n  d  created at FILE\n")
+    assert "called  at FILE" in text
+    assert not layer.built
+
+
+def test_a_layer_called_on_no_input():
+    with pytest.raises(TypeError, match=r"^Dense 'd': missing a required argument: 'inputs'$"):
+        layers.Dense(3, name="d")()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"shape": (-3,)}, "shape of an Input has whole numbers from 0 on, or None, not (-3,)"),
+        ({"shape": (2.5, None)}, "shape of an Input has whole numbers from 0 on, or None, not (2.5, None)"),
+        ({"shape": "8"}, "shape of an Input has whole numbers from 0 on, or None, not '8'"),
+        (
+            {"shape": (3,), "batch_size": -1},
+            "batch_size of an Input has whole numbers from 0 on, or None, not -1",
+        ),
+        ({"batch_shape": (None, "a")}, "batch_shape of an Input has whole numbers from 0 on, or None, not"),
+    ],
+)
+def test_impossible_sizes_of_an_input(options, told):
+    assert text_of(lambda: Input(**options)).startswith(f"the {told}")
+
+
+@pytest.mark.parametrize("rate", ["fast", None, [0.1, 0.2]])
+def test_a_learning_rate_that_is_no_number(rate):
+    told = f"the learning rate should be a number, a schedule or a function, not {rate!r}"
+    assert text_of(lambda: graphc.optimizers.SGD(rate)) == told
+    optimizer = graphc.optimizers.Adam(0.5)
+    with pytest.raises(graphc.GraphcError):
+        optimizer.learning_rate = rate
+    assert float(optimizer.learning_rate) == 0.5
+
+
+def test_jit_of_something_that_can_not_be_called():
+    assert text_of(lambda: graphc.jit(3)) == "jit takes a function, a method or a callable object, not 3"
+
+
+@pytest.mark.parametrize("threads", ["2", 0, 1.5])
+def test_impossible_numbers_of_threads(threads):
+    told = f"threads={threads!r} is not possible; choose a number of threads from 1 on."
+    assert text_of(lambda: graphc.compile(classifier(), threads=threads)) == told
+
+
+def test_saving_where_no_file_can_be(tmp_path):
+    model = classifier()
+    missing, folder = tmp_path / "none" / "m.keras", tmp_path / "folder.keras"
+    with pytest.raises(FileNotFoundError, match="its folder must be there already") as caught:
+        model.save(missing)
+    assert caught.value.filename == str(missing)
+    folder.mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        model.save(folder)
+    assert caught.value.filename == str(folder)
+    assert sorted(tmp_path.iterdir()) == [folder]
