@@ -18,6 +18,7 @@ from graphc.codegen.kernels.strategy import Strategy
 from graphc.codegen.text import Function
 
 AHEAD = 8  # rows that a packer prefetches
+FOUR, TWO = 4, 2  # a tile of four to six rows is copied as its first four and its last two elements
 _B_ARGUMENTS = "ptr noalias %b, i64 %stride, ptr noalias %out, i64 %width, i64 %n, i64 %k"
 _A_ARGUMENTS = "ptr noalias %a, i64 %stride, ptr noalias %out, i64 %m, i64 %k"
 
@@ -142,6 +143,29 @@ def pack_a_columns(s: Strategy) -> str:
     return f.text()
 
 
+def pack_a_across(s: Strategy) -> str:
+    """A block whose columns are contiguous, all tiles of which have at least four rows: a[k, m] is read line
+    by line, since each may be on a page of its own.
+    """
+    t = s.t
+    f = Function(f"pack_a_across_{t.dtype}", _A_ARGUMENTS, linkage="internal")
+    tiles, slot = balanced(f, "%m", s.rows), tile_slot(f, s, "1", "%k")
+    rest = f.sub(tiles.count, tiles.larger)
+    with f.loop(0, "%k", 1) as l:
+        p, out = f.at(t.name, "%a", f.mul(l.i, "%stride")), "%out"
+        for count, m in ((tiles.larger, f.add(tiles.size, 1)), (rest, tiles.size)):
+            q = f.at(t.name, out, f.mul(l.i, m))
+            with f.loop(0, count, 1, [("ptr", p), ("ptr", q)]) as tile:
+                source, target = tile.values
+                f.prefetch(f.at(t.name, source, "%stride"))
+                for lanes, at in ((FOUR, "0"), (TWO, f.sub(m, TWO))):
+                    u = t.with_lanes(lanes)
+                    f.vstore(u, f.vload(u, f.at(t.name, source, at)), f.at(t.name, target, at))
+                tile.next = [f.at(t.name, source, m), f.at(t.name, target, slot)]
+            p, out = tile.results[0], f.at(t.name, "%out", f.mul(tiles.larger, slot))
+    return f.text()
+
+
 def pack_a_any(s: Strategy) -> str:
     """One tile of A with any two strides, element by element."""
     t = s.t
@@ -164,18 +188,17 @@ def pack_a(s: Strategy) -> str:
     t = s.t
     arguments = _A_ARGUMENTS.replace("i64 %stride", "i64 %a_row, i64 %a_col")
     f = Function(f"pack_a_{t.dtype}", arguments, linkage="internal")
-    along, across = f.equal("%a_col", 1), f.equal("%a_row", 1)
-    tiles = balanced(f, "%m", s.rows)
-    with f.loop(0, tiles.count, 1) as l:
+    along, tiles = f.equal("%a_col", 1), balanced(f, "%m", s.rows)
+    across = f.both(f.negate(along), f.both(f.equal("%a_row", 1), f.less(FOUR - 1, tiles.size)))
+    with f.when(across):
+        f.do(f"call void @pack_a_across_{t.dtype}(ptr %a, i64 %a_col, ptr %out, i64 %m, i64 %k)")
+    with f.loop(0, f.select("i64", across, 0, tiles.count), 1) as l:
         start, rows = piece(f, l.i, tiles)
         a, out = f.at(t.name, "%a", f.mul(start, "%a_row")), f.at(t.name, "%out", tile_slot(f, s, l.i, "%k"))
         operands = f"ptr {out}, i64 {rows}, i64 %k"
         with f.when(along):
             f.do(f"call void @pack_a_rows_{t.dtype}(ptr {a}, i64 %a_row, {operands})")
-        rest = f.negate(along)
-        with f.when(f.both(rest, across)):
-            f.do(f"call void @pack_a_columns_{t.dtype}(ptr {a}, i64 %a_col, {operands})")
-        with f.when(f.both(rest, f.negate(across))):
+        with f.when(f.negate(along)):
             f.do(f"call void @pack_a_any_{t.dtype}(ptr {a}, i64 %a_row, i64 %a_col, {operands})")
     return f.text()
 
@@ -208,7 +231,7 @@ def call_pack_b(f: Function, s: Strategy, source: str, slot: str, width: str, n:
 
 def pack_a_blocks(s: Strategy) -> list[str]:
     """Every packer of A."""
-    return [pack_a_rows(s), pack_a_columns(s), pack_a_any(s), pack_a(s)]
+    return [pack_a_rows(s), pack_a_columns(s), pack_a_across(s), pack_a_any(s), pack_a(s)]
 
 
 def pack_b_panels(s: Strategy) -> list[str]:
