@@ -18,6 +18,10 @@ class Break(NamedTuple):
         return f"graph break at {self.line}: {self.why}; {self.remedy}"
 
 
+class TooLong(BaseException):
+    """A recording is given up and taken back: it would be of no use, or take too long."""
+
+
 REMEDIES = {
     "a test on data": "use np.where, or test on sizes and settings",
     "text of data": "return the numbers and print them outside",

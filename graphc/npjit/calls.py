@@ -10,6 +10,7 @@ import math
 import random
 import types
 from collections import Counter, deque
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,8 @@ class Calls(Surface):
             return self.opaque(f, *args, **kwargs)
         if g is f:  # made by rewritten code: its cells and defaults are ours
             return g(*args, **kwargs)
+        if rec.is_hopeless:
+            return self.opaque(f, *args, **kwargs)
         rec.guard(f"{rec.const(f)}.__code__ is not {rec.const(f.__code__)}")  # reloading replaces it
         if f.__defaults__:
             path = f"{rec.const(f)}.__defaults__"
@@ -166,7 +169,7 @@ class Calls(Surface):
     def opaque(self, f: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Nothing is known about f: finish what is pending, give it real values, and go on."""
         rec, name = self.rec, getattr(f, "__qualname__", None) or repr(f)
-        reason = f" ({why_not(f)})" if type(f) is types.FunctionType else ""
+        reason = f" ({self._not_recorded(f)})" if type(f) is types.FunctionType else ""
         rec.stop(f"call of {name}{reason}", "call it outside, or write it with NumPy functions")
         foreign = Foreign(rec, f, args, kwargs) if rec.differentiating else None
         rec.flush()
@@ -184,8 +187,12 @@ class Calls(Surface):
         # replayed, so any path will do.
         return rec.wrap(r, f"given_{len(rec.breaks)}_{rec.new('g')}")
 
+    def _not_recorded(self, f: Any) -> str:
+        return why_not(f) if rewritten(f) is None else "recording it takes longer than it is worth"
+
     def outside(self, f: Any, args: Any, kwargs: Any) -> Any:
         """Call f as if there were no recording; other threads may record meanwhile."""
+        rec, begin = self.rec, perf_counter_ns()
         token = RECORDING.set(None)
         LOCK.release()
         try:
@@ -193,6 +200,7 @@ class Calls(Surface):
         finally:
             LOCK.acquire()
             RECORDING.reset(token)
+            rec.work += perf_counter_ns() - begin
 
     def construct(self, cls: Any, args: Any, kwargs: Any) -> Any:
         """A new object of a class."""

@@ -15,7 +15,7 @@ ROUNDS, MORE, CLOSE = 3, 8, 1.3
 """Measured calls of each way; more of them for ways whose least times are closer than this ratio."""
 HANDICAP = {"flat": 1.1}
 """NumPy without Python between must win clearly: on a busy machine that is often chance."""
-AROUND = {"native": 400, "flat": 400}
+AROUND = {"native": 600, "flat": 600}
 """Nanoseconds that a call takes around a fast function: calls go straight to plain Python."""
 
 

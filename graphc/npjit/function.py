@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from graphc.codegen.options import check_names, resolve
 from graphc.codegen.stats import STATS
 from graphc.ir.errors import ArgumentError
+from graphc.npjit.breaks import TooLong
 from graphc.npjit.choice import Choice
 from graphc.npjit.current import LOCK, RECORDING
 from graphc.npjit.emit import MISS, Emitter, Fast
@@ -82,8 +83,11 @@ class Jit(Ways):
         if why:
             return self._untraceable(why, args, kwargs)
         known = self.known.get(key)
-        if known is not None and self.plain() is not None and known.waits(args):
-            return self.fn(*args, **kwargs)
+        if known is not None and self.plain() is not None:
+            if known.waits(args):
+                return self.fn(*args, **kwargs)
+            if known.is_in_vain(args, self.hits):
+                return self.give_up(key, "no recording is for a later call", args, kwargs, [])
         aside = self.aside.get(key)
         plain = self.plain() if aside is not None and aside.tries_plain else None
         if aside is None or plain is None:
@@ -139,22 +143,25 @@ class Jit(Ways):
     def record(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the call, recording it; keep a fast function if it can be done again."""
         rec = self.last = Recording(self._known(key), self.pieces, key not in self.unbranched)
-        rec.name = self.graph_name
+        rec.name, rec.can_give_up = self.graph_name, self.plain() is not None
         token, begin = RECORDING.set(rec), perf_counter_ns()
         self.recordings += 1
         CLASS_ATTRIBUTES.clear()
         try:
             return self._recorded(key, rec, args, kwargs, begin)
-        except Exception as error:
-            self.aside.setdefault(key, Aside()).recorded.append(perf_counter_ns() - begin)
+        except (Exception, TooLong) as error:
+            self.aside.setdefault(key, Aside()).add(perf_counter_ns() - begin, rec.work)
             if not rec.rolled_back:
                 raise
-            failed = error
+            failed: Exception | TooLong = error
         finally:
             RECORDING.reset(token)
             for b in rec.breaks:
                 STATS.count("graph_breaks")
                 self.note(str(b))
+        if isinstance(failed, TooLong):
+            why = f"recording it takes too long ({failed}); write the loop with arrays"
+            return self.give_up(key, why, args, kwargs, self.fast.get(key, []))
         return self._as_python(failed, args, kwargs)
 
     def _recorded(
@@ -166,7 +173,7 @@ class Jit(Ways):
             keywords = {k: rec.wrap(v, f"kw[{k!r}]") for k, v in kwargs.items()}
             result = RUNTIME.call(self._target(rec), *positional, **keywords)
         except BaseException as e:
-            if not (isinstance(e, Exception) and rec.roll_back()):
+            if not (isinstance(e, Exception | TooLong) and rec.roll_back()):
                 rec.finish()
             raise
         fast = self._emitted(key, rec, result) if self.pieces.check is None else None
@@ -176,7 +183,7 @@ class Jit(Ways):
             rec.finish()
         if fast is None:
             aside = self.aside.setdefault(key, Aside())
-            aside.recorded.append(perf_counter_ns() - begin)
+            aside.add(perf_counter_ns() - begin, rec.work)
             aside.failing = False
         else:
             self.aside.pop(key, None)

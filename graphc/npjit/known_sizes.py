@@ -16,6 +16,8 @@ MANY, MANY_LOOPS = 8, 48
 """Fast functions of one call signature: one more is not kept, and the reason logged."""
 LOOP, PATIENT, SEEN = 4, 4, 2
 """Iterations that make a loop, recordings after which others must be worth it, and calls that make one so."""
+ALIKE = 3
+"""So many recordings of calls with the same sizes are in vain if none has been used."""
 
 Place = tuple[str, int]
 """An axis of an input: its path and number."""
@@ -32,6 +34,7 @@ class Known:
         self.recordings = self.native = 0
         self.loops = False
         self._calls: Counter[Any] = Counter()
+        self._alike: Counter[Any] = Counter()
 
     def add(self, rec: Sizes) -> None:
         """Learn from a recording."""
@@ -60,14 +63,30 @@ class Known:
             return False
         if len(self._calls) > MANY_LOOPS**2:
             self._calls.clear()
-        sizes = tuple([_extent(a) for a in args])
+        sizes = _sizes(args)
         self._calls[sizes] += 1
         return self._calls[sizes] <= SEEN
+
+    def is_in_vain(self, args: tuple[Any, ...], used: int) -> bool:
+        """Whether one more recording of such a call would be as useless as those before; how often they have
+        been `used`.
+        """
+        if used >= self.recordings:
+            return False
+        if len(self._alike) > MANY_LOOPS**2:
+            self._alike.clear()
+        sizes = _sizes(args)
+        self._alike[sizes] += 1
+        return self._alike[sizes] > ALIKE
 
     def before(self, path: str, axis: int, rank: int) -> tuple[int | None, ...]:
         """The sizes of an axis in earlier recordings."""
         found = [shapes.get(path, ()) for shapes in self.shapes]
         return tuple([s[axis] if len(s) == rank else None for s in found])
+
+
+def _sizes(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([_extent(a) for a in args])
 
 
 def _extent(a: Any) -> Any:

@@ -65,10 +65,14 @@ class Outside(Sizes):
             self.entangled()
         self.effects.append(effects.Effect(len(self.log), kind, var, key, value, undo))
 
-    def roll_back(self) -> bool:
-        """Take back everything, if nothing has been run or printed: as if the call had not begun."""
+    def can_roll_back(self) -> bool:
+        """Whether nothing has been written, drawn or printed."""
         drawn = any(n.impure for n in self.log[: self.done])
-        if self.settled or self.breaks or drawn or any(e.kind == "call" for e in self.effects):
+        return not (self.settled or self.breaks or drawn or any(e.kind == "call" for e in self.effects))
+
+    def roll_back(self) -> bool:
+        """Take back everything, if that can be done: as if the call had not begun."""
+        if not self.can_roll_back():
             return False
         while self.effects:
             self.effects.pop().undo()

@@ -5,11 +5,12 @@ arrays are written when nobody can see a later state.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 
-from graphc.npjit.breaks import REMEDIES, Break, may_fail
+from graphc.npjit.breaks import REMEDIES, Break, TooLong, may_fail
 from graphc.npjit.deciding import inside
 from graphc.npjit.determined import UNDETERMINED, Determined
 from graphc.npjit.inputs import where
@@ -19,6 +20,11 @@ from graphc.npjit.outside import Outside
 from graphc.npjit.pieces import Pieces
 from graphc.npjit.running import preserve, run_nodes
 from graphc.npjit.values import Num, Storage, Sym
+
+MANY_BREAKS, BEARABLE, OUTWEIGHED = 32, 100_000_000, 4
+"""Hopeless: a recording with many breaks, after a tenth of a second, four times the work itself."""
+MANY_TESTS = 128
+"""With so many tests on data another call hardly ever takes the same way."""
 
 
 class Pending(Outside):
@@ -33,6 +39,9 @@ class Pending(Outside):
         self.tests: dict[Node, bool] = {}
         self.branching = branching
         self.found = Determined()
+        self.trying = 0
+        self.since, self.work = perf_counter_ns(), 0
+        self.can_give_up = False  # where somebody else can do the call
 
     def read(self, s: Sym) -> Node:
         raise AssertionError("a recording has the log")
@@ -104,6 +113,23 @@ class Pending(Outside):
             Break(where(), why, remedy or REMEDIES.get(why, "compute it outside of the function"))
         )
 
+    def give_up(self, why: str) -> None:
+        """Have plain Python do the call from its beginning, if that is still possible."""
+        if self.can_give_up and not self.differentiating and not self.trying:
+            self.can_give_up = self.can_roll_back()
+            if self.can_give_up:
+                raise TooLong(why)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether Python would have been much faster so far, and will be: with breaks the recording is of no
+        use for later calls.
+        """
+        if len(self.breaks) < MANY_BREAKS or self.differentiating or self.pieces.check is not None:
+            return False
+        took = perf_counter_ns() - self.since
+        return took > BEARABLE and took > OUTWEIGHED * self.work
+
     def determined(self, s: Sym, kinds: Any = object) -> Any:
         """The value of s if known numbers decide it, all of them of `kinds`, which are guarded then."""
         numbers: list[Num] = []
@@ -151,6 +177,9 @@ class Pending(Outside):
         assert s.node is not None
         self.run_pending()
         outcome = self.tests[s.node] = s.node.value
+        if len(self.tests) == MANY_TESTS:
+            self.give_up(f"{MANY_TESTS} tests on data")
+            self.branching = False
         return outcome
 
     def real(self, s: Sym) -> Any:

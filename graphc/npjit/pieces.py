@@ -76,13 +76,15 @@ class Pieces:
 
     def _measured(self, rec: Pending, key: Any) -> tuple[int, Exception | None]:
         heard, rec.noisy = rec.noisy, False
-        begin = perf_counter_ns()
         dropped = None if rec.differentiating else last_uses(rec.log[rec.done :], set(needed(rec)))
+        begin = perf_counter_ns()
         end = run_nodes(rec.log, rec.done, rec.warned, dropped=dropped)
+        took = perf_counter_ns() - begin
+        rec.work += took
         if rec.noisy:
             self.noisy.add(key)
         elif len(self.times) < KEPT or key in self.times:
-            self.times.setdefault(key, []).append(perf_counter_ns() - begin)
+            self.times.setdefault(key, []).append(took)
             del self.times[key][:-SEEN]
         rec.noisy = rec.noisy or heard
         return end
@@ -104,7 +106,9 @@ class Pieces:
                 families=self.families,
             )
             outer = {inner: n for n, inner in own.items()}
+            begin = perf_counter_ns()
             values = program(*[outer.get(leaf, leaf).value for leaf in program.leaves])
+            rec.work += perf_counter_ns() - begin
         except NumericsError:  # native code that differs from NumPy
             raise
         except Exception:  # NumPy computes it, and raises what is to be raised

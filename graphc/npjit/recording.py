@@ -52,7 +52,6 @@ class Recording(Windows):
         super().__init__(known, pieces, branching)
         self.line, self.quiet = "", False  # of what is recorded now, where it is known
         self.marks: list[list[int]] = []
-        self.trying = 0
         self.states: list[tuple[int, dict[str, Any]]] = []
 
     def taint(self, x: Any, node: Node) -> None:
@@ -108,6 +107,8 @@ class Recording(Windows):
         """What may fail in a `try` is computed at once, and the log is kept from growing without bound."""
         if self.trying:  # a handler must find everything as it is now
             self.run_pending(singly=True)
+        if len(self.log) > LIMIT:
+            self.give_up(f"more than {LIMIT} operations")
         if len(self.log) - self.done > LIMIT:
             self.stop(f"more than {LIMIT} operations", "write the loop with arrays")
             self.flush()

@@ -10,8 +10,10 @@ from graphc.npjit.emit import MISS
 
 ROUNDS = 3
 """Calls by plain Python that are measured."""
-TEDIOUS, HOPELESS = 1_000_000_000, 10
-"""Where recording takes a second, one call of plain Python is enough to win if it takes a tenth of that."""
+TEDIOUS = 10_000_000
+"""Where recording takes so many nanoseconds beside the work itself, it is done twice before plain Python is
+asked, of which one call is enough to win.
+"""
 SELDOM, OFTEN, SHORT = 64, 16, 3_000
 """Each 16th call is looked at, and each 64th where calls take less than so many nanoseconds."""
 LONGER, LONG = 10, 50_000
@@ -24,25 +26,31 @@ class Aside:
 
     def __init__(self) -> None:
         self.recorded: list[int] = []
+        self.beside: list[int] = []
         self.plain: list[int] = []
         self.failing = True
+
+    def add(self, took: int, work: int = 0) -> None:
+        """A call that was recorded: all of its time, and what operations and other functions took of that."""
+        self.recorded.append(took)
+        self.beside.append(took - work)
 
     @property
     def tries_plain(self) -> bool:
         """Whether the next call is to be done by plain Python."""
-        wanted = ROUNDS if len(self.recorded) > ROUNDS else int(self._takes_long())
+        wanted = ROUNDS if len(self.recorded) > ROUNDS else int(self._is_tedious)
         return len(self.plain) < wanted
 
-    def _takes_long(self) -> bool:
-        """Whether recording takes so long that it is not done four times before plain Python is asked."""
-        return len(self.recorded) > 1 and min(self.recorded[1:]) > TEDIOUS
+    @property
+    def _is_tedious(self) -> bool:
+        return len(self.recorded) > 1 and min(self.beside[1:]) > TEDIOUS
 
     @property
     def won(self) -> bool:
         """Whether plain Python is known to be the faster."""
         if len(self.plain) >= ROUNDS:
             return min(self.plain) < min(self.recorded[1:])
-        return bool(self.plain) and self._takes_long() and HOPELESS * min(self.plain) < min(self.recorded[1:])
+        return bool(self.plain) and self._is_tedious and min(self.plain) < min(self.beside[1:])
 
     def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A measured call by plain Python."""

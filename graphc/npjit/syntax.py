@@ -358,6 +358,9 @@ class Rewriter(ast.NodeTransformer):
         return ast.Assert(self.test(n.test), n.msg and self.visit(n.msg))
 
     def visit_Try(self, n: ast.Try) -> list[ast.stmt]:
+        if n.finalbody and (n.handlers or n.orelse):  # these are in a `try` too
+            inner = ast.copy_location(ast.Try(n.body, n.handlers, n.orelse, []), n)
+            n = ast.copy_location(ast.Try([inner], [], [], n.finalbody), n)
         handlers = [
             ast.ExceptHandler(h.type and self.visit(h.type), h.name, self.block(h.body)) for h in n.handlers
         ]

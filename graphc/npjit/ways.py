@@ -19,6 +19,8 @@ FAR = 4
 """The place of a fast function from which it comes to the front when it is used."""
 BRANCHES = 7
 """Recordings of one call signature that differ in outcomes of tests on data."""
+FEW_BRANCHES = 3
+"""The same, where none of them has been used a second time."""
 WAYS = {"native": "native code", "flat": "NumPy without Python between", "plain": "plain Python"}
 
 
@@ -116,7 +118,7 @@ class Ways(Straight, Inspected):
         """Ways through tests on data were tried in vain: each did its operations up to the test."""
         detour = self.detours.setdefault(key, Aside())
         if not detour.plain:
-            detour.recorded.append(took)
+            detour.add(took, took)
         self._to_front(key, fast)
 
     def _leave_branches(self, key: Any, detour: Aside, plain: Callable[..., Any]) -> None:
@@ -146,6 +148,18 @@ class Ways(Straight, Inspected):
         used = [f for f in self.fast.get(key, ()) if not isinstance(f, Choice)]  # others were for few calls
         self.arrange(key, [*used, Plain(plain, min(aside.plain), (), aside.failing, reopen)])
 
+    def give_up(
+        self, key: Any, why: str, args: tuple[Any, ...], kwargs: dict[str, Any], kept: list[Way]
+    ) -> Any:
+        """Plain Python does this call, and from now on those of its form that no way in `kept` is for."""
+        self.note(f"graph break: it runs as Python: {why}")
+        self.aside.pop(key, None)
+        begin = perf_counter_ns()
+        try:
+            return self.fn(*args, **kwargs)
+        finally:
+            self.arrange(key, [*kept, Plain(self.fn, perf_counter_ns() - begin)])
+
     def add(self, key: Any, choice: Choice, tests: bool) -> None:
         """One more recording's fast ways, of which the best is to be found; `tests`: with tests on data."""
         self.arrange(key, [choice, *self.fast.get(key, ())])
@@ -153,10 +167,11 @@ class Ways(Straight, Inspected):
             return
         ways = self.branches.setdefault(key, [])
         ways.append(choice)
-        if len(ways) > BRANCHES:  # calls are recorded each time instead
+        most = BRANCHES if self.hits else min(FEW_BRANCHES, BRANCHES)
+        if len(ways) > most:  # calls are recorded each time instead
             self.arrange(key, [f for f in self.fast[key] if f not in ways])
             self.unbranched.add(key)
-            self.note(f"more than {BRANCHES} ways through tests on data")
+            self.note(f"more than {most} ways through tests on data")
 
     def settle(self, key: Any, choice: Choice, name: str, way: Way) -> None:
         """A choice has been made."""

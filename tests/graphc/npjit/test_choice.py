@@ -101,19 +101,32 @@ def test_much_longer_calls_reopen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reopened == [plain]
 
 
-def test_recordings_that_take_seconds_are_few() -> None:
-    aside = Aside()
-    second = 1_000_000_000
-    aside.recorded = [9 * second]  # with what the first call has to import and compile
+def test_recordings_that_take_long_are_few() -> None:
+    aside, ms = Aside(), 1_000_000
+    aside.add(900 * ms)  # with what the first call has to import and compile
     assert not aside.tries_plain
-    aside.recorded.append(4 * second)
+    aside.add(400 * ms, 100 * ms)
     assert aside.tries_plain
-    aside.plain.append(second // 5)
+    aside.plain.append(200 * ms)
     assert aside.won
-    aside.plain[0] = second
+    aside.plain[0] = 350 * ms  # without what is beside the work, recordings would take less
     assert not aside.won
     assert not aside.tries_plain
-    aside.recorded += [second // 2, second // 2]
+    aside.add(90 * ms, 80 * ms)
+    aside.add(90 * ms, 80 * ms)
     assert aside.tries_plain
-    aside.plain += [second, second]
+    aside.plain += [100 * ms, 100 * ms]
     assert not aside.won
+
+
+def test_short_recordings_are_measured_more_often() -> None:
+    aside = Aside()
+    for _ in range(ROUNDS + 1):
+        assert not aside.tries_plain
+        aside.add(90_000)
+    for _ in range(ROUNDS):
+        assert aside.tries_plain
+        assert not aside.won
+        aside.call(abs, (1,), {})
+    assert aside.won
+    assert "recording took 90.0 us" in aside.summary()

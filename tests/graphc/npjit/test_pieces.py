@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from npjit_harness import copy_tree, diff
 
 import graphc
-from graphc.npjit import pieces, settled, ways
+from graphc.npjit import pending, pieces, settled, ways
 
 
 @pytest.fixture(autouse=True)
@@ -114,3 +115,31 @@ def test_values_go_when_nobody_needs_them_any_more(made: Any, most: int) -> None
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < most * x.nbytes
+
+
+def test_a_hopeless_recording_leaves_calls_to_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where breaks are many and recording takes far longer than the work, functions are not entered."""
+    monkeypatch.setattr(pending, "BEARABLE", 0)
+    monkeypatch.setattr(pending, "OUTWEIGHED", 0)
+    frames: list[Any] = []
+
+    def step(x: np.ndarray, k: int, seen: list[Any]) -> Any:
+        frames.append(step.__code__ is sys._getframe().f_code)
+        x[k % 5] *= 0.5
+        seen.append(x.sum())
+        return (x > 0.4).sum()
+
+    def program(x: np.ndarray, seen: list[Any]) -> Any:
+        total = 0
+        for k in range(3 * pending.MANY_BREAKS):
+            total += int(step(x * 1.0, k, seen)) + k
+            x[k % 5] += 0.01
+        return total, x[::2]
+
+    jitted = graphc.jit(program)
+    for _ in range(4):
+        plain: Any = [np.ones(5), []]
+        mine = copy_tree(plain)
+        assert diff([program(*plain), plain], [jitted(*mine), mine]) is None
+    assert "recording it takes longer than it is worth" in jitted.explain()
+    assert True in frames

@@ -153,7 +153,8 @@ def test_data_that_have_grown_are_recorded_again(monkeypatch: pytest.MonkeyPatch
     jitted(X, 0)
     before = jitted.recordings
     aside = jitted.aside[2,]
-    aside.recorded, aside.plain = [9_000] * 4, [5_000] * 3
+    aside.add(9_000)
+    aside.plain = [5_000] * 3
     jitted.step_aside((2,), aside, halved)
     for _ in range(3 * OFTEN):
         jitted(X, 0)
