@@ -129,14 +129,15 @@ def test_gradients_go_on() -> None:
 
 
 def test_recordings_that_no_later_call_is_for() -> None:
-    """Each call brings a function of its own."""
+    """Each call brings an object of another class."""
 
-    def applied(f: Callable[..., Any], x: np.ndarray) -> Any:
-        return f(x) + 1
+    def scaled(net: Any, x: np.ndarray) -> Any:
+        return x * net.factor + 1
 
-    jitted = graphc.jit(applied)
+    jitted = graphc.jit(scaled)
     for i in range(20):
-        assert jitted(lambda x, i=i: x * i, np.ones(3)).tolist() == [i + 1.0] * 3
+        net = type("Net", (), {"factor": i})()
+        assert jitted(net, np.ones(3)).tolist() == [i + 1.0] * 3
     assert jitted.recordings < 6
     assert "no recording is for a later call" in jitted.explain()
     assert jitted.straight_calls > 0
