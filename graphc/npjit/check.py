@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 from graphc.ir.errors import ArgumentError, NumericsError
 from graphc.npjit.derivable import floating
 from graphc.npjit.gradient import vjp
-from graphc.npjit.values import Sym
+from graphc.npjit.leaves import ATOMS, made_like
+from graphc.npjit.lookup import attributes
+from graphc.npjit.values import Num, Sym
 
 
 def check_grads(
@@ -120,10 +123,10 @@ def _parts(x: Any) -> list[tuple[Any, str, Any]]:
     """The parts of a container: key, how it is written, value."""
     if isinstance(x, dict):
         return [(k, f"[{k!r}]", v) for k, v in x.items()]
-    if isinstance(x, (list, tuple)):
+    if isinstance(x, (list, tuple, deque)):
         return [(i, f"[{i}]", v) for i, v in enumerate(x)]
-    if hasattr(x, "__dict__") and not callable(x) and not isinstance(x, np.generic | np.ndarray):
-        return [(k, f".{k}", v) for k, v in vars(x).items()]
+    if not isinstance(x, (*ATOMS, np.generic, np.ndarray, Sym, Num)):
+        return [(k, f".{k}", getattr(x, k)) for k in attributes(x)]
     return []
 
 
@@ -150,6 +153,10 @@ def changed(x: Any, fn: Callable[[Any], Any]) -> Any:
         return type(x)(values.values())
     if not values:
         return x
-    made = copy.copy(x)
-    (made if isinstance(x, dict) else vars(made)).update(values)
-    return made
+    if isinstance(x, deque):
+        return deque(values.values(), x.maxlen)
+    if isinstance(x, dict):
+        made = copy.copy(x)
+        made.update(values)
+        return made
+    return made_like(x, values)

@@ -13,6 +13,7 @@ import numpy as np
 
 from graphc.npjit.effects import LINES, NAMED, Effect
 from graphc.npjit.log import Node, Place, Step, follow, mutate, pick
+from graphc.npjit.lookup import slots_of
 from graphc.npjit.narrowing import Narrowed
 from graphc.npjit.recording import Recording
 from graphc.npjit.values import Num, Sym
@@ -142,7 +143,10 @@ class Expressions:
             self.lines.append(f"{var} = {{*{self.template(tuple(x))}}}")
         elif self._is_plain_object(x):
             self.lines.append(f"{var} = object.__new__({rec.const(t)})")
-            self.lines += [f"{var}.__dict__[{k!r}] = {self.template(v)}" for k, v in vars(x).items()]
+            slots = [n for n in slots_of(t) if hasattr(x, n)]
+            self.lines += [f"object.__setattr__({var}, {n!r}, {self.template(getattr(x, n))})" for n in slots]
+            inside = getattr(x, "__dict__", {})
+            self.lines += [f"{var}.__dict__[{k!r}] = {self.template(v)}" for k, v in inside.items()]
         else:
             raise CannotError(f"a {t.__name__} is made in the call")
         return var
@@ -150,9 +154,9 @@ class Expressions:
     def _is_plain_object(self, x: Any) -> bool:
         t = type(x)
         plain = type(t) is type and t.__module__ != "builtins" and t.__new__ is object.__new__
-        slots = any("__slots__" in c.__dict__ for c in t.__mro__)
         foreign = isinstance(x, np.ndarray | types.FunctionType | types.MethodType)
-        return plain and not slots and not foreign and isinstance(getattr(x, "__dict__", None), dict)
+        kept = isinstance(getattr(x, "__dict__", None), dict) or slots_of(t)
+        return bool(plain and not foreign and kept)
 
     def effect(self, e: Effect) -> str:
         """The statement that does an effect again."""

@@ -16,7 +16,7 @@ import copy
 import functools
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,12 +80,12 @@ class Differentiated:
             walk.add(node, c)
         with unheard(rec):
             walk.run()
-            gradients = {i: leaves.gradient(part, walk) for i, part in entered.items()}
+            gradients = [leaves.gradient(entered[i], walk) for i in chosen]
         prune(rec, behind, gradients)
         leaves.write_back()
         if rec.differentiating == 1:
             without_leaves(rec, start, leaves.found.values())
-        return self.packed(leaves.outer_of(value), leaves.outer_of(aux), gradients, chosen)
+        return self.packed(leaves.outer_of(value), leaves.outer_of(aux), gradients)
 
     def positions(self, count: int) -> list[int]:
         """The numbers of the differentiated arguments."""
@@ -114,13 +114,29 @@ class Differentiated:
         """Results with their cotangents."""
         if self.mode != "vjp":
             return [(value, self.one(rt, value))]
-        values = list(value) if isinstance(value, (tuple, list)) else [value]
-        cts = list(rt.iter(ct)) if isinstance(value, (tuple, list)) else [ct]
-        if len(values) != len(cts):
-            raise ArgumentError(f"{self.name} gives {len(values)} results, but got {len(cts)} cotangents.")
-        return [
-            (y, self.fitted(rt, y, c)) for y, c in zip(values, cts) if floating(known(y)) and c is not None
-        ]
+        return list(self.paired(rt, value, ct))
+
+    def paired(self, rt: Any, value: Any, ct: Any) -> Iterator[tuple[Any, Any]]:
+        """The floating results in a container with their cotangents, which come in a container like it."""
+        if ct is None:
+            return
+        if isinstance(value, (tuple, list, dict)):
+            of_dict = isinstance(value, dict)
+            keys, given = (list(value), list(rt.iter(ct))) if of_dict else (None, list(rt.iter(ct)))
+            if len(value) != len(given) or (of_dict and (type(ct) is not dict or keys != given)):
+                raise ArgumentError(
+                    f"{self.name} gives {len(value)} results{f' {keys}' if of_dict else ''}, but got "
+                    f"{len(given)} cotangents{f' {given}' if of_dict else ''}."
+                )
+            for k, c in zip(value if of_dict else range(len(value)), given):
+                yield from self.paired(rt, value[k], rt.getitem(ct, k) if of_dict else c)
+        elif floating(known(value)):
+            yield value, self.fitted(rt, value, ct)
+        elif known(value).kind == "object":
+            raise GradientError(
+                f"{self.name} returned {described(value)}, for which there are no cotangents.\n"
+                "  fix     return arrays, or tuples, lists and dicts of them."
+            )
 
     def fitted(self, rt: Any, y: Any, ct: Any) -> Any:
         """A cotangent in the dtype of its result."""
@@ -157,10 +173,9 @@ class Differentiated:
             return "sum it, or use graphc.vjp with a cotangent."
         return "return the loss alone, or (loss, aux) with has_aux=True."
 
-    def packed(self, value: Any, aux: Any, gradients: dict[int, Any], chosen: list[int]) -> Any:
+    def packed(self, value: Any, aux: Any, gradients: list[Any]) -> Any:
         """The results in the form that the caller asked for."""
-        one = isinstance(self.argnums, int)
-        found = gradients[chosen[0]] if one else tuple(gradients[i] for i in chosen)
+        found = gradients[0] if isinstance(self.argnums, int) else tuple(gradients)
         if self.mode == "value":
             return ((value, aux) if self.has_aux else value), found
         return (found, aux) if self.has_aux else found
@@ -291,8 +306,9 @@ def vjp(fn: Callable[..., Any], argnums: Argnums = None, **options: Any) -> Grad
     """`vjp(fn)(*args, ct)`: the gradients of sum(fn(*args) * ct), as a tuple with one entry for each
     argument.
 
-    `ct` has the shape of the result; a list or tuple of them for several results. `argnums`: only these
-    arguments, in a tuple; for an int only the gradient of that argument.
+    `ct` has the shape of the result; for several results it is a list, tuple or dict as they come in, with
+    None where one does not count. `argnums`: only these arguments, in a tuple; for an int only the gradient
+    of that argument.
 
     >>> vjp(np.outer)(np.ones(2), np.ones(3), np.ones((2, 3)))
     (array([3., 3.]), array([2., 2., 2.]))

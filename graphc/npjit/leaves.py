@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import types
+from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from graphc.ir.errors import DTypeError, GradientError
 from graphc.npjit.derivable import floating
 from graphc.npjit.infer import meta_of
 from graphc.npjit.log import Meta, Node, operands, source
-from graphc.npjit.lookup import is_array
+from graphc.npjit.lookup import attributes, is_array
 from graphc.npjit.recording import Recording
 from graphc.npjit.reverse import Walk, leaf
 from graphc.npjit.values import Num, Sym
@@ -102,18 +103,21 @@ class Leaves:
         rt = self.rt
         if isinstance(x, dict):
             kind, items = "dict", [(k, rt.getitem(x, k)) for k in rt.iter(x)]
-        elif isinstance(x, (list, tuple)):
-            kind = "list" if isinstance(x, list) else "record" if hasattr(x, "_fields") else "tuple"
+        elif isinstance(x, (list, tuple, deque)):
+            kind = "tuple" if isinstance(x, tuple) else "list"
+            kind = "record" if hasattr(x, "_fields") else kind
             items = list(enumerate(rt.iter(x)))
-        elif isinstance(getattr(x, "__dict__", None), dict):
+        elif attributes(x):
             kind = "object"
             self.guard_names(x)
-            items = [(k, rt.getattr(x, k)) for k in list(vars(x))]
+            items = [(k, rt.getattr(x, k)) for k in attributes(x)]
         else:
             return x
         self.within[id(x)] = x
         parts = {k: self.enter(v) for k, v in items}
         del self.within[id(x)]
+        if kind == "object" and not hasattr(x, "__dict__") and not any(map(is_entered, parts.values())):
+            return x  # a number, path or date of a class in Python
         found = Branch(kind, x, self.rebuilt(kind, x, parts), parts)
         self.branches.append(found)
         return found
@@ -121,7 +125,7 @@ class Leaves:
     def guard_names(self, x: Any) -> None:
         """Another attribute is another structure."""
         var = self.rec.var(x)
-        if var is not None:
+        if var is not None and hasattr(x, "__dict__"):
             self.rec.guard(f"tuple(vars({var})) != {self.rec.const(tuple(vars(x)))}")
 
     def rebuilt(self, kind: str, x: Any, parts: dict[Any, Any]) -> Any:
@@ -134,9 +138,7 @@ class Leaves:
                 dict.__setitem__(made, k, v)
             return made
         if kind == "object":
-            made = object.__new__(type(x))
-            vars(made).update(values)
-            return made
+            return made_like(x, values)
         return assembled(kind, x, values)
 
     # ---- leaving
@@ -189,6 +191,10 @@ class Leaves:
         before = [inner_of(p) for p in branch.parts.values()]
         if len(before) == len(branch.inner) and all(a is b for a, b in zip(before, branch.inner)):
             return
+        if isinstance(branch.outer, deque):
+            self.rt.method(branch.outer, "clear")
+            self.rt.method(branch.outer, "extend", [self.outer_of(v) for v in branch.inner])
+            return
         if len(branch.inner) < len(before):
             self.rt.setitem([self.outer_of(v) for v in branch.inner], branch.outer, slice(None))
             return
@@ -199,7 +205,7 @@ class Leaves:
                 self.rt.setitem(self.outer_of(v), branch.outer, i)
 
     def write_object(self, branch: Branch) -> None:
-        now = vars(branch.inner)
+        now = {k: getattr(branch.inner, k) for k in attributes(branch.inner)}
         for k in [k for k in branch.parts if k not in now]:
             self.rt.delattr(branch.outer, k)
         for k, v in list(now.items()):
@@ -236,9 +242,7 @@ class Leaves:
                 dict.__setitem__(made, k, v)
             return made
         if part.kind == "object":
-            made = object.__new__(type(part.outer))
-            vars(made).update(values)
-            return made
+            return made_like(part.outer, values)
         return assembled(part.kind, part.outer, values)
 
     def finished(self, ct: Any, part: Leaf, walk: Walk) -> Any:
@@ -271,10 +275,25 @@ def inner_of(part: Any) -> Any:
     return part.inner if isinstance(part, (Leaf, Branch)) else part
 
 
+def is_entered(part: Any) -> bool:
+    """Whether a part has a leaf in it."""
+    return isinstance(part, (Leaf, Branch))
+
+
+def made_like(x: Any, values: dict[str, Any]) -> Any:
+    """An object of the class of x with these attributes."""
+    made = object.__new__(type(x))
+    for k, v in values.items():
+        object.__setattr__(made, k, v)
+    return made
+
+
 def assembled(kind: str, x: Any, values: dict[Any, Any]) -> Any:
     """A list, tuple or named tuple like x."""
     if kind == "record":
         return type(x)(*values.values())
     if kind == "tuple":
         return tuple(values.values()) if type(x) is tuple else type(x)(values.values())
+    if isinstance(x, deque):
+        return deque(values.values(), x.maxlen)
     return list(values.values()) if type(x) is list else type(x)(values.values())

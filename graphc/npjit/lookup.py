@@ -105,3 +105,29 @@ def raw_method(x: Any, name: str) -> Callable[..., Any]:
 def store_raw(x: Any, k: Any, v: Any) -> None:
     """x[k] = v, past what the class of x says in Python."""
     raw_method(x, "__setitem__")(k, v)
+
+
+@functools.cache
+def slots_of(t: type) -> tuple[str, ...]:
+    """The names of the slots that a class and its bases have.
+
+    >>> slots_of(type("Point", (), {"__slots__": ("x", "__y", "__dict__")}))
+    ('x', '_Point__y')
+    """
+    found = []
+    for c in reversed(t.__mro__):
+        names = c.__dict__.get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            private = name[:2] == "__" and name[-2:] != "__"
+            found.append(f"_{c.__name__.lstrip('_')}{name}" if private else name)
+    return tuple(n for n in found if n not in ("__dict__", "__weakref__"))
+
+
+def attributes(x: Any) -> list[str]:
+    """The names of an object's own attributes, in slots and in its dict.
+
+    >>> attributes(functools.partial(print)), attributes(3.0)
+    ([], [])
+    """
+    inside = getattr(x, "__dict__", None)
+    return [*(n for n in slots_of(type(x)) if hasattr(x, n)), *(inside if isinstance(inside, dict) else ())]

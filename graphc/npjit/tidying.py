@@ -4,12 +4,15 @@ leaves."""
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from graphc.npjit.leaves import ATOMS
 from graphc.npjit.log import Node, operands, replaced
+from graphc.npjit.lookup import attributes
 from graphc.npjit.recording import Recording
 from graphc.npjit.reverse import leaf
 from graphc.npjit.values import Sym
@@ -23,13 +26,13 @@ def nodes_of(x: Any, found: set[Node]) -> None:
             found.add(node)
         for _, args, kwargs in x.chain:
             found.update(operands([args, kwargs or {}]))
-    elif isinstance(x, (tuple, list)):
+    elif isinstance(x, (tuple, list, deque)):
         for item in x:
             nodes_of(item, found)
     elif isinstance(x, dict):
         nodes_of(list(x.values()), found)
-    elif isinstance(getattr(x, "__dict__", None), dict):
-        nodes_of(vars(x), found)
+    elif not isinstance(x, ATOMS):
+        nodes_of([getattr(x, k) for k in attributes(x)], found)
 
 
 def prune(rec: Recording, start: int, results: Any) -> None:

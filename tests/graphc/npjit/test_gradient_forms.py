@@ -1,5 +1,6 @@
 """The forms of grad, value_and_grad, vjp and check_grads, their breaks, and their errors."""
 
+import collections
 import contextlib
 import copy
 import functools
@@ -562,3 +563,57 @@ def test_an_object_keeps_its_own_state():
         np.testing.assert_allclose(g.W, x.T @ (2 * net.hidden * (1 - net.hidden**2)) / 6)
         net.W -= 0.1 * g.W
         plain.W = net.W.copy()
+
+
+class Slotted:
+    __slots__ = ("__bias", "w")
+
+    def __init__(self, w, bias):
+        self.w, self.__bias = w, bias
+
+    def __call__(self, x):
+        return self.w * x + self.__bias
+
+    def bias(self):
+        return self.__bias
+
+
+def test_objects_with_slots_and_deques():
+    part = Slotted(X.copy(), 2.0)
+    f = graphc.grad(lambda parts, x: np.sum(parts[0](x) ** 2) + np.sum(parts[1] ** 2))
+    for _ in range(3):
+        g = f(collections.deque([part, X], maxlen=3), X)
+        assert (type(g), g.maxlen, type(g[0])) == (collections.deque, 3, Slotted)
+        np.testing.assert_allclose(g[0].w, 2 * (X * X + 2) * X)
+        np.testing.assert_allclose(g[0].bias(), np.sum(2 * (X * X + 2)))
+        np.testing.assert_allclose(g[1], 2 * X)
+    assert f.recordings == 1
+    graphc.check_grads(lambda p, x: np.sum(p(x) ** 2), (part, X))
+    with pytest.raises(NumericsError, match=r"args\[0\].w is "):
+        graphc.check_grads(lambda p, x: np.sum(np.floor(p.w * 1e6)) * 1e-3, (part, X))
+
+    def rotated(d):
+        d.append(d.popleft() * 2)
+        return np.sum(d[0] * d[-1])
+
+    d = collections.deque([X, X + 1])
+    g = graphc.grad(rotated)(d)
+    np.testing.assert_allclose(g[0], 2 * (X + 1))
+    np.testing.assert_allclose(d[1], 2 * X)
+
+
+def test_vjp_of_containers_in_containers():
+    f = graphc.vjp(lambda x: {"a": x * 2, "more": [3, (x**2, None)]})
+    for _ in range(2):
+        np.testing.assert_allclose(f(X, {"a": X, "more": [None, (X, None)]})[0], 2 * X + 2 * X * X)
+    np.testing.assert_allclose(f(X, {"a": X, "more": None})[0], 2 * X)
+    with pytest.raises(ArgumentError, match=r"2 results \['a', 'more'\], but got 1 cotangents \['a'\]"):
+        f(X, {"a": X})
+    with pytest.raises(GradientError, match="returned a object, for which there are no cotangents"):
+        graphc.vjp(lambda x: object())(X, X)
+
+
+def test_an_argument_that_is_named_twice():
+    a, b = graphc.grad(lambda x: np.sum(x**2), argnums=(0, 0))(X)
+    a[0] = 9
+    np.testing.assert_allclose(b, 2 * X)
