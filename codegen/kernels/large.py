@@ -49,7 +49,6 @@ from graphc.codegen.kernels.tiles import (
 from graphc.codegen.text import Function, Operand
 
 PAGE = 4096  # rows so many bytes apart have the same lines of L1
-LEAST = 64  # terms of a sum up to which a copy of A takes less than the beginnings of tiles in place
 
 
 @dataclass(frozen=True)
@@ -143,8 +142,7 @@ def _pack_rows(f: Function, s: Strategy, cut: Cut, block: Block, i: str, columns
     source = f.at(t.name, "%a", f.add(f.mul(start, "%a_row"), f.mul(block.start, "%a_col")))
     apart = f(f"icmp ne i64 {f(f'and i64 %a_row, {PAGE // t.size - 1}')}, 0")
     few = f(f"icmp sle i64 {columns}, {s.few_columns}")
-    worth = f.both(few, f.less(LEAST, block.length))
-    in_place = f.both(f.equal("%a_col", 1), f.both(apart, worth))
+    in_place = f.both(f.equal("%a_col", 1), f.both(apart, few))
     first = piece(f, "0", balanced(f, length, s.rows))[1]
     rows = f.select("i64", in_place, first, length)
     operands = f"ptr %scratch, i64 {rows}, i64 {block.length}"
@@ -186,77 +184,39 @@ def _panel(
 
 
 def _tiles(f: Function, s: Strategy, block: Block, rows: Rows, panel: Panel) -> None:
-    """The first tile, which may pack B, and the others, those of one size after each other."""
-    t, tiles = s.t, rows.tiles
-    mr = piece(f, "0", tiles)[1]
-    table = f"@{table_name(FULL, t)}"
-    packed, parameters = _found(f, s, panel, (table, mr), (1, mr)), panel.parameters
-    kernel = f.select("ptr", panel.copy_now, panel.copy, packed)
-    given = f.select("ptr", panel.copy_now, parameters[1], parameters[0])
-    b = f.select("ptr", panel.copy_now, panel.source, panel.slot)
-    extra = f.select("ptr", panel.copy_now, panel.slot, f"@zeros_{t.dtype}")
-    set_parameters(f, t, parameters[0], {"next": panel.slot, "next_row": 0})
-    c, init = _places(f, t, block, rows, panel, "0")
-    call_tile(f, s, kernel, (mr, panel.whole), Tile("%scratch", b, c, init, extra, panel.n), given)
-    see_tile(f, block, c, rows.left.start, panel.column, mr, panel.n)
-    larger = f.add(tiles.size, 1)
-    _equal_tiles(f, s, block, rows, panel, ("1", tiles.larger), larger)
-    _equal_tiles(f, s, block, rows, panel, (f.maximum(tiles.larger, 1), tiles.count), tiles.size)
-
-
-def _equal_tiles(
-    f: Function, s: Strategy, block: Block, rows: Rows, panel: Panel, which: tuple[str, str], mr: str
-) -> None:
-    """Tiles of `mr` rows: what they share is found once."""
-    t, left = s.t, rows.left
-    with f.when(f.less(*which)):
-        inner = piece(f, which[0], rows.tiles)[0]
-        slot = tile_slot(f, s, "1", block.length)
-        a, step = f.at(t.name, "%scratch", f.mul(which[0], slot)), slot
+    t, count = s.t, rows.tiles.count
+    fetch = f.both(panel.copy_now, worth_fetching(f, s, count, block.length, "%n"))
+    set_parameters(f, t, panel.parameters[0], {"next": panel.slot, "next_row": 0})
+    with f.loop(0, count, 1) as ir:
+        inner, mr = piece(f, ir.i, rows.tiles)
+        row = f.add(rows.left.start, inner)
+        behind = f.less(0, ir.i)
+        copying = f.both(panel.copy_now, f.negate(behind))
+        fetching = f.both(fetch, f.both(behind, f.less(ir.i, 1 + FETCH.unroll)))
+        table = f.select("ptr", fetching, f"@{table_name(FETCH, t)}", f"@{table_name(FULL, t)}")
+        a = f.at(t.name, "%scratch", tile_slot(f, s, ir.i, block.length))
         strides: tuple[Operand, Operand] = (1, mr)
-        full, fetch = (f"@{table_name(kind, t)}" for kind in (FULL, FETCH))
-        if left.source:
-            along = f"@{table_name(ROWS, t)}"
-            full, fetch = (f.select("ptr", left.in_place, along, table) for table in (full, fetch))
-            a = f.select("ptr", left.in_place, f.at(t.name, left.source, f.mul(inner, "%a_row")), a)
-            step = f.select("i64", left.in_place, f.mul(mr, "%a_row"), step)
-            strides = (
-                f.select("i64", left.in_place, "%a_row", 1),
-                f.select("i64", left.in_place, "%a_col", mr),
-            )
-        kernels = [_found(f, s, panel, (table, mr), strides) for table in (full, fetch)]
-        wanted = f.both(panel.copy_now, worth_fetching(f, s, rows.tiles.count, block.length, "%n"))
-        steps = (step, f.mul(mr, "%c_row"), f.mul(mr, block.init_row))
-        carry = [
-            ("i64", f.add(left.start, inner)),
-            *(("ptr", x) for x in (a, *_places(f, t, block, rows, panel, inner))),
-        ]
-        with f.loop(*which, 1, carry) as ir:
-            row, a, c, init = ir.values
-            with f.when(wanted, [("ptr", kernels[0])]) as ahead:
-                fetching = f.less(ir.i, 1 + FETCH.unroll)
-                _look_ahead(f, t, block, panel, ir.i, fetching)
-                ahead.next = [f.select("ptr", fetching, kernels[1], kernels[0])]
-            tile = Tile(a, panel.slot, c, init, f"@zeros_{t.dtype}", panel.n)
-            call_tile(f, s, ahead.results[0], (mr, panel.whole), tile, panel.parameters[0])
-            see_tile(f, block, c, row, panel.column, mr, panel.n)
-            ir.next = [f.add(row, mr), *(f.at(t.name, x, by) for x, by in zip((a, c, init), steps))]
-
-
-def _found(
-    f: Function, s: Strategy, panel: Panel, which: tuple[str, str], strides: tuple[Operand, Operand]
-) -> str:
-    """The microkernel in a table for tiles of so many rows; what it is told of A and of its size."""
-    table, mr = which
-    set_parameters(f, s.t, panel.parameters[0], dict(zip(("a_row", "a_col"), strides)))
-    return find_or_any(f, s, table, panel.nrv, mr, panel.parameters[0])
-
-
-def _places(f: Function, t: Element, block: Block, rows: Rows, panel: Panel, inner: str) -> tuple[str, str]:
-    """Where c and what it begins with are, in a row of the block."""
-    row = f.add(rows.left.start, inner)
-    c = f.at(t.name, "%c", f.add(panel.column, f.mul(row, "%c_row")))
-    return c, f.at(t.name, block.init, f.add(panel.column, f.mul(row, block.init_row)))
+        if rows.left.source:
+            in_place = f.both(rows.left.in_place, behind)
+            table = f.select("ptr", in_place, f"@{table_name(ROWS, t)}", table)
+            a = f.select("ptr", in_place, f.at(t.name, rows.left.source, f.mul(inner, "%a_row")), a)
+            strides = f.select("i64", in_place, "%a_row", 1), f.select("i64", in_place, "%a_col", mr)
+        packed = find_or_any(f, s, table, panel.nrv, mr, panel.parameters[0])
+        with f.when(fetch):
+            _look_ahead(f, t, block, panel, ir.i, fetching)
+        kernel = f.select("ptr", copying, panel.copy, packed)
+        parameters = f.select("ptr", copying, panel.parameters[1], panel.parameters[0])
+        set_parameters(f, t, panel.parameters[0], dict(zip(("a_row", "a_col"), strides)))
+        tile = Tile(
+            a,
+            f.select("ptr", copying, panel.source, panel.slot),
+            c := f.at(t.name, "%c", f.add(panel.column, f.mul(row, "%c_row"))),
+            f.at(t.name, block.init, f.add(panel.column, f.mul(row, block.init_row))),
+            f.select("ptr", copying, panel.slot, f"@zeros_{t.dtype}"),
+            panel.n,
+        )
+        call_tile(f, s, kernel, (mr, panel.whole), tile, parameters)
+        see_tile(f, block, c, row, panel.column, mr, panel.n)
 
 
 def _look_ahead(f: Function, t: Element, block: Block, panel: Panel, tile: str, fetching: str) -> None:

@@ -16,10 +16,6 @@ class Flatten(Layer):
 
     With data_format="channels_first", the channels are moved to the end first, so that both formats give the
     same order.
-
-    >>> import graphc
-    >>> Flatten()(graphc.Input((7, 5, 3))).shape
-    (None, 105)
     """
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
@@ -38,12 +34,7 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """The elements of each sample in another shape, in which one size may be -1; drops masks.
-
-    >>> import graphc
-    >>> Reshape((5, -1))(graphc.Input((7, 10))).shape
-    (None, 5, 14)
-    """
+    """The elements of each sample in another shape, in which one size may be -1; drops masks."""
 
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -72,12 +63,7 @@ class Reshape(Layer):
 
 
 class Permute(Layer):
-    """The axes of each sample in another order; `dims` counts from 1, the batch being axis 0.
-
-    >>> import graphc
-    >>> Permute((2, 1))(graphc.Input((7, 5))).shape
-    (None, 5, 7)
-    """
+    """The axes of each sample in another order; `dims` counts from 1, the batch being axis 0."""
 
     def __init__(self, dims: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -94,12 +80,7 @@ class Permute(Layer):
 
 
 class RepeatVector(Layer):
-    """Each sample's vector `n` times, along a new second axis.
-
-    >>> import graphc
-    >>> RepeatVector(4)(graphc.Input((7,))).shape
-    (None, 4, 7)
-    """
+    """Each sample's vector `n` times, along a new second axis."""
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graphc.codegen.options import resolve
+from graphc.npjit import alarms
 from graphc.npjit.array_guard import Geometry, fit, table
 from graphc.npjit.expressions import CannotError, Expressions
-from graphc.npjit.log import Node, apart, follow, mutate, pick
+from graphc.npjit.log import Meta, Node, apart, follow, mutate, pick
 from graphc.npjit.lookup import store_raw
 from graphc.npjit.narrowing import Narrowed
 from graphc.npjit.native import segments
@@ -33,6 +34,9 @@ MISSES = "(AttributeError, KeyError, IndexError, TypeError, ValueError, Arithmet
 
 MOST_TESTS = 8
 """Tests on data between which the parts of a recording are compiled; with more of them NumPy does it."""
+
+
+FLOATS = (np.float64, np.float32)
 
 
 class Elsewhere(Exception):
@@ -86,7 +90,7 @@ class Emitter(Expressions):
             k.var
             for k in rec.objects.values()
             if k.var
-            and (k.var[0] == "o" or type(k.value) is types.CellType)
+            and k.var[0] == "o"
             and k.var not in rec.begun
             and not isinstance(k.value, types.MethodType)
         ]
@@ -133,7 +137,19 @@ class Emitter(Expressions):
         counted = [*start, *self.known_sizes()]
         flat = self.compiled([*counted, *self.opening, *self.guarded(graph), *back, *end])
         guards = self.compiled([*counted, "return None"])
-        return Fast(flat, guards, lambda: self.native(wanted, stores, start, end, flat))
+        alarm = self.alarm([*start, *self.opening], graph)
+        return Fast(flat, guards, lambda: self.native(wanted, stores, start, end, flat, alarm))
+
+    def alarm(self, begin: list[str], graph: list[str]) -> alarms.Alarm:
+        """What finds out by NumPy's operations alone, made when it is needed, whether they warn."""
+        saves, restores = self.streams()
+        body = [*begin, *saves, "try:", *_indented(graph), "except Exception: pass", *restores]
+        consts = self.rec.consts
+
+        def probe(args: Any, kw: Any) -> Any:
+            return function(body, consts)(args, kw)
+
+        return alarms.Alarm(probe)
 
     def store(self, s: Storage) -> Store:
         """The store into an input, or into the part of it that stands for it."""
@@ -178,6 +194,7 @@ class Emitter(Expressions):
         start: list[str],
         end: list[str],
         flat: Callable[..., Any],
+        alarm: alarms.Alarm,
     ) -> Callable[..., Any] | None:
         """The function whose operations are one compiled program."""
         raising = any(not QUIET.issuperset(state.values()) for _, state in self.rec.states[1:])
@@ -227,10 +244,24 @@ class Emitter(Expressions):
         self.covered = not kept
         lines = self._in_states(lines) if kept else lines
         back = [f"copyto({s.var}, {s.text})" for s in stores if s.var not in in_place]
-        begin = [*start, "if strict(): return flat(args, kw)", *self.opening]
-        made: Any = self.compiled([*begin, *self.guarded(lines), *back, *end], scope)
+        begin = [*start, "if strict(): return flat(args, kw)"]
+        if (raised := alarms.raised()) is not None:
+            begin = [*start, "if strict() or alarm.off: return flat(args, kw)"]
+            begin += ["if alarm.suspect and alarm.warns(args, kw): return flat(args, kw)"] if in_place else []
+            lines = alarms.guarded(lines, self.suspicious(wanted), bool(in_place))
+            scope |= alarms.SCOPE | {"raised": raised, "alarm": alarm}
+        made: Any = self.compiled([*begin, *self.opening, *self.guarded(lines), *back, *end], scope)
         made.graphs, made.kept = graphs, kept
         return made
+
+    def suspicious(self, wanted: list[Node]) -> list[str]:
+        """Results that are numbers, where there are logarithms."""
+        if not any(n.fn in alarms.LOGARITHMS for n in self.log):
+            return []
+        metas = [(n, n.meta) for n in wanted if isinstance(n.meta, Meta) and n in self.positions]
+        return [
+            self.expr(n) for n, m in metas if m.kind in ("scalar", "python") and m.dtype in (float, *FLOATS)
+        ]
 
     def _in_states(self, lines: list[str]) -> list[str]:
         """What NumPy does warns of nothing that was ignored in the recording."""
@@ -263,19 +294,32 @@ class Emitter(Expressions):
 
     def guarded(self, graph: list[str]) -> list[str]:
         """The operations; where one raises, random streams go back to where they were."""
+        saves, restores = self.streams()
+        back = _indented(restores) if restores else []
+        noisy = any("NoisyError" in line for line in graph)
+        again = ["except NoisyError:", *back, "    return flat(args, kw)"] if noisy else []
+        return [*saves, "try:", *_indented(graph), *again, "except Exception:", *back, "    return MISS"]
+
+    def streams(self) -> tuple[list[str], list[str]]:
+        """Lines that keep the states of the streams that are drawn from, and that put them back."""
         draws = [n for n in self.log if n.impure]
-        sources = {self.expr(n.args[3][1] if n.fn is mutate else n.args[0]) for n in draws}
-        saves = [f"state{i} = random_state({s})" for i, s in enumerate(sorted(sources))]
-        restores = [f"    restore({s}, state{i})" for i, s in enumerate(sorted(sources))]
-        return [*saves, "try:", *_indented(graph), "except Exception:", *restores, "    return MISS"]
+        sources = sorted({self.expr(n.args[3][1] if n.fn is mutate else n.args[0]) for n in draws})
+        saves = [f"state{i} = random_state({s})" for i, s in enumerate(sources)]
+        return saves, [f"restore({s}, state{i})" for i, s in enumerate(sources)]
 
     def compiled(self, body: list[str], more: dict[str, Any] | None = None) -> Callable[..., Any]:
         """The lines as a function."""
-        text = "def fast(args, kw):\n    " + "\n    ".join(body) + "\n"
-        scope: dict[str, Any] = {**self.rec.consts, **GLOBALS, **(more or {})}
-        exec(compile(text, "<graphc fast path>", "exec"), scope)
-        scope["fast"].text = text
-        return scope["fast"]
+        return function(body, self.rec.consts | (more or {}))
+
+
+def function(body: list[str], names: dict[str, Any]) -> Callable[..., Any]:
+    """Lines as a function of (args, kw)."""
+    text = "def fast(args, kw):\n    " + "\n    ".join(body) + "\n"
+    scope: dict[str, Any] = {**GLOBALS, **names}
+    exec(compile(text, "<graphc fast path>", "exec"), scope)
+    scope["fast"].text = text
+    made: Callable[..., Any] = scope["fast"]
+    return made
 
 
 def storages_of(rec: Recording) -> list[Storage]:

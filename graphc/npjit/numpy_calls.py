@@ -13,7 +13,15 @@ import numpy as np
 from graphc.npjit.determined import UNDETERMINED
 from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import bound, is_array, method_fn, out_fn, spare
-from graphc.npjit.outputs import METHODS, UFUNC_METHODS, named_out, overwrites, place_of
+from graphc.npjit.outputs import (
+    METHODS,
+    OLD_FORMS,
+    UFUNC_METHODS,
+    by_position,
+    named_out,
+    overwrites,
+    place_of,
+)
 from graphc.npjit.spelled_out import is_plain, vectorized
 from graphc.npjit.surface import Surface
 from graphc.npjit.texts import is_text
@@ -94,6 +102,7 @@ class NumpyCalls(Surface):
         if type(f) is np.ufunc and len(args) > f.nin:
             kwargs["out"] = args.pop() if len(args) == f.nin + 1 else tuple(args[f.nin :])
             del args[f.nin :]
+            f = by_position(f) if f in OLD_FORMS and not self.rec.differentiating else f
         if kwargs.get("out") is not None:
             return self.with_out(f, args, kwargs)
         kwargs.pop("out", None)

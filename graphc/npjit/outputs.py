@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 C_FUNCTIONS = {"dot": 2, "concatenate": 2, "take": 3, "choose": 2, "compress": 3, "outer": 2}
 """Functions that tell no signature."""
 METHODS = {
@@ -24,6 +26,20 @@ OVERWRITES = {
     **dict.fromkeys(("percentile", "quantile", "nanpercentile", "nanquantile"), ("overwrite_input", 4, True)),
 }
 """Functions that change their first argument where an option is so: its name, its place and the value."""
+
+OLD_FORMS = frozenset([np.maximum, np.minimum])
+"""Ufuncs that take `out` by position with a warning, which NumPy itself gives at each call."""
+
+
+@functools.cache
+def by_position(f: np.ufunc) -> Callable[..., Any]:
+    """The function (..., out=out) -> f(..., out)."""
+
+    def call(*args: Any, out: Any, **kwargs: Any) -> Any:
+        return f(*args, out, **kwargs)
+
+    call.__name__ = call.__qualname__ = f.__name__
+    return call
 
 
 @functools.cache

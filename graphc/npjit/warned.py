@@ -1,7 +1,8 @@
 """Floating-point errors: NumPy's warnings point to the user's line, and code that gives them stays NumPy's.
 
 Native code sets no warnings off and raises no FloatingPointError. So what warned while it was recorded is not
-compiled, and where `np.errstate` or `np.seterr` ask for more than warnings, calls are done by NumPy.
+compiled (`alarms` finds out what would warn in a later call only), and where `np.errstate` or `np.seterr` ask
+for more than warnings, calls are done by NumPy.
 """
 
 from __future__ import annotations

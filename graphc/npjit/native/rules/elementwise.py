@@ -23,6 +23,7 @@ from graphc.npjit.native.operands import (
     operand,
     own_dtype,
     reshaped,
+    shape_of,
     type_key,
 )
 from graphc.npjit.native.rules.table import RULES, rule
@@ -240,6 +241,10 @@ def _operator(b: Builder, ufunc: np.ufunc, function: Any, *items: Item) -> Any:
         divides = function is operator.truediv and type(items[1]) in (int, float) and items[1] != 0
         if not all(map(_is_float, items)) or not (function in _FLOATING_ONLY or divides):
             raise Unexpressed("arithmetic of Python numbers")
+    if not any(map(shape_of, items)):
+        kind = loop_types(ufunc, items)[-1]
+        if kind.kind in "iu" and kind.itemsize < 8:
+            raise Unexpressed("small integers, of which NumPy warns where they grow too large")
     return call_ufunc(b, ufunc, *items)
 
 
