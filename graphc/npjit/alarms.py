@@ -86,7 +86,8 @@ class Alarm:
         if self.passed:
             self.passed -= 1
             return False
-        state, heard = np.geterr(), []
+        state = np.geterr()
+        heard: list[None] = []
         modes: Any = {k: "call" for k, v in state.items() if v == "warn"}
         if not modes or not QUIET.issuperset(state.values()):
             return False

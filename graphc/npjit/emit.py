@@ -157,7 +157,7 @@ class Emitter(Expressions):
         var, part = s.var or "", self.narrowed.parts.get(id(s))
         if part is not None:
             part.leaf.var = self.rec.new("w")
-            self.opening.append(f"{part.leaf.var} = {var}[{self.expr(part.index)}]")
+            self.opening.append(f"{part.leaf.var} = {var}[{self.expr(part.key)}]")
             var = part.leaf.var
         before = after
         while before in self.positions:

@@ -126,7 +126,8 @@ class Expressions:
 
     def _anew(self, x: Any) -> str:
         """A mutable object that was made in the call."""
-        t, rec = type(x), self.rec
+        t: Any = type(x)
+        rec = self.rec
         var = self.made[id(x)] = rec.new("f")
         if t is list:
             self.lines.append(f"{var} = []")
@@ -152,7 +153,7 @@ class Expressions:
         return var
 
     def _is_plain_object(self, x: Any) -> bool:
-        t = type(x)
+        t: Any = type(x)
         plain = type(t) is type and t.__module__ != "builtins" and t.__new__ is object.__new__
         foreign = isinstance(x, np.ndarray | types.FunctionType | types.MethodType)
         kept = isinstance(getattr(x, "__dict__", None), dict) or slots_of(t)

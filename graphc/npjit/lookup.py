@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -129,5 +129,5 @@ def attributes(x: Any) -> list[str]:
     >>> attributes(functools.partial(print)), attributes(3.0)
     ([], [])
     """
-    inside = getattr(x, "__dict__", None)
-    return [*(n for n in slots_of(type(x)) if hasattr(x, n)), *(inside if isinstance(inside, dict) else ())]
+    inside, cls = getattr(x, "__dict__", None), cast(Any, type(x))
+    return [*(n for n in slots_of(cls) if hasattr(x, n)), *(inside if isinstance(inside, dict) else ())]

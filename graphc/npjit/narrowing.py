@@ -22,7 +22,7 @@ class Part(NamedTuple):
     """A leaf in the place of an input, and the index by which it is taken from it."""
 
     leaf: Node
-    index: tuple[Any, ...]
+    key: tuple[Any, ...]
 
 
 class Narrowed:

@@ -127,16 +127,14 @@ def construct_vectorized(rt: Any, *args: Any, **kwargs: Any) -> Any:
     return np.vectorize(*args, **kwargs)
 
 
-HANDLERS |= {
-    f: where_differentiated(f, spelled)
-    for f, spelled in {
-        np.ndenumerate: ndenumerate,
-        np.ndindex: ndindex,
-        np.fromiter: fromiter,
-        np.fromfunction: fromfunction,
-        np.piecewise: piecewise,
-        np.apply_along_axis: apply_along_axis,
-        np.apply_over_axes: apply_over_axes,
-        np.vectorize: construct_vectorized,
-    }.items()
+_SPELLED: dict[Any, Handler] = {
+    np.ndenumerate: ndenumerate,
+    np.ndindex: ndindex,
+    np.fromiter: fromiter,
+    np.fromfunction: fromfunction,
+    np.piecewise: piecewise,
+    np.apply_along_axis: apply_along_axis,
+    np.apply_over_axes: apply_over_axes,
+    np.vectorize: construct_vectorized,
 }
+HANDLERS |= {f: where_differentiated(f, spelled) for f, spelled in _SPELLED.items()}

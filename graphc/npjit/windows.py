@@ -25,6 +25,8 @@ from graphc.npjit.values import Num, Sym
 class Windows(Pending):
     """The part of a recording that takes windows."""
 
+    line: str
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.visits: Counter[str] = Counter()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 
 
-class Line(NamedTuple):
+@dataclass(frozen=True)
+class Line:
     """The places that a box takes along one axis: the first, how many, and from one to the next."""
 
     axis: int
@@ -40,7 +41,7 @@ def overlapping(b: Builder, nodes: Sequence[Node], starts: np.ndarray, moving: S
     lines = None if any(isinstance(d, Size) for d in sizes) else grid(starts, moving)
     if not lines:
         return None
-    return _windows(b, Expr(b, nodes[0].operands[0]), [int(d) for d in shape], starts[0], lines)  # type: ignore[arg-type]
+    return _windows(b, Expr(b, nodes[0].operands[0]), [int(d) for d in shape], starts[0], lines)
 
 
 def grid(starts: np.ndarray, axes: Sequence[int]) -> list[Line] | None:

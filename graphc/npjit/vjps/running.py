@@ -102,8 +102,8 @@ def _diff(
     axis = axis % np.ndim(a)
     size = np.shape(a)[axis]
     if np.shape(ct)[axis] == 0:
-        ends = (None if x is None else np.zeros_like(x) for x in (prepend, append))
-        return np.zeros_like(a), None, None, *ends
+        nothing = (None if x is None else np.zeros_like(x) for x in (prepend, append))
+        return np.zeros_like(a), None, None, *nothing
     head, tail = (slice(None),) * axis + (slice(None, 1),), (slice(None),) * axis + (slice(-1, None),)
     for _ in range(n):
         inner = -np.diff(ct, axis=axis)
