@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -34,6 +34,7 @@ class Pieces:
     writes: tuple[Write, ...]
     joined: Expr | None = field(default=None)
     marks: np.ndarray | None = field(default=None)  # the boxes, where their positions are numbers
+    is_whole: bool = False  # the base was put together from pieces: more of them are written into it
 
     @property
     def dtype(self) -> DType:
@@ -46,7 +47,8 @@ class Pieces:
     def whole(self) -> Expr:
         """The array: the pieces joined where they are rows of one axis, else written one after the other."""
         if self.joined is None:
-            self.joined = _joined(self.b, self.base, self.writes)
+            joined = _written if self.is_whole else _joined
+            self.joined = joined(self.b, self.base, self.writes)
         return self.joined
 
     def read(self, box: Box) -> Expr | None:
@@ -75,10 +77,14 @@ class Pieces:
 
     def write(self, box: Box, value: Expr) -> Pieces:
         """The buffer after a store; earlier stores that it covers are forgotten."""
+        if (
+            self.joined is not None and len(self.writes) > 1
+        ):  # somebody has needed all of it: go on from there
+            return Pieces(self.b, self.joined, (), is_whole=True).write(box, value)
         mark, marks, writes = _mark(box), self.marks, self.writes
         if mark is None or (marks is None and writes):
             kept = tuple(w for w in writes if not _covers(box, w[0]))
-            return Pieces(self.b, self.base, (*kept, (box, value)))
+            return replace(self, writes=(*kept, (box, value)), joined=None, marks=None)
         if marks is not None:  # there are thousands of them where a long loop fills an array
             open_ = ~((marks[:, 0] >= mark[0]) & (marks[:, 1] <= mark[1])).all(1)
             writes = writes if open_.all() else tuple(itertools.compress(writes, open_))
@@ -121,6 +127,11 @@ def _joined(b: Builder, base: Expr, writes: Sequence[Write]) -> Expr:
     block = _block(b, writes)
     if block is not None:
         return _joined(b, base, [block])
+    return _written(b, base, writes)
+
+
+def _written(b: Builder, base: Expr, writes: Sequence[Write]) -> Expr:
+    """The pieces written one after the other."""
     whole = base
     for box, value in writes:
         whole = b.update_slice(whole, value, start=tuple(lo for lo, _ in box), step=(1,) * base.rank)
