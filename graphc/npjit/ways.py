@@ -123,9 +123,9 @@ class Ways(Straight, Inspected):
 
     def _leave_branches(self, key: Any, detour: Aside, plain: Callable[..., Any]) -> None:
         """Plain Python does what goes now this way, now that."""
-        ways = self.branches.pop(key)
+        ways = self.branches.pop(key, [])
         self.fast[key] = [f for f in self.fast[key] if f not in ways]
-        del self.detours[key]
+        self.detours.pop(key, None)
         detour.failing, self.aside[key] = False, detour
         self.step_aside(key, detour, plain)
 
@@ -139,12 +139,13 @@ class Ways(Straight, Inspected):
 
     def step_aside(self, key: Any, aside: Aside, plain: Callable[..., Any]) -> None:
         """Plain Python does calls of this form from now on."""
+        if self.aside.pop(key, None) is None:  # an inner call of a recursion has done it
+            return
         self.note(f"steps aside for calls like this: {aside.summary()}")
 
         def reopen(way: Plain) -> None:
             self.arrange(key, [f for f in self.fast[key] if f is not way])
 
-        del self.aside[key]
         used = [f for f in self.fast.get(key, ()) if not isinstance(f, Choice)]  # others were for few calls
         self.arrange(key, [*used, Plain(plain, min(aside.plain), (), aside.failing, reopen)])
 

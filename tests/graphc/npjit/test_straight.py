@@ -19,7 +19,7 @@ import pytest
 import graphc
 from graphc.npjit import straight
 from graphc.npjit.function import PATIENT, Jit
-from graphc.npjit.settled import OFTEN, SELDOM, Plain
+from graphc.npjit.settled import OFTEN, ROUNDS, SELDOM, Aside, Plain
 from graphc.npjit.straight import ANY, Straight, form_of
 
 X = np.arange(20.0)
@@ -231,6 +231,20 @@ def test_copies_pickles_and_numba_do_not_notice() -> None:
 
 def module_level(x: np.ndarray) -> Any:
     return x + 3
+
+
+def test_an_inner_call_of_a_recursion_may_step_aside_first() -> None:
+    def down(n: int) -> int:
+        return 0 if n == 0 else 1 + jitted(n - 1)
+
+    jitted = graphc.jit(down)
+    aside = jitted.aside[1,] = Aside()
+    for _ in range(ROUNDS + 1):
+        aside.add(10**12)
+    assert jitted(2 * ROUNDS) == 2 * ROUNDS
+    assert not jitted.aside
+    assert jitted.explain().count("steps aside") == 1
+    assert jitted(300) == 300
 
 
 def test_recursion_and_threads() -> None:
