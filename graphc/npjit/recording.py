@@ -29,6 +29,9 @@ from graphc.npjit.windows import Windows
 
 LIMIT = 20_000
 """Nodes in one segment: then it is run, as at a break."""
+WHOLE = 10 * LIMIT
+"""The same while a gradient is recorded: each node has some more on the way back, and a segment in the middle
+would be recorded at each call."""
 
 
 SIZED_BY_FLOATS = (np.arange,)
@@ -109,8 +112,9 @@ class Recording(Windows):
             self.run_pending(singly=True)
         if len(self.log) > LIMIT:
             self.give_up(f"more than {LIMIT} operations")
-        if len(self.log) - self.done > LIMIT:
-            self.stop(f"more than {LIMIT} operations", "write the loop with arrays")
+        limit = WHOLE if self.differentiating else LIMIT
+        if len(self.log) - self.done > limit:
+            self.stop(f"more than {limit} operations", "write the loop with arrays")
             self.flush()
 
     def record(

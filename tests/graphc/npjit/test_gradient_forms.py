@@ -13,6 +13,7 @@ import pytest
 
 import graphc
 from graphc.ir.errors import ArgumentError, DTypeError, GradientError, NumericsError, ShapeError
+from graphc.npjit import recording
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -617,3 +618,28 @@ def test_an_argument_that_is_named_twice():
     a, b = graphc.grad(lambda x: np.sum(x**2), argnums=(0, 0))(X)
     a[0] = 9
     np.testing.assert_allclose(b, 2 * X)
+
+
+@pytest.mark.parametrize(("most", "once"), [(10_000, True), (100, False)])
+def test_long_loops(monkeypatch, most, once):
+    monkeypatch.setattr(recording, "LIMIT", 100)
+    monkeypatch.setattr(recording, "WHOLE", most)
+
+    def loss(w):
+        x = np.ones(3)
+        for _ in range(60):
+            x = np.sin(w * x) + x
+        return np.sum(x)
+
+    def by_hand(w):
+        x, slope = np.ones(3), np.zeros(3)
+        for _ in range(60):
+            slope = np.cos(w * x) * (x + w * slope) + slope
+            x = np.sin(w * x) + x
+        return slope
+
+    f = graphc.grad(loss)
+    for i in range(3):
+        np.testing.assert_allclose(f(X * 0.1 * i), by_hand(X * 0.1 * i))
+    assert ("graph break" not in f.explain()) is once
+    assert (f.recordings == 1) is once
