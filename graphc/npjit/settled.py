@@ -14,7 +14,7 @@ TEDIOUS = 10_000_000
 """Where recording takes so many nanoseconds beside the work itself, it is done twice before plain Python is
 asked, of which one call is enough to win.
 """
-SELDOM, OFTEN, SHORT = 64, 16, 3_000
+SELDOM, OFTEN, SHORT = 64, 16, 10_000
 """Each 16th call is looked at, and each 64th where calls take less than so many nanoseconds."""
 LONGER, LONG = 10, 50_000
 """Ten times the usual time is much longer, from so many nanoseconds on."""

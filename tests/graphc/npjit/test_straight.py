@@ -106,7 +106,7 @@ def settled(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Jit:
     key = (len(args), *kwargs)
     jitted(*args, **kwargs)
     (choice,) = jitted.fast[key]
-    jitted.settle(key, choice, "plain", Plain(fn, 9_000, (choice.fast.guards,)))
+    jitted.settle(key, choice, "plain", Plain(fn, 90_000, (choice.fast.guards,)))
     return jitted
 
 
@@ -122,7 +122,7 @@ def test_settled_calls_go_straight_and_guards_are_asked_now_and_then() -> None:
 
     jitted = settled(doubled, X)
     jitted.fn = f
-    jitted.arrange((1,), [Plain(f, 9_000, jitted.fast[1,][0].guards)])
+    jitted.arrange((1,), [Plain(f, 90_000, jitted.fast[1,][0].guards)])
     for _ in range(OFTEN):
         jitted(X)
     assert callers == [sys._getframe().f_code.co_name] * (OFTEN - 1) + ["look"]
@@ -153,7 +153,7 @@ def test_data_that_have_grown_are_recorded_again(monkeypatch: pytest.MonkeyPatch
     jitted(X, 0)
     before = jitted.recordings
     aside = jitted.aside[2,]
-    aside.add(9_000)
+    aside.add(90_000)
     aside.plain = [5_000] * 3
     jitted.step_aside((2,), aside, halved)
     for _ in range(3 * OFTEN):
@@ -252,7 +252,7 @@ def test_recursion_and_threads() -> None:
         return x if n == 0 else jitted(x, n - 1) + 1
 
     jitted = graphc.jit(down)
-    jitted.arrange((2,), [Plain(down, 9_000)])
+    jitted.arrange((2,), [Plain(down, 90_000)])
     assert np.array_equal(jitted(X, 300), X + 300)
     wrong: list[Any] = []
 
@@ -261,7 +261,7 @@ def test_recursion_and_threads() -> None:
             if not np.array_equal(jitted(X, k), X + k):
                 wrong.append(i)
             if i % 50 == k:
-                jitted.arrange((2,), [Plain(down, 9_000)])
+                jitted.arrange((2,), [Plain(down, 90_000)])
 
     threads = [threading.Thread(target=run, args=(k,)) for k in range(4)]
     for t in threads:
