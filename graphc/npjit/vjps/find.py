@@ -118,9 +118,31 @@ MATH = {
     "fabs": "fabs",
     "pow": "power",
     "copysign": "copysign",
-    "log": "log",
     "hypot": "hypot",
+    "degrees": "degrees",
+    "radians": "radians",
 }
+LOG = Rules(
+    "log",
+    (
+        lambda ct, out, x, base=math.e: ct / (x * np.log(base)),
+        lambda ct, out, x, base=math.e: -ct * out / (base * np.log(base)),
+    ),
+    elementwise=True,
+    singular=True,
+    keeps=True,
+)
+SLOPE_OF_ERF = 2 / math.sqrt(math.pi)
+ERF = Rules("erf", (lambda ct, out, x: ct * (SLOPE_OF_ERF * np.exp(-x * x)),), keeps=True)
+ERFC = Rules("erfc", (lambda ct, out, x: -ct * (SLOPE_OF_ERF * np.exp(-x * x)),), keeps=True)
+
+
+def _item_key(x: Any, given: list[Any]) -> Any:
+    """The index of the element that `x.item(*given)` is: one number counts elements row by row."""
+    if len(given) > 1 or isinstance(given[0], tuple):
+        return given[0] if isinstance(given[0], tuple) else tuple(given)
+    shape = tuple(int(n) for n in np.shape(x))
+    return tuple(map(int, numpy.unravel_index(int(given[0]) % math.prod(shape), shape)))
 
 
 class Found(NamedTuple):
@@ -161,6 +183,7 @@ def _register() -> None:
     for name, same in MATH.items():
         if hasattr(math, name):
             RULES[getattr(math, name)] = RULES[function(same)]
+    RULES.update({math.log: LOG, math.erf: ERF, math.erfc: ERFC})
     ZERO.add(round)
     RULES[as_form] = IDENTITY
     for kind in (float, numpy.float16, numpy.float32, numpy.float64, numpy.longdouble):
@@ -182,11 +205,9 @@ def find(fn: Any, args: Sequence[Any], kwargs: dict[str, Any] | None) -> Found |
         if name in DRAWS:
             rules, placed, skipped = rules_of(function(f"random.{name}")), placed[1:], 1
         elif name == "item":
+            rules = IDENTITY
             if len(placed) > 1:
-                key = placed[1] if len(placed) == 2 else tuple(placed[1:])
-                rules, placed = RULES[operator.getitem], [placed[0], key]
-            else:
-                rules = IDENTITY
+                rules, placed = RULES[operator.getitem], [placed[0], _item_key(placed[0], placed[1:])]
         else:
             method = METHODS.get(name, Method(name))
             rules, placed = rules_of(function(method.name)), method.place(placed)

@@ -1,5 +1,7 @@
 """Losses of one line for functions of NumPy that few programs use, to be differentiated."""
 
+import math
+
 import numpy as np
 from npjit_gradient_programs import LOSSES, V
 
@@ -181,7 +183,19 @@ def element_by_element(x):
     return total + np.sum(np.apply_over_axes(np.sum, x, [0, 1]) ** 2)
 
 
+def items_by_number(x):
+    return x.item(3) * x.item((1, 2)) + x.item(-1) ** 2 + x.item(0, 1) ** 3
+
+
+def by_the_error_function_and_logarithms(x):
+    smooth = 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+    logs = math.log(x[3] ** 2 + 2, x[0] ** 2 + 2) * math.log(x[1] ** 2 + 1)
+    return weighed(smooth) + math.erfc(x[0]) * math.degrees(x[1]) * math.radians(x[2]) + logs
+
+
 LOSSES |= {
+    "items_by_number": (items_by_number, [lambda i: (V(i, 2, 3),)]),
+    "by_the_error_function_and_logarithms": (by_the_error_function_and_logarithms, [lambda i: (V(i),)]),
     "called_by_numpy": (called_by_numpy, [lambda i: (V(i, 3, 2),)]),
     "element_by_element": (element_by_element, [lambda i: (V(i, 2, 3),)]),
 }
