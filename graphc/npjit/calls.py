@@ -134,7 +134,7 @@ class Calls(Surface):
         if s is math and all(type(a) is Num or isinstance(a, int | float) for a in args):
             return self.scalar(f, *args)
         if s is math and not kwargs and all(_is_number(a) for a in args):
-            with contextlib.suppress(ValueError, OverflowError):  # of the stand-ins
+            with contextlib.suppress(ValueError, ArithmeticError):  # of the stand-ins
                 return self.rec.record(f, args)
         if f not in NATIVE:
             return self.opaque(f, *args, **kwargs)
