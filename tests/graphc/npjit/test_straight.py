@@ -203,6 +203,18 @@ def test_generators_stay_right() -> None:
         jitted(X)
 
 
+def test_the_backend_is_asked_for_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    jitted = graphc.jit(lambda x: np.tanh(x) + 1)
+    monkeypatch.setenv("GRAPHC_BACKEND", "reference")
+    for _ in range(2 * PATIENT):
+        assert np.array_equal(jitted(X), np.tanh(X) + 1)
+    assert (jitted.recordings, jitted.straight_calls) == (0, PATIENT)
+    monkeypatch.delenv("GRAPHC_BACKEND")
+    for _ in range(SELDOM):
+        assert np.array_equal(jitted(X), np.tanh(X) + 1)
+    assert jitted.recordings == 1
+
+
 def test_errors_of_straight_calls_are_pythons() -> None:
     def f(x: np.ndarray) -> Any:
         return x + 1
