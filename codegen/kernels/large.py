@@ -44,11 +44,11 @@ from graphc.codegen.kernels.tiles import (
     find_or_any,
     new_parameters,
     set_parameters,
-    table_name,
 )
 from graphc.codegen.text import Function, Operand
 
 PAGE = 4096  # rows so many bytes apart have the same lines of L1
+LEAST = 64  # terms of a sum up to which a copy of A takes less than the beginnings of tiles in place
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ def _pack_rows(f: Function, s: Strategy, cut: Cut, block: Block, i: str, columns
     source = f.at(t.name, "%a", f.add(f.mul(start, "%a_row"), f.mul(block.start, "%a_col")))
     apart = f(f"icmp ne i64 {f(f'and i64 %a_row, {PAGE // t.size - 1}')}, 0")
     few = f(f"icmp sle i64 {columns}, {s.few_columns}")
-    in_place = f.both(f.equal("%a_col", 1), f.both(apart, few))
+    worth = f.both(few, f.less(LEAST, block.length))
+    in_place = f.both(f.equal("%a_col", 1), f.both(apart, worth))
     first = piece(f, "0", balanced(f, length, s.rows))[1]
     rows = f.select("i64", in_place, first, length)
     operands = f"ptr %scratch, i64 {rows}, i64 {block.length}"
@@ -184,39 +185,66 @@ def _panel(
 
 
 def _tiles(f: Function, s: Strategy, block: Block, rows: Rows, panel: Panel) -> None:
-    t, count = s.t, rows.tiles.count
-    fetch = f.both(panel.copy_now, worth_fetching(f, s, count, block.length, "%n"))
-    set_parameters(f, t, panel.parameters[0], {"next": panel.slot, "next_row": 0})
-    with f.loop(0, count, 1) as ir:
-        inner, mr = piece(f, ir.i, rows.tiles)
-        row = f.add(rows.left.start, inner)
-        behind = f.less(0, ir.i)
-        copying = f.both(panel.copy_now, f.negate(behind))
-        fetching = f.both(fetch, f.both(behind, f.less(ir.i, 1 + FETCH.unroll)))
-        table = f.select("ptr", fetching, f"@{table_name(FETCH, t)}", f"@{table_name(FULL, t)}")
-        a = f.at(t.name, "%scratch", tile_slot(f, s, ir.i, block.length))
-        strides: tuple[Operand, Operand] = (1, mr)
-        if rows.left.source:
-            in_place = f.both(rows.left.in_place, behind)
-            table = f.select("ptr", in_place, f"@{table_name(ROWS, t)}", table)
-            a = f.select("ptr", in_place, f.at(t.name, rows.left.source, f.mul(inner, "%a_row")), a)
-            strides = f.select("i64", in_place, "%a_row", 1), f.select("i64", in_place, "%a_col", mr)
-        packed = find_or_any(f, s, table, panel.nrv, mr, panel.parameters[0])
-        with f.when(fetch):
-            _look_ahead(f, t, block, panel, ir.i, fetching)
-        kernel = f.select("ptr", copying, panel.copy, packed)
-        parameters = f.select("ptr", copying, panel.parameters[1], panel.parameters[0])
-        set_parameters(f, t, panel.parameters[0], dict(zip(("a_row", "a_col"), strides)))
-        tile = Tile(
-            a,
-            f.select("ptr", copying, panel.source, panel.slot),
-            c := f.at(t.name, "%c", f.add(panel.column, f.mul(row, "%c_row"))),
-            f.at(t.name, block.init, f.add(panel.column, f.mul(row, block.init_row))),
-            f.select("ptr", copying, panel.slot, f"@zeros_{t.dtype}"),
-            panel.n,
+    """The first tile, which may pack B, is not in place. Tiles have two sizes: what depends on them is found
+    before the loop, which has no branch for them.
+    """
+    t, tiles, left = s.t, rows.tiles, rows.left
+    packed, packing = panel.parameters
+    sizes = (f.minimum(f.add(tiles.size, 1), s.rows), tiles.size)
+    firsts, others, fetchers = zip(*(_kernels(f, s, left, panel.nrv, mr) for mr in sizes))
+    fetch = f.both(panel.copy_now, worth_fetching(f, s, tiles.count, block.length, "%n"))
+    set_parameters(f, t, packed, {"vectors": panel.nrv, "next": panel.slot, "next_row": 0})
+    slot = tile_slot(f, s, "1", block.length)
+    c = f.at(t.name, "%c", f.add(panel.column, f.mul(left.start, "%c_row")))
+    init = f.at(t.name, block.init, f.add(panel.column, f.mul(left.start, block.init_row)))
+    carry = [("i64", "0"), ("ptr", "%scratch"), ("ptr", c), ("ptr", init)]
+    with f.loop(0, tiles.count, 1, carry) as ir:
+        inner, a, c, init = ir.values
+        large, behind = f.less(ir.i, tiles.larger), f.less(0, ir.i)
+        mr, first, other, fetcher = (
+            f.select(kind, large, *pair)
+            for kind, pair in zip(("i64", "ptr", "ptr", "ptr"), (sizes, firsts, others, fetchers))
         )
-        call_tile(f, s, kernel, (mr, panel.whole), tile, parameters)
-        see_tile(f, block, c, row, panel.column, mr, panel.n)
+        with f.when(fetch, [("ptr", other)]) as ahead:
+            fetching = f.both(behind, f.less(ir.i, 1 + FETCH.unroll))
+            _look_ahead(f, t, block, panel, ir.i, fetching)
+            ahead.next = [f.select("ptr", fetching, fetcher, other)]
+        copying = f.both(panel.copy_now, f.negate(behind))
+        kernel = f.select("ptr", behind, ahead.results[0], f.select("ptr", copying, panel.copy, first))
+        place, given = _place(f, t, left, (inner, mr, a), behind)
+        set_parameters(f, t, packed, given)
+        b = f.select("ptr", copying, panel.source, panel.slot)
+        extra = f.select("ptr", copying, panel.slot, f"@zeros_{t.dtype}")
+        parameters = f.select("ptr", copying, packing, packed)
+        call_tile(f, s, kernel, (mr, panel.whole), Tile(place, b, c, init, extra, panel.n), parameters)
+        see_tile(f, block, c, f.add(left.start, inner), panel.column, mr, panel.n)
+        steps = zip((a, c, init), (slot, f.mul(mr, "%c_row"), f.mul(mr, block.init_row)))
+        ir.next = [f.add(inner, mr), *(f.at(t.name, x, step) for x, step in steps)]
+
+
+def _place(
+    f: Function, t: Element, left: Left, tile: tuple[str, str, str], behind: str
+) -> tuple[str, dict[str, Operand]]:
+    """Where the A of a tile is, which has a first row of the block, so many rows, and a place for its packed
+    form; what the tile is told of it.
+    """
+    inner, mr, a = tile
+    strides: tuple[Operand, Operand] = (1, mr)
+    if left.source:
+        in_place = f.both(left.in_place, behind)
+        a = f.select("ptr", in_place, f.at(t.name, left.source, f.mul(inner, "%a_row")), a)
+        strides = f.select("i64", in_place, "%a_row", 1), f.select("i64", in_place, "%a_col", mr)
+    return a, {"rows": mr, "a_row": strides[0], "a_col": strides[1]}
+
+
+def _kernels(f: Function, s: Strategy, left: Left, nrv: str, mr: str) -> tuple[str, str, str]:
+    """The microkernels of tiles of a size: the first, those behind it, those of them that fetch."""
+    found = {kind: find_or_any(f, s, kind, nrv, mr) for kind in (FULL, FETCH)}
+    if not left.source:
+        return found[FULL], found[FULL], found[FETCH]
+    along = find_or_any(f, s, ROWS, nrv, mr)
+    later, soon = (f.select("ptr", left.in_place, along, found[kind]) for kind in (FULL, FETCH))
+    return found[FULL], later, soon
 
 
 def _look_ahead(f: Function, t: Element, block: Block, panel: Panel, tile: str, fetching: str) -> None:

@@ -167,7 +167,8 @@ def _narrow_panel(f: Function, s: Strategy, block: Block, vectors: tuple[str, st
         c = f.at(t.name, "%c", f.add(column, f.mul(row, "%c_row")))
         init = f.at(t.name, block.init, f.add(column, f.mul(row, block.init_row)))
         tile = Tile(a, b, c, init, f"@zeros_{t.dtype}", n)
-        call_tile(f, s, find_or_any(f, s, PLAIN, nrv, mr, parameters), (mr, whole), tile, parameters)
+        set_parameters(f, t, parameters, {"rows": mr, "vectors": nrv})
+        call_tile(f, s, find_or_any(f, s, PLAIN, nrv, mr), (mr, whole), tile, parameters)
         see_tile(f, block, c, row, column, mr, n)
 
 

@@ -103,7 +103,8 @@ def _panel(
         a = f.at(t.name, "%a", f.add(f.mul(row, "%a_row"), f.mul(k0, "%a_col")))
         sums = f.at(t.name, "%scratch", f.add(column, f.mul(row, s.run)))
         tile = Tile(a, panel, sums, f"@negative_zeros_{t.dtype}", sums, inside)
-        call_tile(f, s, find_or_any(f, s, PLAIN, nrv, mr, parameters), (mr, "true"), tile, parameters)
+        set_parameters(f, t, parameters, {"rows": mr, "vectors": nrv})
+        call_tile(f, s, find_or_any(f, s, PLAIN, nrv, mr), (mr, "true"), tile, parameters)
 
 
 def finish_block(f: Function, s: Strategy, block: Block, column: str, n: str) -> None:

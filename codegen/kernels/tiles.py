@@ -376,17 +376,14 @@ def microkernels(s: Strategy, kinds: Iterable[Kind]) -> list[str]:
     return [microkernel(s, kind, nrv, mr) for kind in kinds for nrv, mr in sizes(s, kind)]
 
 
-def find_kernel(f: Function, s: Strategy, kind: Kind | str, nrv: Operand, mr: Operand) -> str:
-    """The microkernel for a tile, of a kind or in a table; null if there is none."""
-    first = kind if isinstance(kind, str) else f"@{table_name(kind, s.t)}"
-    return f.load("ptr", f.at("ptr", first, f.add(f.mul(nrv, _width(s)), mr)))
+def find_kernel(f: Function, s: Strategy, kind: Kind, nrv: Operand, mr: Operand) -> str:
+    """The microkernel for a tile; null if there is none."""
+    place = f.at("ptr", f"@{table_name(kind, s.t)}", f.add(f.mul(nrv, _width(s)), mr))
+    return f.load("ptr", place)
 
 
-def find_or_any(
-    f: Function, s: Strategy, kind: Kind | str, nrv: Operand, mr: Operand, parameters: str
-) -> str:
-    """The microkernel for a tile, or the one for any tile, whose size is then among the parameters."""
-    set_parameters(f, s.t, parameters, {"rows": mr, "vectors": nrv})
+def find_or_any(f: Function, s: Strategy, kind: Kind, nrv: Operand, mr: Operand) -> str:
+    """The microkernel for a tile, or the one for any tile, whose size is to be among the parameters."""
     found = find_kernel(f, s, kind, nrv, mr)
     return f.select("ptr", f(f"icmp eq ptr {found}, null"), f"@tile_any_{s.t.dtype}", found)
 
