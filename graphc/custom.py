@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from graphc.ir.errors import TraceError
+from graphc.ir.errors import ArgumentError, TraceError
 from graphc.ir.opdef import OpDef
 from graphc.ops.dispatch import OPERATIONS, emit, operation
 from graphc.trace import Trace
@@ -40,6 +40,8 @@ def op(
     """
     if function is None:
         return functools.partial(op, infer=infer, vjp=vjp)
+    if not callable(function):
+        raise ArgumentError(f"op takes a function, not {function!r}")
     body = _array_body(function, infer, vjp) if infer is not None else _scalar_body(function, vjp)
     body.__name__ = _fresh(function.__name__)
     dispatch = operation(body)

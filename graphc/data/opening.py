@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from numbers import Real
 from typing import Any, Protocol
 
 from graphc.data.array_data import ArrayData
@@ -82,6 +83,8 @@ def open_data(
     for value, name in ((batch_size, "batch_size"), (steps, "steps_per_epoch")):
         if value is not None and (not isinstance(value, int) or value < 1):
             raise ArgumentError(f"{name} should be a positive whole number, not {value!r}")
+    if class_weight is not None:
+        _check_weights(class_weight)
     if x is None or is_arrays(x):
         arrays = make_batch(x, y, sample_weight, inputs, outputs)
         return ArrayData(arrays, batch_size or 32, shuffle, steps, class_weight)
@@ -91,6 +94,14 @@ def open_data(
     if not isinstance(x, PyDataset) and not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
         raise ArgumentError(f"x is a {type(x).__name__}, where arrays or batches of arrays were meant")
     return StreamData(x, inputs, outputs, steps, class_weight, shuffle)
+
+
+def _check_weights(class_weight: Any) -> None:
+    named = isinstance(class_weight, Mapping)
+    if not named or not all(isinstance(n, Real) for pair in class_weight.items() for n in pair):
+        raise ArgumentError(
+            f"class_weight should be a dict of class numbers and weights, not {class_weight!r}"
+        )
 
 
 def open_validation(

@@ -6,6 +6,7 @@ from typing import Any
 
 from graphc import constraints, initializers, ops, regularizers
 from graphc.ir.errors import ArgumentError
+from graphc.layers.configuration import is_whole
 from graphc.layers.layer import Layer
 
 
@@ -44,6 +45,9 @@ class Embedding(Layer):
         if length is not None and "input_shape" not in kwargs:
             kwargs["input_shape"] = (length,)
         super().__init__(**kwargs)
+        for what, size in (("input_dim", input_dim), ("output_dim", output_dim)):
+            if not is_whole(size) or size <= 0:
+                raise ArgumentError(f"Embedding: {what} must be a whole number above 0, not {size!r}")
         self.input_dim, self.output_dim = int(input_dim), int(output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)

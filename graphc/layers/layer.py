@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from graphc import backend, naming, regularizers, structure
-from graphc.ir.errors import AttributeMissingError, GraphcError, StateError, StructureError, TraceError
+from graphc.ir.errors import (
+    ArgumentError,
+    AttributeMissingError,
+    GraphcError,
+    StateError,
+    StructureError,
+    TraceError,
+)
 from graphc.ir.locations import Location, caller, is_own_code
 from graphc.layers.blame import blame, missing_attribute
 from graphc.layers.configuration import (
@@ -81,6 +88,8 @@ class Layer(Weighted):
         unknown = set(kwargs) - set(FIRST_LAYER_ARGUMENTS)
         if unknown:
             raise TypeError(f"{type(self).__name__} has no argument {', '.join(map(repr, sorted(unknown)))}")
+        if not isinstance(name, str | None):
+            raise ArgumentError(f"the name of a {type(self).__name__} should be text, not {name!r}")
         self.name = name or naming.unique_name(naming.snake_case(type(self).__name__))
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.__dict__["_dtype"] = policy_name(dtype)

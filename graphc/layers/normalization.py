@@ -8,6 +8,7 @@ import numpy as np
 
 from graphc import constraints, initializers, ops, regularizers
 from graphc.ir.errors import ArgumentError
+from graphc.ir.relations import normalize_axis
 from graphc.layers.layer import Layer
 from graphc.layers.spec import InputSpec
 
@@ -130,7 +131,8 @@ class BatchNormalization(Affine):
         self.renorm_momentum = renorm_momentum
 
     def build(self, input_shape: Any) -> None:
-        channels = input_shape[self.axis]
+        axis = normalize_axis(self.axis, len(input_shape))
+        channels = input_shape[axis]
         self.build_affine((channels,))
         statistic: dict[str, Any] = {"shape": (channels,), "trainable": False}
         self.moving_mean = self.add_weight(
@@ -139,7 +141,6 @@ class BatchNormalization(Affine):
         self.moving_variance = self.add_weight(
             "moving_variance", initializer=self.moving_variance_initializer, **statistic
         )
-        axis = self.axis % len(input_shape)
         self.input_spec = InputSpec(ndim=len(input_shape), axes={axis: channels})
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
@@ -233,7 +234,7 @@ class LayerNormalization(Affine):
 
     def _axes(self, rank: int) -> tuple[int, ...]:
         given = self.axis if isinstance(self.axis, list) else [self.axis]
-        return tuple(sorted(a % rank for a in given))
+        return tuple(sorted(normalize_axis(a, rank) for a in given))
 
     def build(self, input_shape: Any) -> None:
         self.build_affine(tuple(input_shape[a] for a in self._axes(len(input_shape))))

@@ -8,6 +8,7 @@ An optimizer's learning rate is a `Variable` that the step reads: setting it nev
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -66,8 +67,12 @@ class Optimizer(Configured):
         name: str | None = None,
         **hyperparameters: Any,
     ) -> None:
-        if sum(c is not None for c in (clipnorm, clipvalue, global_clipnorm)) > 1:
+        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+        if sum(c is not None for c in clips.values()) > 1:
             raise ArgumentError("only one of clipnorm, clipvalue and global_clipnorm can be given")
+        for key, value in clips.items():
+            if value is not None and not value >= 0:
+                raise ArgumentError(f"{key} must not be negative, got {value}")
         self.name = name or snake_case(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
@@ -76,6 +81,8 @@ class Optimizer(Configured):
         self.ema_overwrite_frequency: int | None
         self.gradient_accumulation_steps: int | None
         for key, value in {**SHARED, **hyperparameters}.items():
+            if key in self.hyperparameters and not isinstance(value, Real):
+                raise ArgumentError(f"{type(self).__name__}: {key} should be a number, not {value!r}")
             if key in self.hyperparameters or key in SHARED:
                 setattr(self, key, value)
             elif key not in KERAS_ONLY:

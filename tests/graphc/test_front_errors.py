@@ -326,6 +326,31 @@ def test_a_learning_rate_that_is_no_number(rate):
     assert float(optimizer.learning_rate) == 0.5
 
 
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: graphc.optimizers.Adam(beta_1="a"), "Adam: beta_1 should be a number, not 'a'"),
+        (lambda: graphc.optimizers.Adam(epsilon=None), "Adam: epsilon should be a number, not None"),
+        (lambda: graphc.optimizers.SGD(clipnorm=-1.0), "clipnorm must not be negative, got -1.0"),
+        (lambda: layers.Embedding(-1, 3), "Embedding: input_dim must be a whole number above 0, not -1"),
+        (lambda: layers.Embedding(3, 0), "Embedding: output_dim must be a whole number above 0, not 0"),
+        (lambda: layers.Dense(3, name=5), "the name of a Dense should be text, not 5"),
+        (lambda: layers.BatchNormalization(axis=3)(Input((2,))), "axis 3 is out of range for a value with 2"),
+        (lambda: layers.LayerNormalization(axis=[1, 7])(Input((2,))), "axis 7 is out of range for a value"),
+        (lambda: graphc.op(3), "op takes a function, not 3"),
+    ],
+)
+def test_arguments_that_can_not_be(make, told):
+    assert text_of(make).startswith(told)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 2.0, 3.0], {"a": 1.0}, {0: "b"}, 3])
+def test_class_weights_that_are_no_numbers_of_classes(weights):
+    model = classifier(loss="sparse_categorical_crossentropy")
+    text = text_of(lambda: model.fit(X, LABELS, class_weight=weights))
+    assert text.startswith(f"class_weight should be a dict of class numbers and weights, not {weights!r}")
+
+
 def test_jit_of_something_that_can_not_be_called():
     assert text_of(lambda: graphc.jit(3)) == "jit takes a function, a method or a callable object, not 3"
 
