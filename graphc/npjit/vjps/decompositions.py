@@ -70,9 +70,10 @@ def _svd(
     ct_u, ct_s, ct_vt = cts[0], cts[1], cts[2]
     rows, columns = np.shape(a)[-2:]
     small = min(int(rows), int(columns))
-    u, s, vt = outs[0][..., :, :small], outs[1], outs[2][..., :small, :]
     if full_matrices and rows != columns:
         _only_reduced(ct_u if rows > columns else ct_vt)
+        outs = np.linalg.svd(a, full_matrices=False)
+    u, s, vt = outs
     return _svd_core(
         ct_u if ct_u is None else ct_u[..., :, :small],
         ct_s,

@@ -146,7 +146,7 @@ for _name in ("max", "min", "amax", "amin", "nanmax", "nanmin"):
     define(_name, _extreme, masks=True)
 
 
-def _before(a: Any, axis: int) -> Any:
+def before(a: Any, axis: int) -> Any:
     """The product of the elements in front of each along the axis."""
     ones = np.ones_like(np.take(a, [0], axis=axis))
     head = a[(slice(None),) * axis + (slice(None, -1),)]
@@ -173,7 +173,7 @@ def _prod(
     moved = np.transpose(x, (*kept, *axes))
     flat = np.reshape(moved, (*(shape[i] for i in kept), -1))
     last = len(kept)
-    others = _before(flat, last) * np.flip(_before(np.flip(flat, last), last), last)
+    others = before(flat, last) * np.flip(before(np.flip(flat, last), last), last)
     back = np.reshape(others, np.shape(moved))
     inverse = tuple((*kept, *axes).index(i) for i in range(len(shape)))
     g = expand(ct, a, axis, keepdims) * np.transpose(back, inverse)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphc.npjit.current import recording
 from graphc.npjit.vjps.calls import cast, dtype_of, np
+from graphc.npjit.vjps.reductions import before
 from graphc.npjit.vjps.table import define, joint
 
 
@@ -19,11 +21,24 @@ def _cumsum(ct: Any, out: Any, a: Any, axis: Any = None, dtype: Any = None, o: A
     return _backwards(ct, axis)
 
 
+def _cumprod_in_full(ct: Any, a: Any, axis: Any) -> Any:
+    """The product in front of each element, times the sum of the products behind it: a table of them."""
+    x, g = np.moveaxis(a, axis, -1), np.moveaxis(ct, axis, -1)
+    steps = np.arange(np.shape(x)[-1])
+    mine = np.expand_dims(steps, 1)
+    products = np.cumprod(np.where(steps > mine, np.expand_dims(x, -2), 1), axis=-1)
+    behind = np.sum(np.where(steps >= mine, products * np.expand_dims(g, -2), 0), axis=-1)
+    return np.moveaxis(before(x, np.ndim(x) - 1) * behind, -1, axis)
+
+
 def _cumprod(ct: Any, out: Any, a: Any, axis: Any = None, dtype: Any = None, o: Any = None) -> Any:
     """Divides by each element; the first zero of a line gets the products that leave it out, later ones
     get 0."""
     if axis is None:
         return np.reshape(_cumprod(ct, out, np.reshape(a, (-1,)), 0), np.shape(a))
+    rec = recording()
+    if rec is not None and rec.differentiating > 1:  # a division would hide what depends on two zeros
+        return _cumprod_in_full(ct, a, axis)
     zeros = a == 0
     first = zeros & (np.cumsum(zeros, axis=axis) == 1)
     without = np.cumprod(np.where(first, 1, a), axis=axis)

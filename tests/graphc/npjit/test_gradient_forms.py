@@ -419,10 +419,26 @@ SECOND = {
 }
 
 
+SECOND |= {
+    "singular values": lambda x, w: (
+        np.sum(np.linalg.svd(x)[1] ** 3) + np.sum(np.linalg.svd(x)[0] ** 4 * x[0, 0])
+    ),
+}
+
+
 @pytest.mark.parametrize("name", SECOND)
 def test_second_derivatives(name):
     r = np.random.default_rng(1)
     graphc.check_grads(SECOND[name], (r.normal(size=(2, 3)), r.normal(size=(3, 3))), order=2)
+
+
+@pytest.mark.parametrize("f", [np.cumprod, np.prod, np.nancumprod])
+def test_second_derivatives_of_products_with_zeros(f):
+    c = np.arange(1.0, 6)
+    graphc.check_grads(lambda x: np.sum(f(x) * c), np.array([1.0, 0, 2, 0, 3]), order=2)
+    graphc.check_grads(
+        lambda x: np.sum(f(x, axis=0) * c), np.array([[1.0, 0, 2, 0, 3], [0] * 5, [4] * 5]), order=2
+    )
 
 
 def test_second_derivatives_of_stores():
