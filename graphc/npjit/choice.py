@@ -9,12 +9,15 @@ from typing import Any
 
 from graphc.codegen.forks import free_in_children
 from graphc.npjit.emit import MISS, Fast
+from graphc.npjit.known_sizes import sizes_of
 from graphc.npjit.settled import Plain, Way
 
 ROUNDS, MORE, CLOSE = 3, 8, 1.3
 """Measured calls of each way; more of them for ways whose least times are closer than this ratio."""
 HANDICAP = {"flat": 1.1}
 """NumPy without Python between must win clearly: on a busy machine that is often chance."""
+KINDS = 4
+"""Sizes that are measured apart: with more of them, each would be seen too seldom."""
 AROUND = {"native": 600, "flat": 600}
 """Nanoseconds that a call takes around a fast function: calls go straight to plain Python."""
 
@@ -43,7 +46,7 @@ class Choice:
         self.plain = plain
         if plain is not None:
             self.ways["plain"] = lambda args, kwargs: plain(*args, **kwargs)
-        self.times: dict[str, list[int]] = {}
+        self.times: dict[Any, dict[str, list[int]]] = {}  # by sizes
         self.reason = ""
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -57,36 +60,46 @@ class Choice:
             self.lock.release()
 
     def _tried(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        name = min(self._contenders(), key=self._count)
+        times = self._times_of(args, kwargs)
+        name = min(self._contenders(times), key=lambda w: len(times.get(w, ())))
         begin = perf_counter_ns()
         result = self.ways[name](args, kwargs)
         if result is MISS:
             return MISS
         if name in self.ways:
-            self.times.setdefault(name, []).append(max(1, perf_counter_ns() - begin))
-        left = self._contenders()
-        if len(left) == 1 or all(self._count(w) > MORE for w in left):
-            best = min(left, key=lambda w: self._least(w) * HANDICAP.get(w, 1) + AROUND.get(w, 0))
+            times.setdefault(name, []).append(max(1, perf_counter_ns() - begin))
+        left = self._contenders(times)
+        if len(left) == 1 or all(len(times.get(w, ())) > MORE for w in left):
+            best = self._best()
             self.settle(self, best, self._settled(best))
         return result
+
+    def _times_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, list[int]]:
+        """The measured times of calls with the same sizes: others would not compare."""
+        sizes = sizes_of((*args, *kwargs.values())) if len(self.times) <= KINDS else None
+        return self.times.setdefault(sizes, {})
+
+    def _best(self) -> str:
+        """The way that takes the least time for all calls of sizes for which each way has been measured."""
+        total = dict.fromkeys(self.ways, 0.0)
+        for times in self.times.values():
+            if all(len(times.get(w, ())) > 1 for w in self.ways):
+                count = sum(map(len, times.values()))
+                for w in self.ways:
+                    total[w] += count * (_least(times[w]) * HANDICAP.get(w, 1) + AROUND.get(w, 0))
+        return min(total, key=total.__getitem__)
 
     def _settled(self, best: str) -> Way:
         if best != "plain" or self.plain is None:
             return self.ways[best]
-        return Plain(self.plain, self._least(best), (self.fast.guards,))
+        least = min(_least(times[best]) for times in self.times.values() if best in times)
+        return Plain(self.plain, least, (self.fast.guards,))
 
-    def _count(self, way: str) -> int:
-        return len(self.times.get(way, ()))
-
-    def _least(self, way: str) -> int:
-        times = self.times[way]
-        return min(times[1:] or times)
-
-    def _contenders(self) -> list[str]:
+    def _contenders(self, times: dict[str, list[int]]) -> list[str]:
         """The ways that may still be the fastest."""
-        if any(self._count(w) <= ROUNDS for w in self.ways):
+        if any(len(times.get(w, ())) <= ROUNDS for w in self.ways):
             return list(self.ways)
-        least = {w: self._least(w) + AROUND.get(w, 0) for w in self.ways}
+        least = {w: _least(times[w]) + AROUND.get(w, 0) for w in self.ways}
         return [w for w, time in least.items() if time <= CLOSE * min(least.values())]
 
     def _compiling(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -105,4 +118,10 @@ class Choice:
 
     def summary(self) -> str:
         """The best times, in microseconds."""
-        return ", ".join(f"{w} {min(t[1:] or t) / 1e3:.1f} us" for w, t in self.times.items())
+        ways = {w: None for times in self.times.values() for w in times}
+        least = {w: min(_least(t[w]) for t in self.times.values() if w in t) for w in ways}
+        return ", ".join(f"{w} {time / 1e3:.1f} us" for w, time in least.items())
+
+
+def _least(times: list[int]) -> int:
+    return min(times[1:] or times)

@@ -63,7 +63,7 @@ class Known:
             return False
         if len(self._calls) > MANY_LOOPS**2:
             self._calls.clear()
-        sizes = _sizes(args)
+        sizes = sizes_of(args)
         self._calls[sizes] += 1
         return self._calls[sizes] <= SEEN
 
@@ -75,7 +75,7 @@ class Known:
             return False
         if len(self._alike) > MANY_LOOPS**2:
             self._alike.clear()
-        sizes = _sizes(args)
+        sizes = sizes_of(args)
         self._alike[sizes] += 1
         return self._alike[sizes] > ALIKE
 
@@ -85,7 +85,8 @@ class Known:
         return tuple([s[axis] if len(s) == rank else None for s in found])
 
 
-def _sizes(args: tuple[Any, ...]) -> tuple[Any, ...]:
+def sizes_of(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What tells calls of different sizes apart."""
     return tuple([_extent(a) for a in args])
 
 

@@ -133,7 +133,9 @@ class Ways(Straight, Inspected):
         """What was used last is tried first; plain Python would take all calls."""
         if type(fast) is not Plain and LOCK.acquire(blocking=False):
             try:
-                self.fast[key] = [fast, *(f for f in self.fast[key] if f is not fast)]
+                others = [f for f in self.fast[key] if f is not fast]
+                if len(others) < len(self.fast[key]):  # a choice that was made by this very call is gone
+                    self.fast[key] = [fast, *others]
             finally:
                 LOCK.release()
 

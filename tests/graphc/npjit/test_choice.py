@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from graphc.npjit import choice
@@ -61,6 +62,38 @@ def test_the_way_around_a_fast_function_counts(monkeypatch: pytest.MonkeyPatch) 
     clock = Clock(monkeypatch)
     ways = [clock.way("native", 900, 1), clock.way("flat", 2), clock.way("plain", 1)]
     assert settled(clock, *ways)[0] == "plain"
+
+
+def test_sizes_are_measured_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where small and large calls take turns, each way gets both."""
+    now, found = [0], []
+
+    def way(small: int, large: int) -> Any:
+        def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+            now[0] += 1000 * (small if len(args[0]) == 1 else large)
+            return 1
+
+        return run
+
+    monkeypatch.setattr(choice, "perf_counter_ns", lambda: now[0])
+    native, flat, plain = way(9, 100), way(30, 1200), way(10, 1000)
+    fast = Fast(flat, lambda args, kwargs: None, lambda: native)
+    ways = Choice(fast, lambda *args: plain(args, {}), lambda _, name, __: found.append(name))
+    for i in range(100):
+        ways((np.ones(1 if i % 2 else 9),), {})
+        if found:
+            break
+    assert found == ["native"]
+    assert ways.summary().startswith("native 9.0 us, flat 30.0 us")
+
+
+def test_many_sizes_are_measured_together() -> None:
+    found: list[str] = []
+    fast = Fast(lambda args, kwargs: 1, lambda args, kwargs: None, lambda: None)
+    ways = Choice(fast, None, lambda _, name, __: found.append(name))
+    for n in range(40):
+        ways((np.ones(n),), {})
+    assert found[0] == "flat"
 
 
 def test_plain_python_asks_seldom() -> None:

@@ -171,6 +171,19 @@ def test_data_that_have_grown_are_recorded_again(monkeypatch: pytest.MonkeyPatch
     assert jitted.recordings > before
 
 
+def test_a_choice_that_was_made_meanwhile_does_not_come_back() -> None:
+    def first(args: Any, kwargs: Any) -> Any: ...
+    def second(args: Any, kwargs: Any) -> Any: ...
+    def gone(args: Any, kwargs: Any) -> Any: ...
+
+    jitted = graphc.jit(module_level)
+    jitted.fast[1,] = [first, second]
+    jitted._to_front((1,), gone)
+    assert jitted.fast[1,] == [first, second]
+    jitted._to_front((1,), second)
+    assert jitted.fast[1,] == [second, first]
+
+
 def test_other_forms_than_the_settled_one_are_as_fast_as_ever() -> None:
     def f(x: np.ndarray, scale: float = 2.0) -> Any:
         return x * scale
