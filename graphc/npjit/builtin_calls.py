@@ -195,6 +195,18 @@ def power(rt: Any, a: Any, b: Any, modulus: Any = None) -> Any:
     return rt.op("pow", a, b) if modulus is None else pow(*[rt.real(x) for x in (a, b, modulus)])
 
 
+def next_(rt: Any, it: Any, *default: Any) -> Any:
+    special = in_class(type(it), "__next__")
+    try:
+        if type(special) is types.FunctionType:
+            return rt.call(special, it)
+        return next(it) if rt.rec.var(it) is None else rt.given(next(it))
+    except StopIteration:
+        if not default:
+            raise
+        return default[0]
+
+
 def reversed_(rt: Any, x: Any) -> Any:
     t = type(x)
     special = in_class(t, "__reversed__")
@@ -292,6 +304,7 @@ HANDLERS: dict[Any, Handler] = {
     zip: unrolled(zip),
     enumerate: lambda rt, x, start=0: enumerate(rt.iter(x), rt.steered(start)),
     range: lambda rt, *a: range(*[rt.steered(x) for x in a]),
+    next: next_,
     reversed: reversed_,
     map: map_,
     filter: filter_,

@@ -127,6 +127,10 @@ class Calls(Surface):
 
     def builtin(self, f: Any, args: Any, kwargs: Any) -> Any:
         s = f.__self__
+        if type(in_class(type(s), f.__name__)) is types.FunctionType:  # super().append
+            if any(type(in_class(type(s), n)) is types.FunctionType for n in ("__len__", "__iter__")):
+                return self.opaque(f, *args, **kwargs)
+            return self.raw_method(s, f.__name__, args, kwargs)
         if isinstance(s, METHODS_ELSEWHERE):
             return self.method(s, f.__name__, *args, **kwargs)
         if s is not None and not isinstance(s, types.ModuleType):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import operator
+import types
 from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
 from graphc.npjit.builtin_calls import in_order
-from graphc.npjit.lookup import key, raw_method
+from graphc.npjit.lookup import in_class, key, raw_method
 from graphc.npjit.surface import Surface
 
 _MISSING = object()
@@ -18,6 +19,11 @@ _MISSING = object()
 class Containers(Surface):
     def container_method(self, x: Any, name: str, args: Any, kwargs: Any) -> Any:
         outside = self.rec.var(x) is not None
+        if name in RELIES and any(_is_in_python(x, n) for n in (name, RELIES[name])):
+            if outside:
+                return self.opaque(raw_method(x, name), *args, **kwargs)
+            args = [list(self.iter(a)) if isinstance(a, list) and self.rec.var(a) else a for a in args]
+            return raw_method(x, name)(*args, **kwargs)
         if isinstance(x, dict):
             table = DICT_METHODS
         elif isinstance(x, list):
@@ -34,14 +40,14 @@ class Containers(Surface):
         if name in ("index", "count", "copy") and not isinstance(x, dict | set | frozenset):
             elements = self.listed_in_full(x, name != "copy") if outside else x
             args = [self.listed_in_full(a, True) for a in args]
-            return getattr(elements, name)(*args, **kwargs)
+            return raw_method(elements, name)(*args, **kwargs)
         if not outside:
             args = [list(self.iter(a)) if isinstance(a, list) and self.rec.var(a) else a for a in args]
-            return getattr(x, name)(*args, **kwargs)
+            return raw_method(x, name)(*args, **kwargs)
         if name in READ_ONLY:
             self.guard_structure(x)
-            return getattr(x, name)(*args, **kwargs)
-        return self.opaque(getattr(x, name), *args, **kwargs)
+            return raw_method(x, name)(*args, **kwargs)
+        return self.opaque(raw_method(x, name), *args, **kwargs)
 
     def named(self, x: Any, name: str, changes: dict[str, Any]) -> Any:
         """A named tuple with other values, or its values by their names."""
@@ -144,7 +150,7 @@ class Containers(Surface):
         k = self.steered(k)
         if not self.contains(x, k):
             return default[0] if default else x.pop(k)
-        v = self.getitem(x, k)
+        v = self.element(x, k)
         rec, saved = self.rec, dict(x)
         self.changed(x)
         raw_method(x, "__delitem__")(k)
@@ -183,23 +189,23 @@ class Containers(Surface):
     def dict_update(self, x: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
         other = args[0] if args else ()
         if isinstance(other, dict):
-            pairs = [(k, self.getitem(other, k)) for k in self.iter(other)]
+            pairs = [(k, self.element(other, k)) for k in self.iter(other)]
         else:
             pairs = [tuple(self.iter(p)) for p in self.iter(other)]
         for k, v in [*pairs, *kwargs.items()]:
             self.setitem(v, x, k)
 
     def dict_get(self, x: dict[Any, Any], k: Any, default: Any = None) -> Any:
-        return self.getitem(x, k) if self.contains(x, k) else default
+        return self.element(x, k) if self.contains(x, k) else default
 
     def dict_setdefault(self, x: dict[Any, Any], k: Any, default: Any = None) -> Any:
         if not self.contains(x, k):
             self.setitem(default, x, k)
-        return self.getitem(x, k)
+        return self.element(x, k)
 
     def snapshot(self, x: dict[Any, Any]) -> dict[Any, Any]:
         """An outside dict with its values by their paths."""
-        return {k: self.getitem(x, k) for k in self.iter(x)}
+        return {k: self.element(x, k) for k in self.iter(x)}
 
     def in_view(self, x: dict[Any, Any], with_values: bool = True) -> dict[Any, Any]:
         """The same for `keys()` and its like: what is stored in x later is seen there too."""
@@ -215,6 +221,11 @@ class Containers(Surface):
     def list_extend(self, x: list[Any], values: Any) -> None:
         for v in list(self.iter(values)):
             self.appended(x, v)
+
+
+def _is_in_python(x: Any, name: str) -> bool:
+    """Whether the class of x has a method of its own."""
+    return type(in_class(type(x), name)) is types.FunctionType
 
 
 def _pop(i: int, x: list[Any]) -> Any:
@@ -285,6 +296,15 @@ SET_METHODS: dict[str, Callable[..., Any]] = {
     "add": lambda rt, x, v: rt.set_change("add", x, v),
     "discard": lambda rt, x, v: rt.set_change("discard", x, v),
 }
+RELIES = {
+    **dict.fromkeys(("append", "extend", "insert", "remove", "reverse", "clear", "add", "discard"), ""),
+    **dict.fromkeys(("appendleft", "popleft"), ""),
+    **dict.fromkeys(("pop", "popitem"), "__delitem__"),
+    **dict.fromkeys(("sort", "update", "setdefault"), "__setitem__"),
+}
+"""Methods that change a container, and the operation by which it is done here or in later calls, which a
+class must not have made its own.
+"""
 BOTH = frozenset(["get", "setdefault", "copy", "update"])
 """Methods that are handled for containers made in the call as well: keys and defaults may be symbolic."""
 READ_ONLY = frozenset(

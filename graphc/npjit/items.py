@@ -12,6 +12,7 @@ import numpy as np
 
 from graphc.npjit.attributes import PLAIN
 from graphc.npjit.effects import Change
+from graphc.npjit.inputs import NUMBER
 from graphc.npjit.lookup import in_class, is_array, key, raw_method
 from graphc.npjit.rewrite import Slots
 from graphc.npjit.surface import Surface
@@ -30,26 +31,43 @@ class Items(Surface):
             return settled(x)[settled_key(k)]
         if t is Sym or (t is np.ndarray and is_array(x)):
             if t is Sym and x.meta.kind == "object":
-                return rec.wrap(rec.force(x, "item of a Python object made from data")[self.steered(k)], None)
+                return self.given(rec.force(x, "item of a Python object made from data")[self.steered(k)])
             return rec.record(operator.getitem, (x, self.absorb(k)), getitem=True)
         if isinstance(x, INDEX_OBJECTS):
             return rec.record(x.__getitem__, (self.absorb(k),))
         f = in_class(t, "__getitem__")
-        if type(f) is types.FunctionType and not issubclass(t, dict | list | tuple):
-            return self.call(f, x, k)
+        return self.call(f, x, k) if type(f) is types.FunctionType else self.element(x, k)
+
+    def element(self, x: Any, k: Any) -> Any:
+        """An item of a container itself, past what its class says in Python."""
+        t, rec = type(x), self.rec
         if type(k) is Num and self._moves(x, k):
             return rec.wrap(x[k.value], f"{rec.var(x)}[{k.expr}]")
         k = self.steered(k)
         if type(k) is slice and isinstance(x, list | tuple) and rec.var(x) is not None:
             self.guard_structure(x)
-            elements = [self.getitem(x, i) for i in range(*k.indices(len(x)))]
+            elements = [self.element(x, i) for i in range(*k.indices(len(x)))]
             return elements if isinstance(x, list) else tuple(elements)
         if isinstance(x, dict) and k not in x and in_class(t, "__missing__") is not None:
             return self._missing(x, k)
-        v = x[k]
+        v = (
+            x[k]
+            if type(in_class(t, "__getitem__")) is not types.FunctionType
+            else raw_method(x, "__getitem__")(k)
+        )
         if id(x) in rec.tainted:
             return rec.tainted[id(x)].tracked(v)
-        return rec.wrap(v, self.item_path(x, k))
+        return rec.wrap(v, self.item_path(x, k)) if t is not np.ndarray else self.given(v)
+
+    def given(self, v: Any) -> Any:
+        """What an outside iterator or an array of objects gives: no path leads there, but others see what is
+        stored in it.
+        """
+        rec = self.rec
+        if isinstance(v, (*NUMBER, *PLAIN, Sym, Num)) or rec.var(v) is not None:
+            return v
+        rec.leak("a value without a path")
+        return rec.wrap(v, f"given_{rec.new('g')}")
 
     def _moves(self, x: Any, k: Num) -> bool:
         """Whether an element of an outside list or tuple has another number in each call, as batches have."""
@@ -90,8 +108,13 @@ class Items(Surface):
             if k < 0:
                 self.guard_structure(x)
             first = order[k]
-            return None if first is None else f"{var}[{first}]"
-        return None if (id(x), key(k)) in rec.written else f"{var}[{rec.const(k)}]"
+            return None if first is None else self._path(x, var, str(first))
+        return None if (id(x), key(k)) in rec.written else self._path(x, var, rec.const(k))
+
+    def _path(self, x: Any, var: str, k: str) -> str:
+        """The text of an item that is read past what its class says."""
+        own = type(in_class(type(x), "__getitem__")) is types.FunctionType
+        return f"{self.rec.const(raw_item)}({var}, {k})" if own else f"{var}[{k}]"
 
     def steered(self, k: Any) -> Any:
         """A key or index with its value, guarded."""
@@ -270,6 +293,11 @@ def settled_key(k: Any) -> Any:
     if type(k) is slice:
         return slice(settled(k.start), settled(k.stop), settled(k.step))
     return settled(k)
+
+
+def raw_item(x: Any, k: Any) -> Any:
+    """x[k], past what the class of x says in Python."""
+    return raw_method(x, "__getitem__")(k)
 
 
 def _held(x: dict[Any, Any], k: Any) -> Any:

@@ -70,6 +70,14 @@ class Iteration(Surface):
         it = self.items_of(x)
         return it if depth is None else (self.unpack(v, depth) for v in it)
 
+    def delegated(self, x: Any) -> Any:
+        """What `yield from` goes through: a generator of the call itself, which values are sent to, or the
+        elements of anything else.
+        """
+        if self.rec is None:
+            return settled(x)
+        return x if isinstance(x, types.GeneratorType) and self.rec.var(x) is None else self.iter(x)
+
     def loop(self, x: Any, depth: Any = None) -> Iterator[Any]:
         """`iter` of a `for` statement: marks the log at each iteration."""
         rec = self.rec
@@ -95,7 +103,7 @@ class Iteration(Surface):
             x, t = rec.array(x, None), Sym
         if t is Sym:
             if x.meta.kind == "object":
-                return iter(rec.force(x, "iteration over data"))
+                return map(self.given, rec.force(x, "iteration over data"))
             if x.meta.kind == "array" and not x.meta.shape:
                 raise TypeError("iteration over a 0-d array")
             n = int(self.length(x))
@@ -146,12 +154,12 @@ class Iteration(Surface):
     def _queued(self, x: Any) -> Iterator[Any]:
         """The elements of a deque, which refuses to be changed meanwhile."""
         for i, _ in enumerate(x):
-            yield self.getitem(x, i)
+            yield self.element(x, i)
 
     def _listed(self, x: Any) -> Iterator[Any]:
         i = 0
         while i < len(x):
-            yield self.getitem(x, i)
+            yield self.element(x, i)
             i += 1
 
     def _pulled(self, g: Any, x: Any) -> Iterator[Any]:

@@ -83,13 +83,12 @@ class Methods(Surface):
             return self.array_method(x, name, args, kwargs)
         if raw is not None and not isinstance(x, np.ndarray):
             return raw(*args, **kwargs)
-        if isinstance(x, dict | list | tuple | set | frozenset) and not name.startswith("__"):
+        if isinstance(x, dict | list | tuple | set | frozenset | deque) and not name.startswith("__"):
             return self.container_method(x, name, args, kwargs)
         if isinstance(x, str | bytes):
             return self.text_method(x, name, args, kwargs)
         if isinstance(x, dict | list) and name == "__getitem__":
-            k = self.steered(args[0])
-            return self.rec.wrap(raw_method(x, "__getitem__")(k), self.item_path(x, k))
+            return self.element(x, args[0])
         base = next((c for c in type(x).__mro__ if name in c.__dict__ and c.__module__ == "builtins"), object)
         return self.opaque(getattr(base, name), x, *args, **kwargs)
 

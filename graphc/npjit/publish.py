@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphc.npjit.lookup import raw_method
 from graphc.npjit.rewrite import OURS
 from graphc.npjit.values import Num, Sym
 
@@ -98,16 +99,17 @@ class Publisher:
         return f
 
     def _dict(self, x: dict[Any, Any]) -> None:
-        for k, v in list(x.items()):
+        for k, v in list(dict.items(x)):
             n = self(v)
             if n is not v:
-                self._put(functools.partial(x.get, k), functools.partial(dict.__setitem__, x, k), v, n)
+                self._put(functools.partial(dict.get, x, k), functools.partial(dict.__setitem__, x, k), v, n)
 
     def _list(self, x: Any) -> None:
-        for i, v in enumerate(x):
+        for i, v in enumerate(raw_method(x, "__iter__")()):
             n = self(v)
             if n is not v:
-                self._put(functools.partial(item, x, i), functools.partial(x.__setitem__, i), v, n)
+                put = functools.partial(raw_method(x, "__setitem__"), i)
+                self._put(functools.partial(item, x, i), put, v, n)
 
     def _tuple(self, x: Any) -> Any:
         parts = [self(v) for v in x]
@@ -120,4 +122,4 @@ class Publisher:
 
 def item(x: Any, i: int) -> Any:
     """Element i of a list that may have become shorter."""
-    return x[i] if i < len(x) else None
+    return raw_method(x, "__getitem__")(i) if i < raw_method(x, "__len__")() else None

@@ -220,6 +220,9 @@ class Rewriter(ast.NodeTransformer):
         value = self.visit(n.value)
         return ast.Starred(rt("iter", value) if isinstance(n.ctx, ast.Load) else value, n.ctx)
 
+    def visit_YieldFrom(self, n: ast.YieldFrom) -> ast.expr:
+        return ast.YieldFrom(rt("delegated", self.visit(n.value)))
+
     def visit_BinOp(self, n: ast.BinOp) -> ast.expr:
         return rt("op", const(BINARY[type(n.op)]), self.visit(n.left), self.visit(n.right))
 

@@ -127,3 +127,169 @@ def backwards(rows):
         return [*reversed(Backwards(rows))], [*reversed(Turned(rows))], reversed(zip(rows, rows))
     except TypeError as e:
         return str(e), reversed(Turned(rows))
+
+
+class Part:
+    def __init__(self, i):
+        self.w, self.log = V(i), []
+
+    def step(self, x):
+        self.w = self.w * 0.5 + x
+        self.log.append(self.w.sum())
+
+
+class Parts:
+    """Its generators give what it is made of."""
+
+    def __init__(self, i):
+        self.parts = [Part(i), Part(i + 1)]
+        self.by_name = {"a": Part(i + 2)}
+
+    def __iter__(self):
+        yield from self.parts
+
+    def named(self):
+        yield from self.by_name.items()
+        return (yield from self)
+
+
+class Counted(dict):
+    """Counts what is read."""
+
+    reads = 0
+
+    def __getitem__(self, k):
+        self.reads += 1
+        return super().__getitem__(k) * 2
+
+
+class Steps:
+    """An iterator written in Python."""
+
+    def __init__(self, x):
+        self.x, self.at = x, 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.at == 3:
+            raise StopIteration
+        self.at += 1
+        self.x = self.x * 2
+        return self.x + self.at
+
+
+@prog(lambda i: (Parts(i), V(i)))
+def parts_from_generators(model, x):
+    for part in model:
+        part.step(x)
+    for item in model.named():
+        (item[1] if isinstance(item, tuple) else item).step(x)
+    next(iter(model)).w += 1
+
+
+def iterated(i):
+    parts = [Part(k) for k in range(3)]
+    every = {"it": iter(parts * 9), "pairs": enumerate(parts * 9), "g": (p for p in parts * 9)}
+    return parts, every, V(i)
+
+
+@prog(iterated)
+def parts_from_iterators(parts, every, x):
+    next(every["it"]).step(x)
+    next(every["pairs"])[1].step(x)
+    next(every["g"]).step(x)
+
+
+@prog(lambda i: ([Part(i), Part(i + 1)], V(i)))
+def parts_in_an_array_of_objects(parts, x):
+    held = np.empty(2, object)
+    held[:] = parts
+    held[0].step(x)
+    for part in held:
+        part.step(x)
+
+
+@prog(lambda i: (Counted(a=V(i), b=V(i + 1)), V(i)))
+def reads_that_are_counted(d, x):
+    y = d["a"] + x
+    d["c"] = y
+    d["a"] += 1
+    return y, d["c"], d.get("b"), d.reads, sum(v.sum() for v in d.values())
+
+
+@prog(lambda i: (Steps(V(i)), V(i)))
+def an_iterator_in_python(it, x):
+    it.x = it.x + x
+    first = next(it)
+    rest = [v * x for v in it]
+    return first, rest, next(it, None), it.at
+
+
+class Shifted(list):
+    """Stores something else than what it is given."""
+
+    def __setitem__(self, k, v):
+        super().__setitem__(k, v + 1)
+
+    def append(self, v):
+        super().append(v * 2)
+
+    def __getitem__(self, k):
+        found = super().__getitem__(k)
+        return found if isinstance(k, int) else Shifted(found)
+
+
+class Doubled(dict):
+    """Gives something else than what it has."""
+
+    def items(self):
+        return [(k, v * 2) for k, v in super().items()]
+
+    def get(self, k, default=None):
+        return "nothing"
+
+
+@prog(lambda i: (Shifted([V(i), V(i + 1)]), V(i)))
+def lists_of_a_class_of_their_own(rows, x):
+    rows[0] = x
+    made = Shifted([x * 2, x * 3])
+    made[0] = x * 5
+    made.append(x * 7)
+    rows.append(x)
+    return rows[:2], made, made[1:], rows[-1]
+
+
+@prog(lambda i: (Doubled(a=V(i)), V(i)))
+def dicts_of_a_class_of_their_own(d, x):
+    d["b"] = x
+    made = Doubled(q=x * 2)
+    made["r"] = x * 4
+    return d.items(), made, made.items(), made.get("q"), made["r"]
+
+
+class Lower(dict):
+    def __setitem__(self, k, v):
+        super().__setitem__(k.lower(), v * 2)
+
+    def __delitem__(self, k):
+        super().__delitem__(k.lower())
+
+
+class Last(deque):
+    def append(self, v):
+        super().append(v * 2)
+
+
+@prog(lambda i: (Lower(a=V(i)), Last([V(i)], 3), Shifted([V(i)]), V(i)))
+def changes_by_methods_of_a_base(d, last, rows, x):
+    d["B"] = x
+    d.update(C=x * 3)
+    d["D"] = d.pop("b") + d.setdefault("E", x)
+    del d["D"]
+    last.append(x)
+    rows.append(x)
+    made = Lower(d)
+    made.update(F=x)
+    return list(made.items()), list(last), rows[0]
