@@ -41,6 +41,7 @@ class Pending(Outside):
         self.found = Determined()
         self.trying = 0
         self.since, self.work = perf_counter_ns(), 0
+        self.is_long = False
         self.can_give_up = False  # where somebody else can do the call
 
     def read(self, s: Sym) -> Node:
@@ -122,10 +123,11 @@ class Pending(Outside):
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether Python would have been much faster so far, and will be: with breaks the recording is of no
-        use for later calls.
+        """Whether Python would have been much faster so far, and will be: with breaks, or with too many
+        operations, the recording is of no use for later calls.
         """
-        if len(self.breaks) < MANY_BREAKS or self.differentiating or self.pieces.check is not None:
+        few = len(self.breaks) < MANY_BREAKS and not self.is_long
+        if few or self.differentiating or self.pieces.check is not None:
             return False
         took = perf_counter_ns() - self.since
         return took > BEARABLE and took > OUTWEIGHED * self.work

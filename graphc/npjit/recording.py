@@ -111,6 +111,7 @@ class Recording(Windows):
         if self.trying:  # a handler must find everything as it is now
             self.run_pending(singly=True)
         if len(self.log) > LIMIT:
+            self.is_long = True
             self.give_up(f"more than {LIMIT} operations")
         limit = WHOLE if self.differentiating else LIMIT
         if len(self.log) - self.done > limit:

@@ -118,6 +118,27 @@ def test_it_is_tried_once(f: Callable[..., Any]) -> None:
     assert "recording it takes too long" in jitted.explain()
 
 
+def test_functions_are_not_entered_behind_many_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a `try` nothing can be taken back."""
+    monkeypatch.setattr(pending, "BEARABLE", 0)
+    monkeypatch.setattr(pending, "OUTWEIGHED", 0)
+    jitted = graphc.jit(twice)
+    for _ in range(3):
+        states = []
+        for call in (twice, jitted):
+            net, x, log = Net(), np.linspace(0, 1, 3), [0]
+            states.append([call(net, x, log), vars(net), x, log])
+        assert diff(*states) is None
+    assert "call of elements (recording it takes longer than it is worth)" in jitted.explain()
+
+
+def twice(net: Any, x: np.ndarray, log: list[Any]) -> Any:
+    try:
+        return elements(net, x, log), elements(net, x, log)
+    finally:
+        net.count += 1
+
+
 def test_gradients_go_on() -> None:
     def loss(w: np.ndarray) -> Any:
         total = 0.0
