@@ -55,9 +55,9 @@ CONNECTED = {
     "round": lambda x: round(x[0], 2) + divmod(x[1], 0.7)[1] + pow(x[2], 2),
     "partial": lambda x: functools.partial(np.dot, x)(x),
     "ndenumerate": lambda x: 3.0 if any(False for _ in np.ndenumerate(np.ones(2))) else x[0],
+    "fromiter": lambda x: np.fromiter((v * v for v in x), float).sum(),
 }
 LOST = {
-    "fromiter": lambda x: np.fromiter((v * v for v in x), float).sum(),
     "bytes": lambda x: np.frombuffer(x.tobytes()).sum(),
     "matrix": lambda x: np.asmatrix(x).sum(),
     "masked": lambda x: np.ma.masked_less(x, 1).sum(),
