@@ -23,13 +23,13 @@ def same_shape(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     )
     if differ or (y_true.ndim != y_pred.ndim and y_true.ndim and y_pred.ndim):
         raise ShapeError(
-            f"the targets' shape {_shown(y_true)} is not that of the predictions, {_shown(y_pred)}.\n"
+            f"the targets' shape {shape_text(y_true)} is not that of the predictions, {shape_text(y_pred)}.\n"
             "  fix     give targets of the predictions' shape, or change the last layer."
         )
     return y_true, y_pred
 
 
-def _shown(x: Any) -> str:
+def shape_text(x: Any) -> str:
     """The shape as models show it: None where a size is not known."""
     return str(tuple(d if isinstance(d, int) else None for d in x.shape))
 
@@ -156,7 +156,7 @@ def categorical_crossentropy(
     if tuple(y_true.shape[1:]) != tuple(y_pred.shape[1:]):
         raise ArgumentError(
             "categorical_crossentropy needs one-hot targets of the predictions' shape "
-            f"{_shown(y_pred)}, got {_shown(y_true)}.\n"
+            f"{shape_text(y_pred)}, got {shape_text(y_true)}.\n"
             "  fix     for integer labels, use sparse_categorical_crossentropy."
         )
     if label_smoothing:
@@ -179,7 +179,7 @@ def sparse_categorical_crossentropy(
     if len(y_true.shape) != len(y_pred.shape) - 1:
         raise ShapeError(
             "sparse_categorical_crossentropy needs one label for each prediction of shape "
-            f"{_shown(y_pred)}, got targets of shape {_shown(y_true)}.\n"
+            f"{shape_text(y_pred)}, got targets of shape {shape_text(y_true)}.\n"
             "  fix     use categorical_crossentropy for one-hot targets, or give their argmax."
         )
     if ignore_class is None:

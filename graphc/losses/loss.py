@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from graphc import ops
-from graphc.ir.errors import ArgumentError
+from graphc.ir.errors import ArgumentError, ShapeError
 from graphc.layers.masks import mask_of
 from graphc.lookup import Configured, snake_case
+from graphc.losses.functions import shape_text
 
 LossFunction = Callable[..., Any]
 REDUCTIONS = ("sum", "sum_over_batch_size", "mean", "mean_with_sample_weight", "none", None)
@@ -78,9 +79,17 @@ def _ratio(total: Any, count: Any) -> Any:
 
 
 def _aligned(weights: Any, values: Any) -> Any:
-    """Weights with as many axes as the values: a last axis of size 1 dropped, or axes of size 1 added."""
+    """Weights with as many axes as the values: a last axis of size 1 dropped, or axes of size 1 added.
+
+    ShapeError for more axes, which would broadcast; a loss that is one number takes any weights.
+    """
     if len(weights.shape) == len(values.shape) + 1 and weights.shape[-1] == 1:
         return ops.squeeze(weights, axis=-1)
+    if len(weights.shape) > len(values.shape) > 0:
+        raise ShapeError(
+            f"sample_weight of shape {shape_text(weights)} has more axes than the losses, "
+            f"{shape_text(values)}.\n  fix     give one weight for each sample, or each value of the loss."
+        )
     while len(weights.shape) < len(values.shape):
         weights = ops.expand_dims(weights, axis=-1)
     return weights

@@ -372,3 +372,12 @@ def test_saving_where_no_file_can_be(tmp_path):
         model.save(folder)
     assert caught.value.filename == str(folder)
     assert sorted(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("samples", [2, 8])
+def test_weights_with_more_axes_than_the_losses(samples):
+    model = classifier(loss="sparse_categorical_crossentropy")
+    batch = X[:samples], LABELS[:samples], np.ones((samples, 2))
+    told = "sample_weight of shape (None, 2) has more axes than the losses, (None,).\n"
+    assert text_of(lambda: model.train_on_batch(*batch)).startswith(told)
+    assert model.train_on_batch(*batch[:2], np.ones((samples, 1))) > 0
