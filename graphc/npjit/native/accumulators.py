@@ -40,7 +40,7 @@ def accumulators(nodes: tuple[Node, ...], loop: Loop, read: dict[Place, set[int]
         if isinstance(o, Local | Carried):
             places[o.place] += count
     for k, origins in enumerate(loop.origins):
-        if k in loop.lifted or nodes[k].op.name != "add":
+        if k in loop.lifted or nodes[k].op.name != "add" or not origins:
             continue
         for carried, product in (origins, origins[::-1]):
             found = _accumulator(nodes, loop, k, carried, product)

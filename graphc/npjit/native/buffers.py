@@ -77,10 +77,10 @@ class Pieces:
 
     def write(self, box: Box, value: Expr) -> Pieces:
         """The buffer after a store; earlier stores that it covers are forgotten."""
-        if (
-            self.joined is not None and len(self.writes) > 1
-        ):  # somebody has needed all of it: go on from there
-            return Pieces(self.b, self.joined, (), is_whole=True).write(box, value)
+        if self.joined is not None and (self.is_whole or len(self.writes) > 1):  # go on from all of it
+            made = Pieces(self.b, self.joined, ((box, value),), is_whole=True)
+            made.whole()  # in its place in the loop
+            return made
         mark, marks, writes = _mark(box), self.marks, self.writes
         if mark is None or (marks is None and writes):
             kept = tuple(w for w in writes if not _covers(box, w[0]))
@@ -89,9 +89,8 @@ class Pieces:
             open_ = ~((marks[:, 0] >= mark[0]) & (marks[:, 1] <= mark[1])).all(1)
             writes = writes if open_.all() else tuple(itertools.compress(writes, open_))
             marks = np.concatenate([marks[open_], mark[None]])
-        return Pieces(
-            self.b, self.base, (*writes, (box, value)), None, mark[None] if marks is None else marks
-        )
+        marks = mark[None] if marks is None else marks
+        return replace(self, writes=(*writes, (box, value)), joined=None, marks=marks)
 
 
 def _mark(box: Box) -> np.ndarray | None:
@@ -146,8 +145,9 @@ def _block(b: Builder, writes: Sequence[Write]) -> Write | None:
     starts, ends = np.stack(marks).swapaxes(0, 1)  # type: ignore[arg-type]
     shape = (ends - starts)[0].tolist()
     moving = np.flatnonzero((starts != starts[0]).any(0)).tolist()
-    lines = grid(starts, moving) if ((ends - starts) == shape).all() else None
-    if lines is None or any(abs(line.step) != shape[line.axis] for line in lines):
+    found = grid(starts, moving) if ((ends - starts) == shape).all() else None
+    lines, missing = found or ([], (0, 0))
+    if not lines or any(missing) or any(abs(line.step) != shape[line.axis] for line in lines):
         return None
     values = [b.reshape(value, shape=(1, *shape)) for _, value in writes]
     tiles = b.reshape(b.concatenate(*values, axis=0), shape=(*(line.count for line in lines), *shape))

@@ -100,7 +100,7 @@ def label(node: Node) -> tuple[Any, ...]:
 
 def fixed_attrs(node: Node) -> tuple[Any, ...]:
     """The attributes that may not differ between iterations."""
-    if node.op.name == "slice":
+    if node.op.name in ("slice", "update_slice"):
         return (node.attrs["step"],)
     if node.op.name == "constant" and not node.results[0].type.rank:
         return (node.attrs["dtype"].name,)

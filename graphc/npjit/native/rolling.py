@@ -16,6 +16,7 @@ from itertools import islice
 from graphc.ir.graph import Graph, Node, Value
 from graphc.npjit.native.operands import size_of
 from graphc.npjit.native.periods import EAGER, USUAL, Least, Stretch, attrs_key, stretches
+from graphc.npjit.native.placed import Placed, placed_sums
 from graphc.npjit.native.symbols import typical
 from graphc.passes.dce import dce
 
@@ -74,12 +75,14 @@ Origin = Same | Local | Carried | Scanned
 @dataclass
 class Loop:
     """A stretch whose iterations fit: the origin of each operand of each node, and the nodes that are done
-    before the loop, for all iterations.
+    before the loop, for all iterations. `placed`: sums over windows, which are done behind
+    it, and where what they add comes from.
     """
 
     stretch: Stretch
     origins: list[list[Origin]] = field(default_factory=list)
     lifted: set[int] = field(default_factory=set)
+    placed: list[tuple[Placed, Origin]] = field(default_factory=list)
 
 
 def roll(graph: Graph, least: Least = USUAL) -> Graph:
@@ -129,7 +132,7 @@ class Analysis:
         count = stretch.nodes
         self.nodes = graph.nodes[stretch.start : stretch.start + count]
         self.places = {v: (i, r) for i, n in enumerate(self.nodes) for r, v in enumerate(n.results)}
-        self.lifted: set[int] = set()
+        self.graph, self.lifted, self.behind = graph, set[int](), set[int]()
         self.producers = graph.producers
 
     def loop(self, least: Least = USUAL) -> Loop:
@@ -141,17 +144,20 @@ class Analysis:
             It is none.
         """
         different = [k for k in range(self.stretch.period) if len(set(map(attrs_key, self.column(k)))) > 1]
-        self.lifted = set(different)  # if they can be: this is looked at below
+        sums = placed_sums(self.graph, self.nodes, self.stretch)
+        self.behind = {k for s in sums for k in s.places}
+        self.lifted = set(different) - self.behind  # if they can be: this is looked at below
         origins = [
-            [self.origin(values) for values in self.operands(self.column(k))]
+            [self.origin(values) for values in self.operands(self.column(k))] if k not in self.behind else []
             for k in range(self.stretch.period)
         ]
-        lifted = (isinstance(o, Same | Scanned) for k in different for o in origins[k])
+        lifted = (isinstance(o, Same | Scanned) for k in self.lifted for o in origins[k])
         scanned = (o.values for os in origins for o in os if isinstance(o, Scanned))
         kept = self.stretch.period - len(different)
         if kept * self.stretch.trips < least.saved or not all(lifted) or not all(map(self.stacks, scanned)):
             raise Unlike(self.stretch.trips // 2)
-        return Loop(self.stretch, origins, self.lifted)
+        added = [self.origin(tuple([n.operands[s.added] for n in self.column(s.adds)])) for s in sums]
+        return Loop(self.stretch, origins, self.lifted, list(zip(sums, added, strict=True)))
 
     def column(self, k: int) -> Sequence[Node]:
         """The k-th nodes of all iterations."""

@@ -13,6 +13,7 @@ from graphc.ir.graph import Graph, Node, Value
 from graphc.ir.opdef import get_op
 from graphc.npjit.native.accumulators import Accumulator, accumulators, total
 from graphc.npjit.native.buffers import sliced
+from graphc.npjit.native.placed import summed
 from graphc.npjit.native.rolling import Carried, Local, Loop, Origin, Same, Scanned
 from graphc.npjit.native.sliding import overlapping
 
@@ -187,7 +188,7 @@ class Scan:
     def __init__(self, outer: Rebuilding) -> None:
         self.outer, self.loop, self.b = outer, outer.loop, outer.b
         self.period, self.trips = self.loop.stretch.period, self.loop.stretch.trips
-        self.left_out = set(self.loop.lifted)
+        self.left_out = set(self.loop.lifted) | {k for p, _ in self.loop.placed for k in p.places}
         self.body = Builder("body")
         self.carries: dict[Carried, list[Value]] = {}
         self.given: dict[Origin, Value] = {}
@@ -196,6 +197,10 @@ class Scan:
     def made(self) -> None:
         """Append the node, and enter what it gives."""
         read = self.read_later()
+        for p, added in self.loop.placed:
+            read.pop((p.stores, 0), None)
+            if isinstance(added, Local | Carried):
+                read.setdefault(added.place, set()).update(range(self.trips))
         sums = list(accumulators(self.outer.inside, self.loop, read))
         for s in sums:
             self.left_out |= {s.adds, s.multiplies}
@@ -223,6 +228,21 @@ class Scan:
         self.enter(node, carried, alone, pieces)
         for s in sums:
             self.add_up(s)
+        for p, added in self.loop.placed:
+            first = Expr(self.b, self.outer.value(p.first))
+            last = self.old_value((p.stores, 0), self.trips - 1)
+            self.outer.new[last] = summed(self.b, first, self.all_of(added), p).value
+
+    def all_of(self, origin: Origin) -> Expr:
+        """What comes from an origin in all iterations, along a first axis."""
+        if isinstance(origin, Scanned):
+            return self.outer.stacked(origin.values)
+        if isinstance(origin, Same):
+            x = Expr(self.b, self.outer.value(origin.value))
+            return self.b.broadcast(_reshaped(self.b, x, (1, *x.shape)), shape=(self.trips, *x.shape))
+        early = origin.first if isinstance(origin, Carried) else ()
+        made = self.outer.stacked([self.old_value(origin.place, j) for j in range(self.trips - len(early))])
+        return self.b.concatenate(self.outer.stacked(early), made, axis=0) if early else made
 
     def add_up(self, s: Accumulator) -> None:
         """The last value of a sum of products."""

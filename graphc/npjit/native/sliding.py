@@ -17,6 +17,9 @@ from graphc.ir.builder import Builder, Expr
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 
+MISSING = 3
+"""Places of a grid that may be missing at its beginning, and at its end."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -38,31 +41,49 @@ def overlapping(b: Builder, nodes: Sequence[Node], starts: np.ndarray, moving: S
     """
     shape = nodes[0].results[0].type.shape
     sizes = [*shape, *starts[0], *starts[:, moving].flat]
-    lines = None if any(isinstance(d, Size) for d in sizes) else grid(starts, moving)
-    if not lines:
+    found = None if any(isinstance(d, Size) for d in sizes) else grid(starts, moving)
+    if not found:
         return None
-    return _windows(b, Expr(b, nodes[0].operands[0]), [int(d) for d in shape], starts[0], lines)
+    lines, missing = found
+    made = _windows(b, Expr(b, nodes[0].operands[0]), [int(d) for d in shape], starts[0], lines)
+    if not any(missing):
+        return made
+    begin = (missing[0], *[0] * len(shape))
+    end = (missing[0] + len(nodes), *made.shape[1:])
+    return b.slice(made, start=begin, stop=end, step=(1,) * made.rank)
 
 
-def grid(starts: np.ndarray, axes: Sequence[int]) -> list[Line] | None:
-    """The lines along the axes, of the outermost loop first, whose product are the places.
+def grid(starts: np.ndarray, axes: Sequence[int]) -> tuple[list[Line], tuple[int, int]] | None:
+    """The lines along the axes, of the outermost loop first, whose product are the places, and how many
+    places are missing at the beginning and at the end, where iterations were unlike the others.
 
     >>> grid(np.array([[0, 4], [0, 6], [1, 4], [1, 6]], object), [0, 1])
-    [Line(axis=0, first=0, count=2, step=1), Line(axis=1, first=4, count=2, step=2)]
+    ([Line(axis=0, first=0, count=2, step=1), Line(axis=1, first=4, count=2, step=2)], (0, 0))
     """
-    lines = [_line(axis, list(dict.fromkeys(starts[:, axis].tolist()))) for axis in axes]
-    if any(line is None for line in lines):
-        return None
-    for order in itertools.permutations([line for line in lines if line is not None]):
-        ranges = [range(a.first, a.first + a.count * a.step, a.step) for a in order]
-        if math.prod(a.count for a in order) == len(starts):
-            places = list(itertools.product(*ranges))
-            if places == list(zip(*(starts[:, a.axis].tolist() for a in order), strict=True)):
-                return list(order)
+    for head, tail in itertools.product(range(MISSING + 1), repeat=2):
+        lines = [_line(axis, _places(starts[:, axis].tolist(), head)) for axis in axes]
+        for order in itertools.permutations([line for line in lines if line is not None]):
+            if len(order) < len(axes) or math.prod(a.count for a in order) != head + len(starts) + tail:
+                continue
+            ranges = [range(a.first, a.first + a.count * a.step, a.step) for a in order]
+            found = list(zip(*(starts[:, a.axis].tolist() for a in order), strict=True))
+            if list(itertools.product(*ranges))[head : head + len(found)] == found:
+                return list(order), (head, tail)
     return None
 
 
+def _places(found: list[int], head: int) -> list[int]:
+    """The places along an axis in the order of the loop; those that are missing at first come later on."""
+    places = list(dict.fromkeys(found))
+    if head and len(found) > len(places):
+        step = max(set(np.diff(places).tolist()), key=np.diff(places).tolist().count)
+        return sorted(places, reverse=step < 0)
+    return places
+
+
 def _line(axis: int, places: list[int]) -> Line | None:
+    if len(places) < 2:
+        return None
     step = places[1] - places[0]
     if places != list(range(places[0], places[0] + step * len(places), step)):
         return None
