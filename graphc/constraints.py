@@ -24,6 +24,11 @@ class MaxNorm(Constraint):
     Args:
         max_value: the largest norm.
         axis: the axis or axes along which norms are taken: 0 for a Dense kernel, [0, 1, 2] for Conv2D's.
+
+    >>> import numpy as np
+    >>> MaxNorm(5.0)(np.array([[3.0, 30.0], [4.0, 40.0]])).round(4)
+    array([[3., 3.],
+           [4., 4.]])
     """
 
     def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
@@ -38,14 +43,25 @@ class MaxNorm(Constraint):
 
 
 class NonNeg(Constraint):
-    """Replaces negative elements by 0."""
+    """Replaces negative elements by 0.
+
+    >>> import numpy as np
+    >>> NonNeg()(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
 
     def __call__(self, w: Any) -> Any:
         return ops.maximum(w, 0.0)
 
 
 class UnitNorm(Constraint):
-    """Scales each vector along `axis` to norm 1; a vector of zeros stays zero."""
+    """Scales each vector along `axis` to norm 1; a vector of zeros stays zero.
+
+    >>> import numpy as np
+    >>> UnitNorm()(np.array([[3.0], [4.0]])).round(4)
+    array([[0.6],
+           [0.8]])
+    """
 
     def __init__(self, axis: int | Sequence[int] = 0) -> None:
         self.axis = axis
@@ -65,6 +81,11 @@ class MinMaxNorm(Constraint):
         max_value: the largest norm.
         rate: 1 reaches the interval at once, less goes that share of the way at each update.
         axis: the axis or axes along which norms are taken.
+
+    >>> import numpy as np
+    >>> MinMaxNorm(1.0, 2.0)(np.array([[3.0, 0.3], [4.0, 0.4]])).round(4)
+    array([[1.2, 0.6],
+           [1.6, 0.8]])
     """
 
     def __init__(

@@ -28,6 +28,10 @@ class L1L2(Regularizer):
     Args:
         l1: factor of the first term, not negative.
         l2: factor of the second term, not negative.
+
+    >>> import numpy as np
+    >>> float(L1L2(0.1, 0.01)(np.array([1.0, -2.0])))
+    0.35000000000000003
     """
 
     def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
@@ -46,7 +50,12 @@ class L1L2(Regularizer):
 
 
 class L1(L1L2):
-    """l1 * sum(|x|)."""
+    """l1 * sum(|x|).
+
+    >>> import numpy as np
+    >>> float(L1(0.5)(np.array([1.0, -2.0])))
+    1.5
+    """
 
     def __init__(self, l1: float | None = 0.01) -> None:
         super().__init__(l1=0.01 if l1 is None else l1)
@@ -56,7 +65,12 @@ class L1(L1L2):
 
 
 class L2(L1L2):
-    """l2 * sum(x ** 2)."""
+    """l2 * sum(x ** 2).
+
+    >>> import numpy as np
+    >>> float(L2(0.5)(np.array([1.0, -2.0])))
+    2.5
+    """
 
     def __init__(self, l2: float | None = 0.01) -> None:
         super().__init__(l2=0.01 if l2 is None else l2)
@@ -71,6 +85,10 @@ class OrthogonalRegularizer(Regularizer):
     Args:
         factor: not negative.
         mode: "rows" or "columns": which vectors of a matrix should be orthogonal.
+
+    >>> import numpy as np
+    >>> float(OrthogonalRegularizer(0.5)(np.array([[1.0, 0.0], [1.0, 0.0]])))
+    0.5
     """
 
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:

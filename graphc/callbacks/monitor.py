@@ -87,6 +87,16 @@ class EarlyStopping(MonitorCallback):
         baseline: a value to be better than; epochs that are not count against `patience`.
         restore_best_weights: whether the model gets the best epoch's weights at the end.
         start_from_epoch: epochs before this one are not looked at.
+
+    >>> import graphc
+    >>> import numpy as np
+    >>> from graphc.layers import Dense
+    >>> model = graphc.Sequential([graphc.Input((2,)), Dense(1)])
+    >>> model.compile(graphc.optimizers.SGD(0.0), "mse", backend="reference")
+    >>> stop = EarlyStopping(monitor="loss", patience=2)
+    >>> history = model.fit(np.ones((4, 2)), np.zeros(4), epochs=9, callbacks=[stop], verbose=0)
+    >>> len(history.history["loss"])
+    3
     """
 
     def __init__(

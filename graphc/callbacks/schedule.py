@@ -22,6 +22,16 @@ class LearningRateScheduler(Callback):
 
     Raises:
         ArgumentError: the schedule gives something that is not a number.
+
+    >>> import graphc
+    >>> import numpy as np
+    >>> from graphc.layers import Dense
+    >>> model = graphc.Sequential([graphc.Input((2,)), Dense(1)])
+    >>> model.compile(graphc.optimizers.SGD(0.5), "mse", backend="reference")
+    >>> halve = LearningRateScheduler(lambda epoch, rate: rate / 2)
+    >>> _ = model.fit(np.ones((4, 2)), np.zeros(4), epochs=3, callbacks=[halve], verbose=0)
+    >>> float(model.optimizer.learning_rate)
+    0.0625
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:

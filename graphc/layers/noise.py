@@ -39,6 +39,13 @@ class Dropout(Noise):
     Args:
         noise_shape: sizes of 1 along axes for which one decision holds for all elements; None elsewhere.
         seed: of a stream of the layer's own.
+
+    >>> import numpy as np
+    >>> layer, x = Dropout(0.5, seed=3), np.ones((1, 6))
+    >>> layer(x)
+    array([[1., 1., 1., 1., 1., 1.]], dtype=float32)
+    >>> sorted(set(layer(x, training=True)[0].tolist()))
+    [0.0, 2.0]
     """
 
     def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any) -> None:

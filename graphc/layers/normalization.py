@@ -88,6 +88,15 @@ class BatchNormalization(Affine):
     the statistics.
 
     Weights: `gamma`, `beta`, and not trainable `moving_mean`, `moving_variance`, each of shape (channels,).
+
+    >>> import numpy as np
+    >>> layer = BatchNormalization(momentum=0.9)
+    >>> x = np.array([[0.0, 10.0], [2.0, 30.0]])
+    >>> layer(x, training=True).round(2)
+    array([[-1., -1.],
+           [ 1.,  1.]], dtype=float32)
+    >>> layer.moving_mean.numpy()
+    array([0.1, 2. ], dtype=float32)
     """
 
     def __init__(
@@ -200,6 +209,11 @@ class LayerNormalization(Affine):
     et al., 2016).
 
     With `rms_scaling`, x / sqrt(mean(x^2) + epsilon) * gamma instead.
+
+    >>> import numpy as np
+    >>> LayerNormalization()(np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])).round(2)
+    array([[-1.22,  0.  ,  1.22],
+           [-1.22,  0.  ,  1.22]], dtype=float32)
     """
 
     def __init__(
@@ -264,7 +278,12 @@ def _spread(x: Any, axes: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 class GroupNormalization(Affine):
-    """Layer normalisation within groups of channels (Wu and He, 2018); groups=-1 is one group per channel."""
+    """Layer normalisation within groups of channels (Wu and He, 2018); groups=-1 is one group per channel.
+
+    >>> import numpy as np
+    >>> GroupNormalization(groups=2)(np.array([[1.0, 3.0, 10.0, 30.0]])).round(2)
+    array([[-1.,  1., -1.,  1.]], dtype=float32)
+    """
 
     def __init__(
         self,
@@ -328,7 +347,12 @@ class GroupNormalization(Affine):
 
 
 class UnitNormalization(Layer):
-    """Each sample scaled to norm 1 along `axis`."""
+    """Each sample scaled to norm 1 along `axis`.
+
+    >>> import numpy as np
+    >>> UnitNormalization()(np.array([[3.0, 4.0]])).round(2)
+    array([[0.6, 0.8]], dtype=float32)
+    """
 
     def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -16,6 +16,10 @@ class Flatten(Layer):
 
     With data_format="channels_first", the channels are moved to the end first, so that both formats give the
     same order.
+
+    >>> import graphc
+    >>> Flatten()(graphc.Input((7, 5, 3))).shape
+    (None, 105)
     """
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
@@ -34,7 +38,12 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """The elements of each sample in another shape, in which one size may be -1; drops masks."""
+    """The elements of each sample in another shape, in which one size may be -1; drops masks.
+
+    >>> import graphc
+    >>> Reshape((5, -1))(graphc.Input((7, 10))).shape
+    (None, 5, 14)
+    """
 
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -63,7 +72,12 @@ class Reshape(Layer):
 
 
 class Permute(Layer):
-    """The axes of each sample in another order; `dims` counts from 1, the batch being axis 0."""
+    """The axes of each sample in another order; `dims` counts from 1, the batch being axis 0.
+
+    >>> import graphc
+    >>> Permute((2, 1))(graphc.Input((7, 5))).shape
+    (None, 5, 7)
+    """
 
     def __init__(self, dims: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -80,7 +94,12 @@ class Permute(Layer):
 
 
 class RepeatVector(Layer):
-    """Each sample's vector `n` times, along a new second axis."""
+    """Each sample's vector `n` times, along a new second axis.
+
+    >>> import graphc
+    >>> RepeatVector(4)(graphc.Input((7,))).shape
+    (None, 4, 7)
+    """
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -35,6 +35,11 @@ class Wrapper(Layer):
 class TimeDistributed(Wrapper):
     """A layer called on every step of (batch, steps, ...), with the same weights; the steps must be known or
     one size.
+
+    >>> import graphc
+    >>> from graphc.layers import Dense
+    >>> TimeDistributed(Dense(4))(graphc.Input((7, 3))).shape
+    (None, 7, 4)
     """
 
     def __init__(self, layer: Any, **kwargs: Any) -> None:

@@ -105,12 +105,15 @@ class Calls(Surface):
             return g(*args, **kwargs)
         if rec.is_hopeless:
             return self.opaque(f, *args, **kwargs)
-        rec.guard(f"{rec.const(f)}.__code__ is not {rec.const(f.__code__)}")  # reloading replaces it
+        name = rec.var(f) or rec.const(f)
+        for cell in f.__closure__ or () if name in rec.consts else ():
+            rec.cell(cell, rec.const(cell))
+        rec.guard(f"{name}.__code__ is not {rec.const(f.__code__)}")  # reloading replaces it
         if f.__defaults__:
-            path = f"{rec.const(f)}.__defaults__"
+            path = f"{name}.__defaults__"
             g.__defaults__ = tuple([rec.wrap(d, f"{path}[{i}]") for i, d in enumerate(f.__defaults__)])
         if f.__kwdefaults__:
-            path = f"{rec.const(f)}.__kwdefaults__"
+            path = f"{name}.__kwdefaults__"
             g.__kwdefaults__ = {k: rec.wrap(d, f"{path}[{k!r}]") for k, d in f.__kwdefaults__.items()}
         return g(*args, **kwargs)
 

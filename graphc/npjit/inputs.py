@@ -147,6 +147,9 @@ class Inputs:
             if known.var is not None and path != known.var:
                 self.guard(f"{path} is not {known.var}")
             return
+        if type(v) is types.FunctionType and self.is_renewed(v, path):
+            self.closure(v, path)
+            return
         if isinstance(v, IDENTITY):
             self.guard(f"{path} is not {self.const(v)}")
             self.objects[id(v)] = Known(v, self.const(v))
@@ -169,6 +172,32 @@ class Inputs:
             return
         elif hasattr(type(v), "__next__") and not isinstance(type(v).__next__, types.FunctionType):
             self.leak("an iterator, whose next elements are known only by taking them")
+
+    def is_renewed(self, f: types.FunctionType, path: str) -> bool:
+        """Whether other functions of the same code have come in by the path: one is made for each call."""
+        return False
+
+    def closure(self, f: types.FunctionType, path: str) -> None:
+        """A function that may be another one in each call, of the same code: what it closes over is read from
+        the one that comes.
+        """
+        var = self.new("o")
+        self.pre.append(f"{var} = {path}")
+        self.guard(
+            f"type({var}) is not {self.const(type(f))} or {var}.__code__ is not {self.const(f.__code__)}"
+        )
+        self.guard(f"{var}.__globals__ is not {self.const(f.__globals__)}")
+        self.guard(f"len({var}.__defaults__ or ()) != {len(f.__defaults__ or ())}")
+        self.guard(f"list({var}.__kwdefaults__ or ()) != {list(f.__kwdefaults__ or ())!r}")
+        self.objects[id(f)] = Known(f, var)
+        for i, cell in enumerate(f.__closure__ or ()):
+            self.cell(cell, f"{var}.__closure__[{i}]")
+
+    def cell(self, cell: types.CellType, path: str) -> None:
+        """A variable of a function that comes in: others that share it must do so in later calls."""
+        known = self.objects.setdefault(id(cell), Known(cell, path))
+        if known.var != path:
+            self.guard(f"{path} is not {known.var}")
 
     def var(self, obj: Any) -> str | None:
         """The generated variable of an outside object; None: unknown, or made in this call."""

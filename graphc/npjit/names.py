@@ -48,7 +48,7 @@ class Names(Surface):
         rec = self.rec
         if rec is None or type(v) is Sym or type(v) is Num or (id(cell), 0) in rec.written:
             return v
-        return rec.wrap(v, f"{rec.const(cell)}.cell_contents")
+        return rec.wrap(v, f"{rec.var(cell) or rec.const(cell)}.cell_contents")
 
     def store_cell(self, cell: CellType, v: Any) -> None:
         rec = self.rec
@@ -63,7 +63,7 @@ class Names(Surface):
         cell.cell_contents = v
         rec.kept.append(cell)
         rec.written.add((id(cell), 0))
-        rec.effect("attr", rec.const(cell), "cell_contents", v, undo)
+        rec.effect("attr", rec.var(cell) or rec.const(cell), "cell_contents", v, undo)
         rec.slots.append((lambda: cell.cell_contents, functools.partial(setattr, cell, "cell_contents")))
 
     def delete_cell(self, cell: CellType) -> None:

@@ -9,6 +9,7 @@ else an index says comes after it.
 from __future__ import annotations
 
 import operator
+import types
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from graphc.npjit.infer import infer, meta_of
 from graphc.npjit.inputs import where
 from graphc.npjit.log import Meta, Node
 from graphc.npjit.pending import Pending
+from graphc.npjit.rewrite import OURS
 from graphc.npjit.values import Num, Sym
 
 
@@ -46,6 +48,9 @@ class Windows(Pending):
             return False
         self.freed.add(texts)
         return True
+
+    def is_renewed(self, f: types.FunctionType, path: str) -> bool:
+        return f.__code__ not in OURS and self.pieces.moves.moves((path, -1), id(f), id(f.__code__))
 
     def windowed(self, x: Any, key: Any) -> tuple[Any, Any]:
         """An array and an index of it, after its moving windows are taken: what is left of the index.

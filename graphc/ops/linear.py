@@ -16,6 +16,11 @@ from graphc.ops.shape import expand_dims, reshape, squeeze, transpose
 def matmul(x1: Any, x2: Any) -> Any:
     """The matrix product by NumPy's rules: leading axes broadcast, a vector is a row (left) or a column
     (right).
+
+    >>> import numpy as np
+    >>> matmul(np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 2.],
+           [3., 4.]])
     """
     a, b = unify(x1, x2)
     if a.ndim == 0 or b.ndim == 0:
@@ -49,7 +54,12 @@ def dot(x1: Any, x2: Any) -> Any:
 
 @operation
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
-    """The sum of products over pairs of axes: an int (the last n with the first n), or two sequences."""
+    """The sum of products over pairs of axes: an int (the last n with the first n), or two sequences.
+
+    >>> import numpy as np
+    >>> tensordot(np.ones((2, 3, 4)), np.ones((4, 3)), ((1, 2), (1, 0)))
+    array([12., 12.])
+    """
     a, b = unify(x1, x2)
     if isinstance(axes, int):
         left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))

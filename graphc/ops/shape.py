@@ -40,7 +40,13 @@ def size(x: Any) -> Dim:
 
 @operation
 def reshape(x: Any, newshape: Any) -> Any:
-    """The elements in another shape, in which one size may be -1."""
+    """The elements in another shape, in which one size may be -1.
+
+    >>> import numpy as np
+    >>> reshape(np.arange(6), (2, -1))
+    array([[0, 1, 2],
+           [3, 4, 5]])
+    """
     x = tensor(x)
     wanted = list(sizes_of(newshape))
     open_axes = [i for i, d in enumerate(wanted) if isinstance(d, int) and d == -1]
@@ -63,7 +69,12 @@ def _remaining(x: Any, rest: Dim, newshape: Any) -> Dim:
 
 @operation
 def transpose(x: Any, axes: Any = None) -> Any:
-    """The axes in another order; reversed when None."""
+    """The axes in another order; reversed when None.
+
+    >>> import numpy as np
+    >>> transpose(np.ones((2, 3, 4)), (0, 2, 1)).shape
+    (2, 4, 3)
+    """
     x = tensor(x)
     order = (
         tuple(reversed(range(x.ndim)))
@@ -98,7 +109,12 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 
 @operation
 def expand_dims(x: Any, axis: Any) -> Any:
-    """New axes of size 1 at the given places of the result."""
+    """New axes of size 1 at the given places of the result.
+
+    >>> import numpy as np
+    >>> expand_dims(np.ones((2, 3)), 1).shape
+    (2, 1, 3)
+    """
     x = tensor(x)
     given = sizes_of(axis)
     rank = x.ndim + len(given)
@@ -131,7 +147,12 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 
 @operation
 def concatenate(xs: Sequence[Any], axis: int = -1) -> Any:
-    """Tensors one after another along `axis`."""
+    """Tensors one after another along `axis`.
+
+    >>> import numpy as np
+    >>> concatenate([np.zeros(2), np.ones(1)], axis=0)
+    array([0., 0., 1.])
+    """
     parts = unify(*xs)
     if len(parts) == 1:
         return parts[0]
@@ -140,7 +161,13 @@ def concatenate(xs: Sequence[Any], axis: int = -1) -> Any:
 
 @operation
 def stack(xs: Sequence[Any], axis: int = 0) -> Any:
-    """Tensors of one shape along a new axis."""
+    """Tensors of one shape along a new axis.
+
+    >>> import numpy as np
+    >>> stack([np.zeros(2), np.ones(2)], axis=1)
+    array([[0., 1.],
+           [0., 1.]])
+    """
     parts = unify(*xs)
     place = normalize_axis(int(axis), parts[0].ndim + 1)
     return concatenate([expand_dims(p, place) for p in parts], place)
@@ -148,7 +175,12 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
 
 @operation
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Equal parts along `axis` (an int: how many), or the parts between the given positions."""
+    """Equal parts along `axis` (an int: how many), or the parts between the given positions.
+
+    >>> import numpy as np
+    >>> split(np.arange(5), [2])
+    [array([0, 1]), array([2, 3, 4])]
+    """
     x = tensor(x)
     place = normalize_axis(int(axis), x.ndim)
     length = x.shape[place]
