@@ -85,7 +85,7 @@ def _placed(graph: Graph, nodes: Sequence[Node], stretch: Stretch, k: int) -> Pl
         return None
     moving = np.flatnonzero((starts != starts[0]).any(0)).tolist()
     lines, missing = (grid(starts, moving) if moving else None) or ([], (0, 0))
-    if not lines or math.prod(int(box[line.axis]) for line in lines) > MOST:  # type: ignore[arg-type]
+    if not lines or math.prod(int(box[line.axis]) for line in lines) > MOST:
         return None
     return Placed(
         at[0],
@@ -93,7 +93,7 @@ def _placed(graph: Graph, nodes: Sequence[Node], stretch: Stretch, k: int) -> Pl
         first.added,
         k,
         stores[0].operands[0],
-        tuple(int(d) for d in box),  # type: ignore[arg-type]
+        tuple(int(d) for d in box),
         tuple(starts[0].tolist()),
         tuple(lines),
         missing,

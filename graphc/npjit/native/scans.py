@@ -230,8 +230,8 @@ class Scan:
             self.add_up(s)
         for p, added in self.loop.placed:
             first = Expr(self.b, self.outer.value(p.first))
-            last = self.old_value((p.stores, 0), self.trips - 1)
-            self.outer.new[last] = summed(self.b, first, self.all_of(added), p).value
+            final = self.old_value((p.stores, 0), self.trips - 1)
+            self.outer.new[final] = summed(self.b, first, self.all_of(added), p).value
 
     def all_of(self, origin: Origin) -> Expr:
         """What comes from an origin in all iterations, along a first axis."""
