@@ -90,7 +90,7 @@ class Emitter(Expressions):
             k.var
             for k in rec.objects.values()
             if k.var
-            and k.var[0] == "o"
+            and (k.var[0] == "o" or type(k.value) is types.CellType)
             and k.var not in rec.begun
             and not isinstance(k.value, types.MethodType)
         ]
