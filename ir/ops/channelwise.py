@@ -17,6 +17,10 @@ a group.
 """
 
 
+WIDE_IMAGE = 1 << 18
+"""Elements of an image of many channels up to which its border is worth a copy, and one loop goes over it."""
+
+
 def repeated(b, x, times):
     """Every channel so many times."""
     if times == 1:
@@ -64,8 +68,13 @@ def per_channel_sums(b, x, ct, attributes):
     if not few(size):
         terms = b.windows(x, **attributes) * b.reshape(ct, shape=(*ct.shape[:-1], *(1,) * rank, ct.shape[-1]))
         return b.sum(terms, axes=tuple(range(rank + 1)))
-    # row by row first, so that what is read for one tap is in the cache for the others
-    sums = [b.sum(element * ct, axes=(rank,), keepdims=True) for element in elements(b, x, attributes)]
+    image = product(ct.shape[1:])
+    near = isinstance(image, int) and image <= WIDE_IMAGE
+    if near and attributes["strides"] == attributes["dilation"] == (1,) * rank:
+        x, attributes = with_border(b, x, attributes, x.shape[-1])
+    # image by image first, or row by row, so that what is read for one tap is in the cache for the others
+    inner = tuple(range(1, rank + 1)) if near else (rank,)
+    sums = [b.sum(element * ct, axes=inner, keepdims=True) for element in elements(b, x, attributes)]
     return b.reshape(totals(b, sums), shape=(*size, ct.shape[-1]))
 
 

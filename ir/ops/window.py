@@ -121,13 +121,13 @@ def elements(b, x, attributes, value=0.0):
 FEW_CHANNELS = 16
 
 
-def with_border(b, x, attributes):
-    """The value with its zeros around it in memory, and the windows of that, where channels are so few that
-    rows of a window are worth more than to ask at each element whether it lies inside.
+def with_border(b, x, attributes, most=FEW_CHANNELS):
+    """The value with its zeros around it in memory, and the windows of that, where channels are so few (at
+    `most`) that rows of a window are worth more than to ask at each element whether it lies inside.
     """
     low, n = attributes["low"], x.shape[1:-1]
     known = all(isinstance(d, int) for d in (*low, *n, *attributes["out"], x.shape[-1]))
-    if not known or x.shape[-1] > FEW_CHANNELS or any(s > 1 for s in attributes["spread"]):
+    if not known or x.shape[-1] > most or any(s > 1 for s in attributes["spread"]):
         return x, attributes
     steps = zip(attributes["out"], attributes["strides"], attributes["size"], attributes["dilation"], low, n)
     high = [max(0, (o - 1) * s + (k - 1) * d + 1 - p - m) for o, s, k, d, p, m in steps]

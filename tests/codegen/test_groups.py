@@ -7,6 +7,7 @@ from graphc.codegen import compile
 from graphc.codegen.loops import Fold
 from graphc.ir import Builder, tensor
 from graphc.ir.evaluate import run
+from graphc.ir.ops.channelwise import WIDE_IMAGE
 from graphc.passes.drafts import MOST_FOLDS
 
 PLACES = {"size": (3, 3), "strides": (1, 1), "padding": ((1, 1), (0, 1)), "dilation": (1, 1)}
@@ -94,3 +95,17 @@ def test_loops_hold_no_more_folds_than_registers():
     folds = [sum(isinstance(i, Fold) for s in p.stages for i in s.body) for k in kernels for p in k.parts]
     assert max(folds) == MOST_FOLDS
     assert sum(folds) == 27 + 1  # those of all images are one loop over all columns
+
+
+@pytest.mark.parametrize(
+    ("strides", "size", "channels"), [((1, 1), 5, 17), ((2, 1), 7, 9), ((1, 1), 300, 200)]
+)
+def test_kernel_gradients_of_depthwise_convolutions(strides, size, channels):
+    rng = np.random.default_rng(6)
+    places = {**PLACES, "strides": strides, "groups": channels}
+    x = whole(rng, "f32", 2, size, 6, channels)
+    ct = whole(rng, "f32", 2, (size - 1) // strides[0] + 1, 5, channels)
+    x[0, 0, 0], ct[1, 1, 1, 0] = np.inf, np.nan
+    f = check(lambda b, ct, x: b.conv_weight_gradient(x, ct, **places), [ct, x])
+    near = size * 5 * channels <= WIDE_IMAGE
+    assert (" pad " in str(f.ir())) == (near and strides == (1, 1))
