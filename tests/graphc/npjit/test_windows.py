@@ -35,7 +35,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Calls are done natively, or by NumPy, without measuring."""
     if request.param == "native":
         monkeypatch.setattr(Known, "is_sure", True)
-        monkeypatch.setattr(Choice, "_contenders", lambda self: [*self.ways][:1])
+        monkeypatch.setattr(Choice, "_contenders", lambda self, times: [*self.ways][:1])
     else:
         monkeypatch.setattr(Choice, "__call__", lambda self, args, kwargs: self.fast.flat(args, kwargs))
     return str(request.param)
