@@ -9,6 +9,7 @@ import functools
 import math
 import random
 import types
+import weakref
 from collections import Counter, deque
 from time import perf_counter_ns
 from typing import Any
@@ -161,6 +162,8 @@ class Calls(Surface):
             return inside(self, args, kwargs)
         if inner is not None:
             return self.call(inner, *args, **kwargs)
+        if type(f) is weakref.ref and not args and not kwargs:
+            return self.rec.wrap(f(), f"{self.rec.var(f)}()" if self.rec.var(f) is not None else None)
         if type(f) is CachedFunction:
             return self.cached(f, args, kwargs)
         getter = GETTERS.get(type(f))
@@ -217,6 +220,8 @@ class Calls(Surface):
             return cls(*map(self.rec.publish, self.known_values(args)), **self.known_values(kwargs))
         if cls is Counter and not args and not kwargs:
             return cls()
+        if cls is weakref.ref and len(args) == 1 and type(args[0]) not in (Sym, Num):
+            return cls(*args)
         record = issubclass(cls, tuple) and hasattr(cls, "_fields")
         init = in_class(cls, "__init__")
         builtin_init = type(init) is not types.FunctionType

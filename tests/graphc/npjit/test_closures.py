@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -150,3 +151,36 @@ def test_gradients_of_functions_made_for_each_call() -> None:
         np.testing.assert_allclose(value, (inner**2).sum())
         np.testing.assert_allclose(gradient, 2 * inner * i * (1 - np.tanh(w) ** 2), atol=1e-12)
     assert fast.recordings == 2
+
+
+class Part:
+    """Knows the whole that it belongs to, and does not keep it."""
+
+    def __init__(self, whole: Any) -> None:
+        self.whole = weakref.ref(whole)
+
+    def step(self, x: np.ndarray) -> Any:
+        whole = self.whole()
+        if whole is None:
+            return x
+        whole.count += 1
+        return x * whole.rate + weakref.ref(whole)().count
+
+
+class Whole:
+    def __init__(self, rate: float) -> None:
+        self.rate, self.count = rate, 0
+
+
+def test_weak_references_are_no_breaks() -> None:
+    wholes = [Whole(2.0), Whole(3.0)]
+    parts, fast, x = [Part(w) for w in wholes], graphc.jit(Part.step), np.ones(3)
+    for i in range(8):
+        wholes[i % 2].rate += 1
+        expected = x * wholes[i % 2].rate + wholes[i % 2].count + 1
+        assert diff(expected, fast(parts[i % 2], x), "reduce") is None
+    assert [w.count for w in wholes] == [4, 4]
+    assert fast.recordings == 1
+    alone = Part(Whole(1.0))
+    assert alone.whole() is None
+    assert fast(alone, x) is x
