@@ -31,8 +31,8 @@ from graphc.codegen.loader import Code, stored_object
 
 VECTORCALL, TOTAL, MASK, FORM, STRAIGHT, LOOK, LONG, FIELDS = range(8)
 ANY, NAMED = -1, 1 << 62
-KNOWN = ((3, 11), (3, 15))
-"""From which version of Python on classes of C are made like this, and from which on nobody has looked."""
+KNOWN = ((3, 11),)
+"""Versions of Python for which this was tried; on others all calls go the long way."""
 DESCR_GET, MEMBERS, SIZE, READONLY = 54, 72, 19, 1  # Py_tp_descr_get, Py_tp_members, T_PYSSIZET
 MANAGED_DICT = 1 << 4
 BASE, HAVE_VECTORCALL, METHOD_DESCRIPTOR, VERSIONED = 1 << 10, 1 << 11, 1 << 17, 1 << 18
@@ -175,17 +175,18 @@ _FOREVER: list[Any] = []
 
 def _class_of(cls: type) -> type:
     made = cls
-    if _is_known():
+    if is_known():
         with contextlib.suppress(Exception):
             made = _made(cls)
             _IN_C.update({made} - {cls})
     return _CLASSES.setdefault(cls, _CLASSES.setdefault(made, made))
 
 
-def _is_known() -> bool:
+def is_known() -> bool:
+    """Whether calls can go straight in this Python."""
     return (
         sys.implementation.name == "cpython"
-        and KNOWN[0] <= sys.version_info[:2] < KNOWN[1]
+        and sys.version_info[:2] in KNOWN
         and not sysconfig.get_config_var("Py_GIL_DISABLED")
         and ctypes.sizeof(ctypes.c_void_p) == 8
     )
