@@ -77,15 +77,6 @@ def entry_globals() -> str:
     return "\n".join(f"@{name} = external global i8" for name in symbols() if name not in _FUNCTIONS)
 
 
-class _MethodDefinition(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    ]
-
-
 def python_callable(code: Code, name: str) -> Callable[..., Any]:
     """The loaded entry `name` as a built-in function; it keeps the code alive.
 
@@ -96,9 +87,11 @@ def python_callable(code: Code, name: str) -> Callable[..., Any]:
     """
     if not layout_is_known():
         raise LinkError(f"arrays of NumPy {np.__version__} are laid out in a way that graphc does not know")
-    definition = _MethodDefinition(name.encode(), code.address(name), _METH_FASTCALL, None)
+    spelled = np.frombuffer(name.encode() + b"\0", np.uint8)
+    definition = np.array([spelled.ctypes.data, code.address(name), _METH_FASTCALL, 0], np.int64)
     new = ctypes.pythonapi.PyCFunction_NewEx
     prototype = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
     make = prototype(ctypes.cast(new, ctypes.c_void_p).value or 0)
-    # The function owns its `self`, which owns the definition and the code.
-    return cast(Callable[..., Any], make(ctypes.addressof(definition), (definition, code), None))
+    # The function owns its `self`, which owns its PyMethodDef and the code. In arrays, which the garbage
+    # collector does not empty as it does structures of ctypes: a function reads it when it is freed.
+    return cast(Callable[..., Any], make(definition.ctypes.data, (definition, spelled, code), None))

@@ -69,6 +69,14 @@ def test_layout_of_this_numpy_is_known():
     assert entry.layout_is_known()
 
 
+def test_the_collector_does_not_empty_what_a_function_reads_when_it_is_freed(fn):
+    *read, code = fn.__self__
+    assert isinstance(code, Code)
+    assert fn.__name__ == "call"
+    assert read
+    assert not any(gc.is_tracked(x) for x in read)
+
+
 def test_status_comes_back_and_pointers_go_to_the_frame(fn):
     table, xs = frame(), arguments()
     gc.collect()
