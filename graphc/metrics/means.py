@@ -29,8 +29,13 @@ def _metric_class(class_name: str, fn: Callable[..., Any], **defaults: Any) -> t
     return type(
         class_name,
         (MeanMetricWrapper,),
-        {"__init__": __init__, "__doc__": fn.__doc__, "__module__": __name__},
+        {"__init__": __init__, "__doc__": _without_example(fn), "__module__": __name__},
     )
+
+
+def _without_example(fn: Callable[..., Any]) -> str:
+    """What a function's docstring says, without its example, which calls the function and not the metric."""
+    return (fn.__doc__ or "").partition(">>>")[0].rstrip()
 
 
 def _cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
