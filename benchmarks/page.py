@@ -44,7 +44,8 @@ losses of a training step, so that the updates of the weights count too, or a sa
 agree within the tolerance below each table. Then rounds go through all candidates; "least" and "median" are
 those of all rounds. With one thread times are CPU time of the whole process, with two they are wall time.
 "Compile" is what the first two calls take beyond two later ones, in CPU seconds, with empty caches, and with
-what they import (libraries are imported, and functions decorated, before); "peak memory" is that of the
+what they import (libraries are imported, and functions decorated, before), in one process: such times
+differ by a third from process to process here; "peak memory" is that of the
 process after it. The share of the peak is the operations that `f.cost()` counts for graphc's step, over the
 time and this machine's multiply-adds per second in registers, measured in the same rounds; Winograd's
 algorithm needs fewer than are counted. What bounds graphc's kernels one by one: [roofline.md](roofline.md).

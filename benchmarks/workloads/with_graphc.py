@@ -10,6 +10,7 @@ import numpy as np
 
 import graphc
 from graphc import applications  # noqa: F401 - models name it
+from graphc.passes.manager import all_passes
 from workloads import described
 from workloads.definition import Build, Ready
 from workloads.networks import Case
@@ -55,6 +56,9 @@ def network(case: Case, folder: Path) -> Build:
 
 def function(case: Any, folder: Path) -> Build:
     """A NumPy function as it stands, under `jit` or `value_and_grad`."""
+    import llvmlite.binding  # noqa: F401 - what a peer compiles with is imported before it is timed, too
+
+    all_passes()
     arguments = case.arguments()
     if case.gradient is None:
         f = graphc.jit(case.function)
